@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that can go wrong, as one tree.
+
+::
+
+    QosError
+    ├── InvalidSetting         the value is no value for this resource
+    ├── TaskInProgress         nova is at work on the server; ask again when it is done
+    ├── ServerGone             the server was deleted meanwhile
+    ├── ServerNotRunning       no domain, or a paused one, that could take the value now
+    ├── HostCannot             this host will never do it as it is configured
+    ├── HostRefused            this host could, but not now or not this value
+    │   ├── NoBalloon          the guest runs no balloon driver
+    │   └── UnsafeMemory       the guest cannot spare that much
+    └── Unreachable            nobody there to ask
+        ├── AgentAway          no answer from the agent on the server's host
+        └── HostAway           the agent is there, libvirt is not
+
+A message names the field, the value and the range or the owner in the way, and what to do.
+The single argument of each is that message, so that an error survives the message bus.
+"""
+
+
+class QosError(Exception):
+    """Any failure of ours; ``message`` is a sentence for people."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+    @property
+    def message(self) -> str:
+        """The sentence alone: an error that came over the bus prints its remote traceback too."""
+        return str(self.args[0])
+
+
+class InvalidSetting(QosError):
+    """The value is of the wrong type or outside the range of its resource."""
+
+
+class TaskInProgress(QosError):
+    """Nova works on the server; nothing may change under it."""
+
+
+class ServerGone(QosError):
+    """The server was deleted while it was being handled."""
+
+
+class ServerNotRunning(QosError):
+    """The server has no running domain, or a paused one where a moving guest is needed."""
+
+
+class HostCannot(QosError):
+    """The host, or the server as it is defined, does not offer this resource at all."""
+
+
+class HostRefused(QosError):
+    """The host did not take the value."""
+
+
+class NoBalloon(HostRefused):
+    """The guest runs no balloon driver that answers."""
+
+
+class UnsafeMemory(HostRefused):
+    """The guest cannot spare the memory that would be taken."""
+
+
+class Unreachable(QosError):
+    """Nobody answered; the server's resources are as they were."""
+
+
+class AgentAway(Unreachable):
+    """The agent on the server's host did not answer in time."""
+
+
+class HostAway(Unreachable):
+    """The agent cannot reach libvirt."""

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every room talks about: a server's flavor, readings, and the host behind a protocol."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+State = Literal["unset", "applied", "pending", "drifted", "unsupported"]
+
+#: What the host says where a resource has no limit.
+UNLIMITED = -1
+
+
+@dataclass(frozen=True)
+class Flavor:
+    """What nova promised the server: memory in MiB, and CPU shares where the flavor sets them."""
+
+    memory_mib: int
+    cpu_shares: int | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the host answers for one resource of one server.
+
+    ``applied`` is in the host's unit (memory: KiB), ``UNLIMITED`` where nothing limits, None where
+    there is nothing to read. ``effective`` tells whether the value does anything on this host;
+    ``reason`` is a sentence on whatever is not as one would expect. ``details`` are further
+    figures in the host's unit. ``hindered`` tells why the value asked for is not there:
+    "pending" = it can still come, "unsupported" = never on this host.
+    """
+
+    applied: int | None
+    effective: bool = True
+    reason: str | None = None
+    details: Mapping[str, int] = field(default_factory=dict)
+    hindered: Literal["pending", "unsupported"] | None = None
+
+
+@dataclass(frozen=True)
+class Balloon:
+    """The state of a guest's memory balloon, in KiB.
+
+    ``alive`` when a driver in the guest answers, else ``reason`` says what is missing.
+    ``usable_kib`` is what the guest could give without swapping.
+    """
+
+    alive: bool
+    reason: str | None
+    actual_kib: int
+    usable_kib: int
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far the operator lets a change go: memory left to a guest beyond what it uses (KiB),
+    and whether the caller takes the risk of going below."""
+
+    reserve_kib: int
+    force: bool = False
+
+
+class Domain(Protocol):
+    """The running server as its host holds it.
+
+    Every method may raise ServerNotRunning (it stopped), HostCannot (this host or this domain
+    does not offer it), HostRefused (a write was rejected) and HostAway (libvirt is gone).
+    A write returns as soon as the host took it; only a read tells what is applied.
+    """
+
+    def is_paused(self) -> bool:
+        """Whether the guest stands still, so that its balloon cannot move."""
+
+    def read_memory(self) -> Reading:
+        """The balloon's actual size in KiB; details: the balloon's figures (KiB, last_update s)."""
+
+    def write_memory(self, memory_kib: int) -> None:
+        """Ask the guest to inflate or deflate its balloon."""
+
+    def read_balloon(self) -> Balloon:
+        """Whether the guest's balloon driver lives, and what the guest can spare."""
+
+    def read_memory_soft_limit(self) -> Reading:
+        """The soft limit in KiB or UNLIMITED."""
+
+    def write_memory_soft_limit(self, memory_kib: int) -> None:
+        """Set the soft limit in KiB; UNLIMITED lifts it."""
+
+    def read_cpu_shares(self) -> Reading:
+        """CPU shares on the API's scale (1024 = a server nobody touched)."""
+
+    def write_cpu_shares(self, shares: int) -> None:
+        """Set CPU shares given on the API's scale."""
+
+    def read_io_weight(self) -> Reading:
+        """The disk I/O weight that the kernel's scheduler uses."""
+
+    def write_io_weight(self, weight: int) -> None:
+        """Set the disk I/O weight."""
+
+
+class Host(Protocol):
+    """The machine that the agent runs on."""
+
+    def domain(self, server_uuid: str) -> Domain:
+        """The server's running domain.
+
+        :raises ServerNotRunning: there is none
+        :raises HostAway: libvirt does not answer
+        """

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""THE TABLE: one row a resource, every public name as a literal.
+
+API actions, body schemas, RBAC rules, commands and their tests are derived from ``TABLE``.
+What would need an ``if resource is ...`` elsewhere does not belong here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from nova_qos import errors, units
+from nova_qos.model import UNLIMITED, Balloon, Domain, Flavor, Limits, Reading, State
+
+_HIGHEST_MIB = 2**40
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One thing of a running server that can be set.
+
+    Requested values are in ``unit``; ``host_scale`` host units make one of it. ``default`` is what
+    a server has that nobody touched, ``ceiling`` the most its flavor allows. ``lift`` is the
+    value that, when asked for, means "no setting". ``guard`` refuses, before anything is
+    saved, what the host could not honour; ``settles`` says that an applied value arrives some
+    time after it was written.
+    """
+
+    name: str
+    title: str
+    unit: str
+    minimum: int
+    maximum: int
+    host_scale: int
+    get_action: str
+    set_action: str
+    key: str
+    get_policy: str
+    set_policy: str
+    get_command: str
+    set_command: str
+    argument: str
+    stored_as: str
+    default: Callable[[Flavor], int]
+    read: Callable[[Domain], Reading]
+    write: Callable[[Domain, int], None]
+    answer_get: Callable[[Reading], dict[str, object]]
+    answer_set: Callable[[Reading], dict[str, object]]
+    ceiling: Callable[[Flavor], int] | None = None
+    guard: Callable[[Domain, int, Limits], None] | None = None
+    lift: int | None = None
+    settles: bool = False
+    forceable: bool = False
+    is_size: bool = False
+
+    def range_of(self, flavor: Flavor) -> tuple[int, int]:
+        """The least and the most that a server of this flavor can be given."""
+        return self.minimum, self.ceiling(flavor) if self.ceiling else self.maximum
+
+    def describe(self, flavor: Flavor | None = None) -> str:
+        """The range in words, for error messages and help texts."""
+        most = str(self.range_of(flavor)[1]) if flavor else self._most_in_words()
+        lift = "" if self.lift is None else f", or {self.lift} to lift it"
+        return f"{self.key}: {self.title} in {self.unit}, {self.minimum} to {most}{lift}."
+
+    def _most_in_words(self) -> str:
+        return "the flavor's memory" if self.ceiling else str(self.maximum)
+
+    def check(self, value: object, flavor: Flavor) -> int | None:
+        """The value to keep as desired state; None unsets.
+
+        :param value: an integer, an integer in decimal digits, or None
+        :raises InvalidSetting: anything else, or outside the range for this flavor
+        """
+        if value is None:
+            return None
+        number = _integer(value)
+        least, most = self.range_of(flavor)
+        if number is not None and number == self.lift:
+            return None
+        if number is None or not least <= number <= most:
+            raise errors.InvalidSetting(
+                f"{self.key}: {str(value)[:40]!r} is not accepted. {self.describe(flavor)}")
+        return number
+
+    def to_host(self, value: int | None, flavor: Flavor) -> int:
+        """A requested value, or the default where there is none, in the host's unit."""
+        wanted = self.default(flavor) if value is None else value
+        return wanted if wanted == UNLIMITED else wanted * self.host_scale
+
+    def from_host(self, value: int | None) -> int | float | None:
+        """An applied value in the API's unit; a fraction only where the host holds one."""
+        if value is None or value == UNLIMITED or value % self.host_scale == 0:
+            return value if value in (None, UNLIMITED) else value // self.host_scale
+        return round(value / self.host_scale, 3)
+
+
+def _integer(value: object) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, str) and len(value) < 20 and value.isascii():
+        value = int(value) if value.removeprefix("-").isdigit() else value
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def state_of(resource: Resource, requested: int | None, flavor: Flavor, reading: Reading) -> State:
+    """How what was asked for and what the host answers stand to each other."""
+    if reading.hindered == "unsupported":
+        return "unsupported"
+    if requested is None:
+        return "unset"
+    if reading.hindered == "pending" or reading.applied is None:
+        return "pending"
+    return "applied" if reading.applied == resource.to_host(requested, flavor) else "drifted"
+
+
+def report(
+    resource: Resource, requested: int | None, flavor: Flavor, reading: Reading
+) -> dict[str, object]:
+    """One resource as get-qos shows it, in the API's unit."""
+    state = state_of(resource, requested, flavor, reading)
+    reason = reading.reason
+    if state == "drifted":
+        reason = "the host holds another value than was requested"
+    return {
+        "requested": requested,
+        "applied": resource.from_host(reading.applied),
+        "unit": resource.unit,
+        "range": list(resource.range_of(flavor)),
+        "default": resource.default(flavor),
+        "state": state,
+        "effective": reading.effective,
+        "reason": reason,
+    }
+
+
+def _guard_memory(domain: Domain, memory_kib: int, limits: Limits) -> None:
+    balloon = domain.read_balloon()
+    if domain.is_paused():
+        raise errors.ServerNotRunning("the server is paused: its balloon cannot move")
+    if not balloon.alive:
+        raise errors.NoBalloon(f"memory: the guest's balloon does not answer: {balloon.reason}")
+    lowest = lowest_safe_kib(balloon, limits.reserve_kib)
+    if memory_kib < min(lowest, balloon.actual_kib) and not limits.force:
+        raise errors.UnsafeMemory(
+            f"memory: {memory_kib // units.KIB_PER_MIB} MiB is less than the guest can spare; the "
+            f"lowest safe value now is {-(-lowest // units.KIB_PER_MIB)} MiB. Ask for that, or "
+            'give "force": true')
+
+
+def lowest_safe_kib(balloon: Balloon, reserve_kib: int) -> int:
+    """What the guest uses now, and the reserve, in KiB: actual - usable + reserve.
+
+    Usable, not unused: page cache counts as free, since the guest can drop it.
+    """
+    return balloon.actual_kib - balloon.usable_kib + reserve_kib
+
+
+def _memory_set(reading: Reading) -> dict[str, object]:
+    if reading.hindered is None:
+        return {"success": 1}
+    return {"success": 0, "actual": reading.applied, "reason": reading.reason}
+
+
+MEMORY = Resource(
+    name="memory",
+    title="memory of the guest",
+    unit="MiB",
+    minimum=1,
+    maximum=_HIGHEST_MIB,
+    host_scale=units.KIB_PER_MIB,
+    get_action="get-current-memory",
+    set_action="set-current-memory",
+    key="memory",
+    get_policy="os_compute_api:os-qos:memory:get",
+    set_policy="os_compute_api:os-qos:memory:set",
+    get_command="lv-get-mem",
+    set_command="lv-set-mem",
+    argument="size",
+    stored_as="qos:mem",
+    default=lambda flavor: flavor.memory_mib,
+    ceiling=lambda flavor: flavor.memory_mib,
+    read=lambda domain: domain.read_memory(),
+    write=lambda domain, kib: domain.write_memory(kib),
+    answer_get=lambda reading: {**reading.details, "actual": reading.applied},
+    answer_set=_memory_set,
+    guard=_guard_memory,
+    settles=True,
+    forceable=True,
+    is_size=True,
+)
+
+TABLE: Mapping[str, Resource] = {
+    resource.name: resource
+    for resource in (
+        MEMORY,
+        Resource(
+            name="memory_soft_limit",
+            title="memory soft limit",
+            unit="MiB",
+            minimum=1,
+            maximum=_HIGHEST_MIB,
+            host_scale=units.KIB_PER_MIB,
+            get_action="get-memory-soft-limit",
+            set_action="set-memory-soft-limit",
+            key="memory_limit",
+            get_policy="os_compute_api:os-qos:memory_soft_limit:get",
+            set_policy="os_compute_api:os-qos:memory_soft_limit:set",
+            get_command="lv-get-mem-soft-limit",
+            set_command="lv-set-mem-soft-limit",
+            argument="size",
+            stored_as="qos:soft",
+            default=lambda flavor: UNLIMITED,
+            read=lambda domain: domain.read_memory_soft_limit(),
+            write=lambda domain, kib: domain.write_memory_soft_limit(kib),
+            answer_get=lambda reading: {"soft_limit": reading.applied},
+            answer_set=lambda reading: {"success": 1},
+            lift=-1,
+            is_size=True,
+        ),
+        Resource(
+            name="cpu_priority",
+            title="CPU priority",
+            unit="shares",
+            minimum=2,
+            maximum=262144,
+            host_scale=1,
+            get_action="get-cpu-priority",
+            set_action="set-cpu-priority",
+            key="share",
+            get_policy="os_compute_api:os-qos:cpu_priority:get",
+            set_policy="os_compute_api:os-qos:cpu_priority:set",
+            get_command="lv-get-cpu-priority",
+            set_command="lv-set-cpu-priority",
+            argument="shares",
+            stored_as="qos:cpu",
+            default=lambda flavor: flavor.cpu_shares or units.DEFAULT_CPU_SHARES,
+            read=lambda domain: domain.read_cpu_shares(),
+            write=lambda domain, shares: domain.write_cpu_shares(shares),
+            answer_get=lambda reading: {"share": reading.applied},
+            answer_set=lambda reading: {"share": reading.applied},
+        ),
+        Resource(
+            name="io_priority",
+            title="disk I/O priority",
+            unit="weight",
+            minimum=100,
+            maximum=1000,
+            host_scale=1,
+            get_action="get-io-priority",
+            set_action="set-io-priority",
+            key="weight",
+            get_policy="os_compute_api:os-qos:io_priority:get",
+            set_policy="os_compute_api:os-qos:io_priority:set",
+            get_command="lv-get-io-priority",
+            set_command="lv-set-io-priority",
+            argument="weight",
+            stored_as="qos:io",
+            default=lambda flavor: 100,
+            read=lambda domain: domain.read_io_weight(),
+            write=lambda domain, weight: domain.write_io_weight(weight),
+            answer_get=lambda reading: {"weight": reading.applied},
+            answer_set=lambda reading: {"weight": reading.applied},
+        ),
+    )
+}
+
+GET_ALL = "get-qos"
+SET_ALL = "set-qos"
+BALLOON = "balloon-driver-enabled"
+BALLOON_COMMAND = "ballooning-enabled"

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantities as people write them and as kernels take them."""
+
+import re
+
+from nova_qos import errors
+
+KIB_PER_MIB = 1024
+
+#: MiB in one of each unit; "512" and "512M" are the same, as in qemu and libvirt.
+_MIB = {"": 1, "M": 1, "MB": 1, "MIB": 1, "G": 1024, "GB": 1024, "GIB": 1024, "T": 1024 * 1024,
+        "TB": 1024 * 1024, "TIB": 1024 * 1024}
+_SIZE = re.compile(r"(-?\d{1,12}(?:\.\d{1,6})?)\s*([A-Za-z]{0,3})", re.ASCII)
+
+
+def parse_size_mib(text: str) -> int:
+    """The size in MiB that a person wrote: "512", "512M", "1G" or "1.5GiB".
+
+    All units are powers of two. A plain -1 stands for "no limit" and is passed through.
+
+    :raises InvalidSetting: no size, an unknown unit, or not a whole number of MiB
+    """
+    match = _SIZE.fullmatch(text.strip())
+    factor = _MIB.get(match[2].upper()) if match else None
+    if match is None or factor is None:
+        raise errors.InvalidSetting(
+            f"{text!r} is not a size; write MiB or a unit, like 512, 512M, 1G or 1.5GiB")
+    mib = float(match[1]) * factor
+    if not mib.is_integer():
+        raise errors.InvalidSetting(f"{text!r} is not a whole number of MiB")
+    return int(mib)
+
+
+#: A cgroup's default on either version: cpu.shares 1024 on v1, cpu.weight 100 on v2.
+DEFAULT_CPU_SHARES = 1024
+_DEFAULT_CPU_WEIGHT = 100
+
+
+def cpu_weight(shares: int) -> int:
+    """The cgroup v2 ``cpu.weight`` (1..10000) of the same proportion as v1 ``cpu.shares``."""
+    weight = round(shares * _DEFAULT_CPU_WEIGHT / DEFAULT_CPU_SHARES)
+    return max(1, min(10000, weight))
+
+
+def cpu_shares(weight: int) -> int:
+    """The v1 shares of the same proportion as a cgroup v2 ``cpu.weight``."""
+    return round(weight * DEFAULT_CPU_SHARES / _DEFAULT_CPU_WEIGHT)
