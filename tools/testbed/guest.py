@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tiny real guests: Debian's cloud kernel, a busybox initramfs and a small ext4 disk."""
+
+import gzip
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import packages
+from .errors import TestbedError
+
+_FILES = Path(__file__).with_name("guest_files")
+_PROGRAMS = ("dhcp-lease", "serve-serial", "occupy-memory", "burn-cpu", "burn-io")
+_DISK_MIB = 64
+# The userspace datapath of Open vSwitch finishes no offloaded checksums.
+_PARAMETERS = {"virtio_net.ko": "csum=0 gso=0"}
+_MODULES = ("virtio_pci", "virtio_balloon", "virtio_net", "virtio_blk")
+
+
+@dataclass(frozen=True)
+class GuestImages:
+    """What a guest boots from; ``disk`` is a qcow2 that each guest needs its own copy of."""
+
+    kernel: Path
+    initramfs: Path
+    disk: Path
+
+    @classmethod
+    def build(cls, cache: Path) -> "GuestImages":
+        """Return the images below ``cache``, built first when this recipe's are not there.
+
+        Needs the packages of ``host.apt``; the kernel is downloaded, not installed.
+        Raises TestbedError naming the step that failed.
+        """
+        place = cache / f"guest-{_recipe_key()}"
+        if not place.exists():
+            cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=cache) as scratch:
+                _build_into(Path(scratch))
+                (Path(scratch) / "images").rename(place)
+        return cls(place / "kernel", place / "initramfs", place / "disk.qcow2")
+
+
+def _recipe_key() -> str:
+    digest = hashlib.sha256()
+    for path in (Path(__file__), *sorted(_FILES.iterdir())):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _build_into(scratch: Path) -> None:
+    images = scratch / "images"
+    images.mkdir(mode=0o755)
+    system = scratch / "kernel-package"
+    name = packages.dependency("linux-image-cloud-amd64", "linux-image-")
+    _run("dpkg-deb", "-x", packages.download(name, scratch), system)
+    version = name.removeprefix("linux-image-")
+    shutil.copy(system / "boot" / f"vmlinuz-{version}", images / "kernel")
+    _run("depmod", "-b", system, version)
+    root = scratch / "root"
+    _fill_root(root, _module_files(system, version))
+    _pack(root, images / "initramfs")
+    _make_disk(scratch / "disk.raw", images / "disk.qcow2")
+
+
+def _module_files(system: Path, version: str) -> list[Path]:
+    """Return the files of our modules and of all they need, in the order to load them."""
+    files: list[Path] = []
+    for module in _MODULES:
+        answer = _run("modprobe", "-d", system, "-S", version, "--show-depends", module)
+        for line in answer.splitlines():
+            action, _, path = line.strip().partition(" ")
+            if action == "insmod" and Path(path) not in files:
+                files.append(Path(path))
+    return files
+
+
+def _fill_root(root: Path, modules: list[Path]) -> None:
+    for name in ("bin", "dev", "modules", "proc", "sys", "tmp", "www/cgi-bin"):
+        (root / name).mkdir(parents=True)
+    shutil.copy("/bin/busybox", root / "bin" / "busybox")
+    shutil.copy(_FILES / "init", root / "init")
+    shutil.copy(_FILES / "run.cgi", root / "www/cgi-bin/run")
+    for name in _PROGRAMS:
+        shutil.copy(_FILES / name, root / "bin" / name)
+    order = []
+    for module in modules:
+        shutil.copy(module, root / "modules" / module.name)
+        order.append(f"{module.name} {_PARAMETERS.get(module.name, '')}\n")
+    (root / "modules" / "order").write_text("".join(order))
+
+
+def _pack(root: Path, initramfs: Path) -> None:
+    names = b"\0".join(str(path.relative_to(root)).encode() for path in sorted(root.rglob("*")))
+    archive = subprocess.run(
+        ["cpio", "--create", "--null", "--format=newc", "--owner=+0:+0", "--quiet"],
+        input=names,
+        stdout=subprocess.PIPE,
+        cwd=root,
+        check=True,
+    )
+    initramfs.write_bytes(gzip.compress(archive.stdout, compresslevel=6))
+
+
+def _make_disk(raw: Path, disk: Path) -> None:
+    _run("mke2fs", "-q", "-t", "ext4", raw, f"{_DISK_MIB}M")
+    _run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, disk)
+
+
+def _run(*command: str | Path) -> str:
+    words = [str(word) for word in command]
+    answer = subprocess.run(words, capture_output=True, text=True)
+    if answer.returncode:
+        raise TestbedError(f"{' '.join(words)}: {answer.stderr.strip()}")
+    return answer.stdout

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A libvirt of our own beside the machine's: private directories in a mount namespace."""
+
+import subprocess
+import uuid
+from pathlib import Path
+
+from .errors import TestbedError
+from .processes import Daemon
+
+_MOUNTED = ("etc", "run", "lib", "cache", "log")
+_MOUNT_POINTS = (
+    "/etc/libvirt",
+    "/run/libvirt",
+    "/var/lib/libvirt",
+    "/var/cache/libvirt",
+    "/var/log/libvirt",
+)
+_SCRIPT = Path(__file__).with_name("private_mounts.sh")
+_CGROUPS = Path("/sys/fs/cgroup")
+_SOCKET_PATH_MAX = 107
+
+_DAEMON_CONF = """\
+host_uuid = "{host_uuid}"
+auth_unix_rw = "none"
+auth_unix_ro = "none"
+unix_sock_rw_perms = "0700"
+log_outputs = "2:stderr"
+"""
+_QEMU_CONF = """\
+namespaces = []
+security_driver = "none"
+user = "root"
+group = "root"
+remember_owner = 0
+max_core = 0
+"""
+
+
+class PrivateLibvirt:
+    """A virtlogd and a libvirtd whose files lie in ``state``; other libvirts are not touched.
+
+    Domains outlive the daemons, as they do on any host; ``destroy_domains`` ends them.
+    """
+
+    def __init__(self, state: Path) -> None:
+        """Prepare, start nothing. Raises TestbedError when ``state`` is too long a path."""
+        self.state = state.absolute()
+        self.socket = self.state / "run" / "libvirt-sock"
+        if len(str(self.socket)) > _SOCKET_PATH_MAX:
+            raise TestbedError(f"{self.socket} is too long for the path of a socket")
+        log_socket = self.state / "run" / "virtlogd-sock"
+        self._virtlogd = self._daemon("virtlogd", log_socket)
+        self._libvirtd = self._daemon("libvirtd", self.socket)
+
+    @property
+    def uri(self) -> str:
+        """The connection URI, good for libvirt's library and virsh outside of the namespace."""
+        return f"qemu+unix:///system?socket={self.socket}"
+
+    def start(self) -> None:
+        """Start what is not running. Raises TestbedError with the end of the daemon's log."""
+        self._write_state()
+        for daemon, socket in (
+            (self._virtlogd, self.state / "run" / "virtlogd-sock"),
+            (self._libvirtd, self.socket),
+        ):
+            if daemon.pid() is None:
+                # A socket that a killed daemon left behind would look like readiness.
+                socket.unlink(missing_ok=True)
+            daemon.start()
+
+    def stop(self) -> None:
+        """Stop both daemons; running domains stay."""
+        self.stop_libvirtd()
+        self._virtlogd.stop()
+
+    def stop_libvirtd(self) -> None:
+        """Stop libvirtd alone, as a package upgrade does; running domains and their logs stay."""
+        self._libvirtd.stop()
+
+    def restart(self) -> None:
+        """Stop libvirtd and start it again."""
+        self.stop_libvirtd()
+        self.start()
+
+    def virsh(self, *arguments: str) -> str:
+        """Run virsh on this libvirt and return what it prints. Raises TestbedError."""
+        answer = subprocess.run(
+            ["virsh", "--quiet", "--connect", self.uri, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        if answer.returncode:
+            raise TestbedError(f"virsh {' '.join(arguments)}: {answer.stderr.strip()}")
+        return answer.stdout.strip()
+
+    def destroy_domains(self) -> None:
+        """End every running domain and forget every definition."""
+        for name in self.virsh("list", "--name").split():
+            self.virsh("destroy", name)
+        for name in self.virsh("list", "--all", "--name").split():
+            self.virsh("undefine", name)
+
+    def remove(self) -> None:
+        """End all domains, stop the daemons and take away the control groups libvirt leaves."""
+        self.start()
+        self.destroy_domains()
+        self.stop()
+        for group in (self.state / "new-groups").read_text().splitlines():
+            _remove_empty(Path(group))
+
+    def _daemon(self, program: str, socket: Path) -> Daemon:
+        command = ["unshare", "--mount", str(_SCRIPT), str(self.state), program]
+        pid_file = str(self.state / f"{program}.own-pid")
+        return Daemon(
+            name=program,
+            command=[*command, "--pid-file", pid_file],
+            state=self.state,
+            ready=socket.exists if program == "virtlogd" else self._answers,
+        )
+
+    def _answers(self) -> bool:
+        try:
+            self.virsh("version")
+        except TestbedError:
+            return False
+        return True
+
+    def _write_state(self) -> None:
+        for name in _MOUNTED:
+            (self.state / name).mkdir(parents=True, exist_ok=True)
+        for point in _MOUNT_POINTS:
+            Path(point).mkdir(parents=True, exist_ok=True)
+        (self.state / "no-kvm").touch(mode=0)
+        _write_once(
+            self.state / "etc" / "libvirtd.conf", _DAEMON_CONF.format(host_uuid=uuid.uuid4())
+        )
+        _write_once(self.state / "etc" / "qemu.conf", _QEMU_CONF)
+        absent = [str(group) for group in _machine_groups() if not group.exists()]
+        _write_once(self.state / "new-groups", "\n".join(absent))
+
+
+def _machine_groups() -> list[Path]:
+    return [mount / "machine" for mount in sorted(_CGROUPS.iterdir()) if mount.is_dir()]
+
+
+def _remove_empty(group: Path) -> None:
+    try:
+        group.rmdir()
+    except OSError:
+        # Gone already, or another libvirt has put its domains there meanwhile.
+        return
+
+
+def _write_once(path: Path, text: str) -> None:
+    if not path.exists():
+        path.write_text(text)
