@@ -48,7 +48,7 @@ def set_body(resource: Resource) -> Schema:
 
 def set_all_body() -> Schema:
     """Any resources by name; null unsets one."""
-    properties: Schema = {name: _NUMBER_OR_NULL for name in TABLE}
+    properties: Schema = dict.fromkeys(TABLE, _NUMBER_OR_NULL)
     # force alone asks for nothing, so something else must stand beside it
     body = _object({**properties, "force": _FORCE}, [])
     body["anyOf"] = [{"required": [name]} for name in TABLE]

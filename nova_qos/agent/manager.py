@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent as a nova service: what its RPC methods promise."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import oslo_messaging as messaging
+from nova import manager
+from oslo_concurrency import lockutils
+from oslo_config import cfg
+
+from nova_qos import errors, rpc, store, units
+from nova_qos.agent.apply import apply
+from nova_qos.model import Domain, Host, Limits, Reading
+from nova_qos.resources import TABLE
+
+Wire = dict[str, dict[str, Any]]
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def _answers(method: _Method) -> _Method:
+    """Our errors are answers, not faults of the agent to be logged with a traceback."""
+
+    @functools.wraps(method)
+    def answered(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except messaging.MessagingTimeout as error:
+            raise errors.AgentAway("the agent gets no answer from nova-conductor") from error
+
+    return messaging.expected_exceptions(errors.QosError)(answered)  # type: ignore[no-any-return]
+
+
+class AgentManager(manager.Manager):
+    """Reads and applies settings of the servers on this host.
+
+    Each method raises the errors of the ``Domain`` protocol. What arrives over the bus is checked
+    again: others may write to it.
+    """
+
+    target = messaging.Target(version=rpc.VERSION)
+
+    def __init__(self, host: str, machine: Host, options: cfg.ConfigOpts) -> None:
+        self._machine = machine
+        self._options = options
+        super().__init__(host=host, service_name="nova-qos-agent")
+
+    @_answers
+    def read(self, context: store.Context, server_uuid: str, names: list[str]) -> Wire:
+        """What the host holds for the named resources; one that it cannot do does not spoil
+        the others."""
+        domain = self._machine.domain(server_uuid)
+        return {name: rpc.reading_to_wire(_read(domain, name)) for name in _known(names)}
+
+    @_answers
+    def balloon(self, context: store.Context, server_uuid: str) -> tuple[bool, str | None]:
+        """Whether the guest's balloon driver lives, and if not, what is missing."""
+        balloon = self._machine.domain(server_uuid).read_balloon()
+        return balloon.alive, balloon.reason
+
+    @_answers
+    def set(
+        self, context: store.Context, server_uuid: str, settings: Mapping[str, Any], force: bool
+    ) -> Wire:
+        """Save the settings as desired state, apply them, and answer what the host holds.
+
+        All or none: an error leaves both as they were. One server's settings are set one
+        after another, so that the last one saved is the one applied.
+
+        :raises InvalidSetting: an unknown resource, or a value outside its range
+        :raises TaskInProgress: nova works on the server
+        """
+        with lockutils.lock(server_uuid, lock_file_prefix="nova-qos"):
+            instance = store.load(context, server_uuid)
+            flavor = store.flavor_of(instance)
+            checked = {name: TABLE[name].check(settings[name], flavor) for name in _known(settings)}
+            targets = {name: TABLE[name].to_host(checked[name], flavor) for name in checked}
+            readings = self._set(instance, checked, targets, force is True)
+        return {name: rpc.reading_to_wire(reading) for name, reading in readings.items()}
+
+    def _set(
+        self, instance: store.Instance, settings: Mapping[str, int | None],
+        targets: dict[str, int], force: bool,
+    ) -> dict[str, Reading]:
+        options = self._options.nova_qos
+        limits = Limits(options.memory_reserve_mib * units.KIB_PER_MIB, force)
+        before = store.requested(instance)
+        try:
+            domain = self._machine.domain(instance.uuid)
+            waiting = _guard(domain, targets, limits)
+        except (errors.ServerNotRunning, errors.HostAway) as error:
+            domain, waiting = None, dict.fromkeys(targets, _pending(error))
+        store.save(instance, settings)
+        if domain is None:
+            return waiting
+        now = {name: target for name, target in targets.items() if name not in waiting}
+        try:
+            return waiting | apply(domain, now, options.balloon_timeout)
+        except (errors.ServerNotRunning, errors.HostAway) as error:
+            return dict.fromkeys(targets, _pending(error))
+        except errors.QosError:
+            store.save(instance, {name: before.get(name) for name in settings})
+            raise
+
+
+def _known(names: Any) -> list[str]:
+    unknown = [str(name)[:40] for name in names if name not in TABLE]
+    if unknown:
+        raise errors.InvalidSetting(f"no such resource: {', '.join(unknown)}")
+    return list(names)
+
+
+def _read(domain: Domain, name: str) -> Reading:
+    try:
+        return TABLE[name].read(domain)
+    except errors.HostCannot as error:
+        return Reading(None, effective=False, reason=error.message, hindered="unsupported")
+
+
+def _guard(domain: Domain, targets: Mapping[str, int], limits: Limits) -> dict[str, Reading]:
+    """Refuse what cannot be honoured before anything is saved; what has to wait is returned."""
+    waiting: dict[str, Reading] = {}
+    for name, target in targets.items():
+        guard = TABLE[name].guard
+        try:
+            if guard is not None:
+                guard(domain, target, limits)
+        except errors.ServerNotRunning as error:
+            waiting[name] = _pending(error)
+    return waiting
+
+
+def _pending(error: errors.QosError) -> Reading:
+    return Reading(None, effective=False, reason=error.message, hindered="pending")

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mounting our actions into nova's router: the only file that knows nova's internals.
+
+nova has no API extensions any more; ``[app:osapi_compute_app_v21] paste.app_factory`` in
+api-paste.ini is the seam left, and takes ``nova_qos.api.mount:Router.factory``.
+"""
+
+from typing import Any
+
+from nova import policy
+from nova.api.openstack import wsgi
+from nova.api.openstack.compute import APIRouterV21
+
+from nova_qos import policies
+from nova_qos.api.actions import controllers
+
+_ACTION_PATH = "/servers/{id}/action"
+
+
+class Router(APIRouterV21):
+    """nova's compute API with our server actions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        _register_rules()
+        resource = _servers_resource(self.map.matchlist)
+        for controller in controllers():
+            resource.register_subcontroller_actions(controller)
+
+
+def _register_rules() -> None:
+    policy.init()
+    enforcer = policy.get_enforcer()
+    # paste makes a router for /v2 and one for /v2.1 in each process
+    known = enforcer.registered_rules
+    enforcer.register_defaults([r for r in policies.list_rules() if r.name not in known])
+
+
+def _servers_resource(routes: list[Any]) -> wsgi.Resource:
+    for route in routes:
+        path = route.routepath
+        if path.endswith(_ACTION_PATH) and "/os-volumes_boot/" not in path:
+            return route.defaults["controller"]
+    raise RuntimeError(
+        f"nova's router has no route {_ACTION_PATH}: nova-qos does not know this nova")

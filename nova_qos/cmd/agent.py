@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nova-qos-agent: everything of the compute host's side, wired on one page."""
+
+# autopep8: off
+from nova import monkey_patch
+
+monkey_patch.patch(backend="threading")  # first of all: nova decides its threading on import
+# autopep8: on
+
+import sys  # noqa: E402
+
+import nova.conf  # noqa: E402
+import nova.db.main.api  # noqa: E402
+from nova import config, objects, service  # noqa: E402
+from nova.conductor import rpcapi as conductor  # noqa: E402
+from nova.objects import base as objects_base  # noqa: E402
+from oslo_log import log as logging  # noqa: E402
+from oslo_service import opts as service_options  # noqa: E402
+
+from nova_qos import rpc  # noqa: E402
+from nova_qos.agent.manager import AgentManager  # noqa: E402
+from nova_qos.virt.host import LibvirtHost  # noqa: E402
+
+BINARY = "nova-qos-agent"
+CONF = nova.conf.CONF
+
+
+class LibvirtAgent(AgentManager):
+    """The agent of a libvirt host; nova's service makes it by name."""
+
+    def __init__(self, host: str) -> None:
+        uri = CONF.libvirt.connection_uri or "qemu:///system"
+        super().__init__(host, LibvirtHost(uri), CONF)
+
+
+def main() -> None:
+    """Run the agent until it is told to stop; takes nova's own command line and nova.conf."""
+    config.parse_args(sys.argv, configure_db=False)
+    logging.setup(CONF, "nova")
+    service_options.register_service_opts(CONF)
+    objects.register_all()
+    # like nova-compute: objects come and go through nova-conductor, never from the database
+    nova.db.main.api.DISABLE_DB_ACCESS = True
+    objects_base.NovaObject.indirection_api = conductor.ConductorAPI()
+    manager = f"{LibvirtAgent.__module__}.{LibvirtAgent.__name__}"
+    server = service.Service.create(binary=BINARY, topic=rpc.TOPIC, manager=manager)
+    service.serve(server, workers=1, no_fork=True)
+    service.wait()
+
+
+if __name__ == "__main__":
+    main()
