@@ -80,8 +80,9 @@ def _install(names: list[str]) -> bool:
 
 def _apt(*arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[bytes]":
     environment = {**os.environ, **_ENVIRONMENT}
-    # A download into a directory that apt's own user cannot enter is done as root, with a warning.
-    return subprocess.run(["apt-get", "-q", *arguments], cwd=cwd, env=environment)
+    # apt's own user may not enter the directory that a download goes to.
+    command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One real guest on a private libvirt, defined as nova defines its servers."""
+
+import socket
+import subprocess
+import uuid
+from pathlib import Path
+
+from .errors import TestbedError
+from .guest import GuestImages
+from .libvirtd import PrivateLibvirt
+from .processes import wait_until
+
+_XML = """\
+<domain type="qemu">
+  <name>{name}</name>
+  <uuid>{uuid}</uuid>
+  <memory unit="MiB">{memory_mib}</memory>
+  <vcpu>1</vcpu>
+  {memory_backing}
+  <os>
+    <type machine="pc">hvm</type>
+    <kernel>{kernel}</kernel>
+    <initrd>{initramfs}</initrd>
+    <cmdline>console=ttyS0 quiet {options}</cmdline>
+  </os>
+  <features><acpi/></features>
+  <on_reboot>restart</on_reboot>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <disk type="file" device="disk">
+      <driver name="qemu" type="qcow2" cache="none"/>
+      <source file="{disk}"/>
+      <target dev="vda" bus="virtio"/>
+    </disk>
+    <serial type="file"><source path="{console}"/><target port="0"/></serial>
+    <serial type="unix"><source mode="bind" path="{shell}"/><target port="1"/></serial>
+    {memballoon}
+  </devices>
+</domain>
+"""
+_MEMBALLOON = """\
+<memballoon model="virtio" autodeflate="on" freePageReporting="on">
+      <stats period="{period_s}"/>
+    </memballoon>"""
+_PROMPT = b"<exit status "
+_BOOT_TIMEOUT_S = 60
+_ANSWER_TIMEOUT_S = 60
+
+
+def memballoon_xml(period_s: int = 2) -> str:
+    """The balloon device as nova writes it; ``period_s`` 0 means no statistics."""
+    return _MEMBALLOON.format(period_s=period_s)
+
+
+class TestGuest:
+    """A guest with one vCPU whose console, shell and disk lie in a directory of its own."""
+
+    __test__ = False
+
+    def __init__(
+        self,
+        libvirt: PrivateLibvirt,
+        images: GuestImages,
+        name: str,
+        *,
+        memory_mib: int = 256,
+        options: str = "",
+        memballoon: str | None = None,
+        memory_backing: str = "",
+        disk_directory: Path | None = None,
+    ) -> None:
+        """Define it, do not start it.
+
+        ``options`` go to the guest's kernel command line: ``noballoon`` leaves the balloon driver
+        out. ``disk_directory`` puts the disk elsewhere, on a device of the test's.
+        """
+        self.name = name
+        self.uuid = str(uuid.uuid4())
+        self.memory_mib = memory_mib
+        self._libvirt = libvirt
+        self._place = libvirt.state / "guests" / name
+        self._place.mkdir(parents=True, exist_ok=True)
+        disk = (disk_directory or self._place) / f"{name}.qcow2"
+        _overlay(images.disk, disk)
+        definition = self._place / "domain.xml"
+        definition.write_text(
+            _XML.format(
+                name=name,
+                uuid=self.uuid,
+                memory_mib=memory_mib,
+                kernel=images.kernel,
+                initramfs=images.initramfs,
+                options=options,
+                disk=disk,
+                console=self._place / "console.log",
+                shell=self._place / "shell",
+                memballoon=memballoon_xml() if memballoon is None else memballoon,
+                memory_backing=memory_backing,
+            )
+        )
+        libvirt.virsh("define", str(definition))
+
+    def start(self, *flags: str) -> None:
+        """Start it and wait until its shell answers. Raises TestbedError with the console's end."""
+        self._libvirt.virsh("start", self.name, *flags)
+        if "--paused" not in flags:
+            self.wait_for_shell()
+
+    def wait_for_shell(self) -> None:
+        """Wait until the guest has booted. Raises TestbedError with the console's end."""
+        if not wait_until(lambda: "guest ready" in self.console(), _BOOT_TIMEOUT_S):
+            raise TestbedError(f"guest {self.name} did not boot:\n{self.console()[-1000:]}")
+
+    def remove(self) -> None:
+        """Destroy it if it runs and forget it."""
+        if self.name in self._libvirt.virsh("list", "--name").split():
+            self._libvirt.virsh("destroy", self.name)
+        self._libvirt.virsh("undefine", self.name)
+
+    def console(self) -> str:
+        """What the guest has written to its console."""
+        try:
+            return (self._place / "console.log").read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def run(self, command: str) -> str:
+        """Run one line of shell in the guest and return its output.
+
+        Raises TestbedError when it fails or does not end in time.
+        """
+        with socket.socket(socket.AF_UNIX) as shell:
+            shell.settimeout(_ANSWER_TIMEOUT_S)
+            shell.connect(str(self._place / "shell"))
+            shell.sendall(command.encode() + b"\n")
+            answer = b""
+            while _PROMPT not in answer or not answer.endswith(b">\n"):
+                try:
+                    answer += shell.recv(4096)
+                except TimeoutError as error:
+                    raise TestbedError(f"{command} in guest {self.name} does not end") from error
+        output, _, status = answer.decode(errors="replace").rpartition(_PROMPT.decode())
+        if status.strip() != "0>":
+            raise TestbedError(f"{command} in guest {self.name}: {output.strip()}")
+        return output.strip()
+
+    def memory_kib(self, field: str) -> int:
+        """A line of the guest's own /proc/meminfo, such as MemTotal or MemAvailable, in KiB."""
+        return int(self.run(f"grep ^{field}: /proc/meminfo").split()[1])
+
+    def cgroup_value(self, controller: str, file: str) -> str:
+        """Read a file of the domain's cgroup v1 group, as the kernel shows it."""
+        pid = (self._libvirt.state / "run" / "qemu" / f"{self.name}.pid").read_text().strip()
+        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controller in controllers.split(","):
+                # libvirt puts qemu's own thread into a group below the domain's.
+                group = path.removesuffix("/emulator")
+                return Path(f"/sys/fs/cgroup/{controller}{group}/{file}").read_text().strip()
+        raise TestbedError(f"guest {self.name} is in no group of {controller}")
+
+
+def _overlay(backing: Path, disk: Path) -> None:
+    command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(backing)]
+    subprocess.run([*command, str(disk)], check=True)
