@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host that exists only in memory: the domain protocol for tests above the host's edge.
+
+The contract suite in tests/contract runs on this and on real libvirt.
+"""
+
+import threading
+from collections.abc import Callable
+
+from nova_qos import errors
+from nova_qos.model import UNLIMITED, Balloon, Reading
+
+
+class FakeDomain:
+    """A running server with a guest that can be told how to behave.
+
+    ``balloon_step_kib``: how far the balloon moves at each look (None: all the way at once, 0: not
+    at all). ``refuse``: resource names whose writes the host refuses; ``cannot``: resource names
+    that the host does not offer.
+    """
+
+    def __init__(self, memory_kib: int = 512 * 1024) -> None:
+        self.flavor_kib = memory_kib
+        self.actual_kib = memory_kib
+        self.target_kib = memory_kib
+        self.used_kib = 64 * 1024
+        self.soft_limit_kib = UNLIMITED
+        self.shares = 1024
+        self.weight = 100
+        self.driver = True
+        self.paused = False
+        self.balloon_step_kib: int | None = None
+        self.refuse: set[str] = set()
+        self.cannot: set[str] = set()
+        self.io_reason: str | None = None
+        self.writes: list[tuple[str, int]] = []
+        self.before_write: Callable[[str, int], None] = lambda name, value: None
+
+    def is_paused(self) -> bool:
+        return self.paused
+
+    def read_memory(self) -> Reading:
+        self._offered("memory")
+        self._move()
+        details = {"usable": self._usable(), "last_update": 1} if self.driver else {}
+        return Reading(self.actual_kib, details=details)
+
+    def write_memory(self, memory_kib: int) -> None:
+        self._write("memory", memory_kib)
+        self.target_kib = memory_kib
+        if self.balloon_step_kib is None:
+            self._move()
+
+    def read_balloon(self) -> Balloon:
+        self._offered("memory")
+        reason = None if self.driver else "the guest reports no statistics"
+        return Balloon(self.driver, reason, self.actual_kib, self._usable() if self.driver else 0)
+
+    def read_memory_soft_limit(self) -> Reading:
+        self._offered("memory_soft_limit")
+        return Reading(self.soft_limit_kib)
+
+    def write_memory_soft_limit(self, memory_kib: int) -> None:
+        self._write("memory_soft_limit", memory_kib)
+        self.soft_limit_kib = memory_kib
+
+    def read_cpu_shares(self) -> Reading:
+        self._offered("cpu_priority")
+        return Reading(self.shares)
+
+    def write_cpu_shares(self, shares: int) -> None:
+        self._write("cpu_priority", shares)
+        self.shares = shares
+
+    def read_io_weight(self) -> Reading:
+        self._offered("io_priority")
+        return Reading(self.weight, effective=self.io_reason is None, reason=self.io_reason)
+
+    def write_io_weight(self, weight: int) -> None:
+        self._write("io_priority", weight)
+        self.weight = weight
+
+    def _usable(self) -> int:
+        return max(0, self.actual_kib - self.used_kib)
+
+    def _move(self) -> None:
+        if self.paused or not self.driver:
+            return
+        way = self.target_kib - self.actual_kib
+        step = abs(way) if self.balloon_step_kib is None else self.balloon_step_kib
+        self.actual_kib += max(-step, min(step, way))
+
+    def _offered(self, name: str) -> None:
+        if name in self.cannot:
+            raise errors.HostCannot(f"{name}: this host does not offer it")
+
+    def _write(self, name: str, value: int) -> None:
+        self.before_write(name, value)
+        self._offered(name)
+        if name in self.refuse:
+            raise errors.HostRefused(f"{name}: the host refused {value}")
+        self.writes.append((name, value))
+
+
+class FakeHost:
+    """Running servers by uuid; ``away`` = libvirt does not answer."""
+
+    def __init__(self) -> None:
+        self.domains: dict[str, FakeDomain] = {}
+        self.away = False
+        self.entered = threading.Semaphore(0)
+
+    def add(self, server_uuid: str, memory_kib: int = 512 * 1024) -> FakeDomain:
+        self.domains[server_uuid] = FakeDomain(memory_kib)
+        return self.domains[server_uuid]
+
+    def domain(self, server_uuid: str) -> FakeDomain:
+        self.entered.release()
+        if self.away:
+            raise errors.HostAway("libvirt does not answer")
+        if server_uuid not in self.domains:
+            raise errors.ServerNotRunning("the server is not running")
+        return self.domains[server_uuid]
