@@ -137,6 +137,8 @@ def _guard_memory(domain: Domain, memory_kib: int, limits: Limits) -> None:
     balloon = domain.read_balloon()
     if domain.is_paused():
         raise errors.ServerNotRunning("the server is paused: its balloon cannot move")
+    if memory_kib == balloon.actual_kib:
+        return
     if not balloon.alive:
         raise errors.NoBalloon(f"memory: the guest's balloon does not answer: {balloon.reason}")
     lowest = lowest_safe_kib(balloon, limits.reserve_kib)

@@ -54,17 +54,29 @@ def save(instance: Instance, settings: Mapping[str, int | None]) -> None:
     :raises TaskInProgress: nova started a task on the server meanwhile; nothing was saved
     :raises ServerGone: the server was deleted meanwhile
     """
-    for name, value in settings.items():
-        if value is None:
-            instance.system_metadata.pop(TABLE[name].stored_as, None)
-        else:
-            instance.system_metadata[TABLE[name].stored_as] = str(value)
+    _change(instance, settings)
     try:
         instance.save(expected_task_state=[None])
     except exception.UnexpectedTaskStateError as error:
         raise errors.TaskInProgress(error.format_message()) from error
     except exception.InstanceNotFound as error:
         raise errors.ServerGone(error.format_message()) from error
+
+
+def restore(context: Context, server_uuid: str, settings: Mapping[str, int | None]) -> None:
+    """Put settings back that must not stay saved, whatever nova does with the server by now."""
+    with contextlib.suppress(errors.ServerGone, exception.InstanceNotFound):
+        instance = load(context, server_uuid)
+        _change(instance, settings)
+        instance.save()
+
+
+def _change(instance: Instance, settings: Mapping[str, int | None]) -> None:
+    for name, value in settings.items():
+        if value is None:
+            instance.system_metadata.pop(TABLE[name].stored_as, None)
+        else:
+            instance.system_metadata[TABLE[name].stored_as] = str(value)
 
 
 @contextlib.contextmanager

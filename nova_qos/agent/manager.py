@@ -76,12 +76,12 @@ class AgentManager(manager.Manager):
             flavor = store.flavor_of(instance)
             checked = {name: TABLE[name].check(settings[name], flavor) for name in _known(settings)}
             targets = {name: TABLE[name].to_host(checked[name], flavor) for name in checked}
-            readings = self._set(instance, checked, targets, force is True)
+            readings = self._set(context, instance, checked, targets, force is True)
         return {name: rpc.reading_to_wire(reading) for name, reading in readings.items()}
 
     def _set(
-        self, instance: store.Instance, settings: Mapping[str, int | None],
-        targets: dict[str, int], force: bool,
+        self, context: store.Context, instance: store.Instance,
+        settings: Mapping[str, int | None], targets: dict[str, int], force: bool,
     ) -> dict[str, Reading]:
         options = self._options.nova_qos
         limits = Limits(options.memory_reserve_mib * units.KIB_PER_MIB, force)
@@ -100,7 +100,8 @@ class AgentManager(manager.Manager):
         except (errors.ServerNotRunning, errors.HostAway) as error:
             return dict.fromkeys(targets, _pending(error))
         except errors.QosError:
-            store.save(instance, {name: before.get(name) for name in settings})
+            store.restore(
+                context, instance.uuid, {name: before.get(name) for name in settings})
             raise
 
 
