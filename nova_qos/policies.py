@@ -3,7 +3,7 @@
 
 from oslo_policy import policy
 
-from nova_qos.resources import TABLE, Resource
+from nova_qos.resources import GET_ALL, SET_ALL, TABLE, Resource
 
 # nova registers both rules; they are named, not imported, so that the generators run without nova
 _READER_OR_ADMIN = "rule:project_reader_or_admin"
@@ -17,18 +17,22 @@ def list_rules() -> list[policy.DocumentedRuleDefault]:
 
 
 def _get_rule(row: Resource) -> policy.DocumentedRuleDefault:
-    return _rule(row.get_policy, _READER_OR_ADMIN, f"Show a server's {row.title}", row.get_action)
+    return _rule(row.get_policy, _READER_OR_ADMIN, f"Show a server's {row.title}",
+                 (row.get_action, GET_ALL))
 
 
 def _set_rule(row: Resource) -> policy.DocumentedRuleDefault:
-    return _rule(row.set_policy, _ADMIN, f"Change a server's {row.title}", row.set_action)
+    return _rule(row.set_policy, _ADMIN, f"Change a server's {row.title}",
+                 (row.set_action, SET_ALL))
 
 
-def _rule(name: str, check: str, description: str, action: str) -> policy.DocumentedRuleDefault:
+def _rule(
+    name: str, check: str, description: str, actions: tuple[str, ...]
+) -> policy.DocumentedRuleDefault:
     return policy.DocumentedRuleDefault(
         name=name,
         check_str=check,
         description=description,
-        operations=[{"method": "POST", "path": f"{_PATH} ({action})"}],
+        operations=[{"method": "POST", "path": f"{_PATH} ({action})"} for action in actions],
         scope_types=["project"],
     )

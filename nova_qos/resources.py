@@ -165,7 +165,7 @@ def _memory_set(reading: Reading) -> dict[str, object]:
 
 MEMORY = Resource(
     name="memory",
-    title="memory of the guest",
+    title="memory",
     unit="MiB",
     minimum=1,
     maximum=_HIGHEST_MIB,
