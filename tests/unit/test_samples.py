@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import pytest
+from oslo_config import cfg
 from oslo_config import generator as config_generator
 from oslo_policy import generator as policy_generator
 
@@ -16,7 +17,7 @@ def generated(tmp_path: Path) -> dict[str, str]:
     config_generator.main(
         ["--namespace", "nova_qos", "--wrap-width", "80", "--output-file", str(config)])
     policy_generator.generate_sample(
-        ["--namespace", "nova_qos", "--output-file", str(policy)])
+        ["--namespace", "nova_qos", "--output-file", str(policy)], conf=cfg.ConfigOpts())
     return {path.name: path.read_text() for path in (config, policy)}
 
 
