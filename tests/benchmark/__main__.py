@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Speed and size against nova's own, on the demo's cloud, in one run.
+
+Usage, as root on the machine of the demo's cloud, with its admin credentials in the environment
+and its Python::
+
+    python -m tests.benchmark SERVER LIBVIRT_URI
+"""
+
+import argparse
+import itertools
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import libvirt
+from keystoneauth1 import session
+from keystoneauth1.identity import v3
+from nova_qos.agent.apply import apply
+from nova_qos.virt.host import LibvirtHost
+
+from tests.benchmark.compare import HEADER, Comparison, Step, compare
+
+AGENT = "nova-qos-agent"
+
+
+class Api:
+    """One client of nova's REST API, its token and connection kept as clients do."""
+
+    def __init__(self, server: str) -> None:
+        env = os.environ
+        auth = v3.Password(
+            auth_url=env["OS_AUTH_URL"], username=env["OS_USERNAME"], password=env["OS_PASSWORD"],
+            project_name=env["OS_PROJECT_NAME"], user_domain_name="Default",
+            project_domain_name="Default")
+        self._session = session.Session(auth=auth)
+        self._where = {"service_type": "compute", "region_name": env.get("OS_REGION_NAME")}
+        found = self._session.get(
+            f"/servers?all_tenants=1&name=^{server}$", endpoint_filter=self._where).json()
+        self.server = found["servers"][0]["id"]
+
+    def action(self, name: str, value: object = None) -> Step:
+        """A step that sends one action."""
+        url = f"/servers/{self.server}/action"
+        return lambda: self._session.post(url, json={name: value}, endpoint_filter=self._where)
+
+
+def rest(api: Api, rounds: int) -> list[Comparison]:
+    """The actions beside nova's cheapest ones that go the same way."""
+    shares = itertools.cycle((1024, 2048))
+    return [
+        compare("get-cpu-priority / os-getConsoleOutput of one line",
+                api.action("get-cpu-priority"), api.action("os-getConsoleOutput", {"length": 1}),
+                "<= 1.3", rounds),
+        compare("set-cpu-priority / unlock",
+                lambda: api.action("set-cpu-priority", {"share": next(shares)})(),
+                api.action("unlock"), "<= 1.5", rounds, before_baseline=api.action("lock")),
+    ]
+
+
+def host(server: str, uri: str, rounds: int) -> list[Comparison]:
+    """What the agent does with a domain, beside the two bare libvirt calls."""
+    domain = LibvirtHost(uri).domain(server)
+    bare = libvirt.open(uri).lookupByUUIDString(server)
+    live = libvirt.VIR_DOMAIN_AFFECT_LIVE
+    ours, base = itertools.cycle((1024, 2048)), itertools.cycle((1024, 2048))
+
+    def write_and_read() -> None:
+        bare.setSchedulerParametersFlags({"cpu_shares": next(base)}, live)
+        bare.schedulerParametersFlags(live)
+
+    return [
+        compare("apply of cpu_priority / bare libvirt write + read",
+                lambda: apply(domain, {"cpu_priority": next(ours)}, 1), write_and_read,
+                "<= 5 ms more", rounds),
+    ]
+
+
+def commands(server: str, rounds: int) -> list[Comparison]:
+    """Whole processes, as a person starts them."""
+    nova = str(Path(sys.executable).with_name("nova"))
+
+    def run(*arguments: str) -> Step:
+        return lambda: subprocess.run([nova, *arguments], check=True, capture_output=True)
+
+    return [
+        compare("nova lv-get-mem / nova lock", run("lv-get-mem", server), run("lock", server),
+                "<= 1.2", rounds, before_baseline=run("unlock", server)),
+    ]
+
+
+def footprint(seconds: float) -> str:
+    """The agent's resident memory, and the CPU time it took while nobody asked for anything."""
+    pid = _agent_pid()
+    fields = (Path("/proc") / pid / "status").read_text().split("\n")
+    resident = next(int(line.split()[1]) for line in fields if line.startswith("VmRSS"))
+    before = _cpu_seconds(pid)
+    time.sleep(seconds)
+    used = _cpu_seconds(pid) - before
+    return (f"agent: {resident / 1024:.0f} MiB resident (goal: under 150 MB); idle for "
+            f"{seconds:g} s it used {used:.2f} s of CPU ({used / seconds:.1%} of a core)")
+
+
+def _agent_pid() -> str:
+    for directory in Path("/proc").glob("[0-9]*"):
+        words = (directory / "cmdline").read_bytes().split(b"\0")[:2]
+        if any(word.endswith(AGENT.encode()) for word in words):
+            return directory.name
+    raise SystemExit(f"{AGENT} does not run on this machine")
+
+
+def _cpu_seconds(pid: str) -> float:
+    fields = (Path("/proc") / pid / "stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("server", help="name of a running server")
+    parser.add_argument("uri", help="libvirt's URI on its host")
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--idle-seconds", type=float, default=60)
+    arguments = parser.parse_args()
+    api = Api(arguments.server)
+    print(HEADER)
+    for row in (
+        *rest(api, arguments.rounds),
+        *host(api.server, arguments.uri, arguments.rounds),
+        *commands(api.server, max(5, arguments.rounds // 4)),
+    ):
+        print(row.row(), flush=True)
+    api.action("unlock")()
+    print(footprint(arguments.idle_seconds))
+
+
+if __name__ == "__main__":
+    main()
