@@ -18,9 +18,9 @@ from pathlib import Path
 import libvirt
 from keystoneauth1 import session
 from keystoneauth1.identity import v3
+
 from nova_qos.agent.apply import apply
 from nova_qos.virt.host import LibvirtHost
-
 from tests.benchmark.compare import HEADER, Comparison, Step, compare
 
 AGENT = "nova-qos-agent"
