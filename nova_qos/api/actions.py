@@ -133,7 +133,7 @@ class BalloonDriver(QosController):
 
 
 def _present(reading: Reading) -> Reading:
-    if reading.hindered == "unsupported":
+    if reading.hindered == "unsupported" and reading.applied is None:
         raise errors.HostCannot(str(reading.reason))
     return reading
 
