@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Daemons without an init system: started, waited for, recognised and stopped by pid."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -130,7 +131,5 @@ def _start_time(pid: int) -> str | None:
 
 
 def _signal(send: Callable[[int, int], None], pid: int, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         send(pid, number)
-    except ProcessLookupError:
-        pass

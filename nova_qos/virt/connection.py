@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One connection to libvirt, opened when first needed and again after libvirtd has restarted."""
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import libvirt
+
+from nova_qos.virt import failures
+
+_Answer = TypeVar("_Answer")
+
+
+class Connection:
+    """A connection shared by all threads.
+
+    Keepalive is off: libvirt answers keepalive messages only where its event loop runs.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._lock = threading.Lock()
+        self._connection: libvirt.virConnect | None = None
+        # Without a handler the library writes every error to stderr, also those we expect.
+        libvirt.registerErrorHandler(lambda _context, _error: None, None)
+
+    def call(self, work: Callable[[libvirt.virConnect], _Answer]) -> _Answer:
+        """Do ``work`` on the connection, once more on a new one if it was lost meanwhile.
+
+        ``work`` must be harmless when done twice. libvirt's own errors pass through.
+
+        :raises HostAway: libvirt does not answer
+        """
+        connection = self._opened()
+        try:
+            return work(connection)
+        except libvirt.libvirtError as error:
+            if not failures.is_connection_lost(error):
+                raise
+            self._forget(connection)
+        connection = self._opened()
+        try:
+            return work(connection)
+        except libvirt.libvirtError as error:
+            if not failures.is_connection_lost(error):
+                raise
+            self._forget(connection)
+            raise failures.away(self.uri, error) from error
+
+    def close(self) -> None:
+        """Close it; a later call opens it again."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _opened(self) -> libvirt.virConnect:
+        with self._lock:
+            if self._connection is None:
+                try:
+                    self._connection = libvirt.open(self.uri)
+                except libvirt.libvirtError as error:
+                    raise failures.away(self.uri, error) from error
+            return self._connection
+
+    def _forget(self, lost: libvirt.virConnect) -> None:
+        # Not closed here: other threads may be inside a call on it; the last reference frees it.
+        with self._lock:
+            if self._connection is lost:
+                self._connection = None

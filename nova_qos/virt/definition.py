@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a running domain is made of, as far as it decides what can be set."""
+
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+#: Whatever pins the guest's memory: a balloon would take it from the guest and free nothing.
+_PINNED = (
+    ("devices/hostdev[@type='pci']", "it has a PCI device passed through"),
+    ("devices/hostdev[@type='mdev']", "it has a mediated device passed through"),
+    ("devices/interface[@type='hostdev']", "it has a network device passed through"),
+    ("devices/interface[@type='vdpa']", "it has a vDPA network device"),
+    ("devices/disk[@type='nvme']", "it has an NVMe device passed through"),
+    ("memoryBacking/hugepages", "its memory is in huge pages"),
+    ("memoryBacking/locked", "its memory is locked"),
+    ("launchSecurity", "its memory is encrypted and so pinned"),
+)
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk of the guest; ``path`` is a file or block device of the host, None for a remote."""
+
+    target: str
+    kind: str
+    path: str | None
+
+
+@dataclass(frozen=True)
+class Definition:
+    """The parts of a domain's definition that matter here.
+
+    ``pinned`` says why the guest's memory cannot be given back to the host, None when it can.
+    ``balloon_model`` is None without a balloon; ``stats_period_s`` 0 without statistics.
+    """
+
+    pinned: str | None
+    balloon_model: str | None
+    stats_period_s: int
+    disks: tuple[Disk, ...]
+
+    @classmethod
+    def parse(cls, xml: str) -> "Definition":
+        """Read libvirt's XML of a running domain."""
+        root = ElementTree.fromstring(xml)  # noqa: S314  # libvirt wrote it, not a guest
+        balloon = root.find("devices/memballoon")
+        model = None if balloon is None else balloon.get("model")
+        stats = root.find("devices/memballoon/stats")
+        return cls(
+            pinned=next((why for path, why in _PINNED if root.find(path) is not None), None),
+            balloon_model=None if model == "none" else model,
+            stats_period_s=0 if stats is None else int(stats.get("period", "0")),
+            disks=tuple(
+                _disk(disk)
+                for disk in root.iterfind("devices/disk")
+                if disk.get("device", "disk") in ("disk", "lun")
+            ),
+        )
+
+
+def _disk(element: ElementTree.Element) -> Disk:
+    target, source = element.find("target"), element.find("source")
+    path = None if source is None else source.get("file") or source.get("dev")
+    name = "" if target is None else target.get("dev", "")
+    return Disk(target=name, kind=element.get("type", ""), path=path)

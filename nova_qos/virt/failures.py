@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libvirt's errors, translated here and nowhere else."""
+
+import libvirt
+
+from nova_qos import errors
+
+_LOST_CODES = {
+    libvirt.VIR_ERR_SYSTEM_ERROR,
+    libvirt.VIR_ERR_INTERNAL_ERROR,
+    libvirt.VIR_ERR_RPC,
+    libvirt.VIR_ERR_NO_CONNECT,
+    libvirt.VIR_ERR_INVALID_CONN,
+}
+_LOST_DOMAINS = {libvirt.VIR_FROM_REMOTE, libvirt.VIR_FROM_RPC}
+_CANNOT_CODES = {
+    libvirt.VIR_ERR_NO_SUPPORT,
+    libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
+    libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
+    libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
+}
+
+
+def is_connection_lost(error: libvirt.libvirtError) -> bool:
+    """Whether the daemon went away under the call, so that nobody looked at the request."""
+    return error.get_error_code() == libvirt.VIR_ERR_INVALID_CONN or (
+        error.get_error_code() in _LOST_CODES and error.get_error_domain() in _LOST_DOMAINS
+    )
+
+
+def away(uri: str, error: libvirt.libvirtError) -> errors.HostAway:
+    """The error of a daemon that cannot be reached."""
+    return errors.HostAway(f"libvirt does not answer at {uri}: {_text(error)}")
+
+
+def translate(error: libvirt.libvirtError, running: bool) -> errors.QosError:
+    """The error of ours that says the same as libvirt's.
+
+    :param running: whether the domain still runs; libvirt has one code for "not running" and for
+        "a control group is missing"
+    """
+    code = error.get_error_code()
+    if code == libvirt.VIR_ERR_NO_DOMAIN or not running:
+        return not_running()
+    missing_group = code == libvirt.VIR_ERR_OPERATION_INVALID and "cgroup" in _text(error)
+    if code in _CANNOT_CODES or missing_group:
+        return errors.HostCannot(f"libvirt cannot do this on this host: {_text(error)}")
+    return errors.HostRefused(f"libvirt refused: {_text(error)}")
+
+
+def not_running() -> errors.ServerNotRunning:
+    """The error of a server without a running domain on this host."""
+    return errors.ServerNotRunning("the server has no running domain on this host")
+
+
+def _text(error: libvirt.libvirtError) -> str:
+    return str(error.get_error_message() or error)

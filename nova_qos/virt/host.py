@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compute host behind the ``Host`` protocol."""
+
+from pathlib import Path
+
+from nova_qos.model import Domain
+from nova_qos.virt.balloon import Movements
+from nova_qos.virt.connection import Connection
+from nova_qos.virt.domain import LibvirtDomain, UnifiedCgroupDomain
+
+_UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers")
+
+
+class LibvirtHost:
+    """A libvirt host, used by many threads at once; libvirt is reached when first needed."""
+
+    def __init__(self, uri: str) -> None:
+        self._connection = Connection(uri)
+        self._movements = Movements()
+        self._kind = UnifiedCgroupDomain if _UNIFIED.exists() else LibvirtDomain
+
+    def domain(self, server_uuid: str) -> Domain:
+        """The server's running domain.
+
+        :raises ServerNotRunning: there is none
+        :raises HostAway: libvirt does not answer
+        """
+        domain = self._kind(self._connection, self._movements, server_uuid)
+        domain.require_running()
+        return domain
+
+    def close(self) -> None:
+        """Leave libvirt; a later call comes back to it."""
+        self._connection.close()
