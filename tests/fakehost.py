@@ -5,6 +5,7 @@ The contract suite in tests/contract runs on this and on real libvirt.
 """
 
 import threading
+import time
 from collections.abc import Callable
 
 from nova_qos import errors
@@ -15,8 +16,11 @@ class FakeDomain:
     """A running server with a guest that can be told how to behave.
 
     ``balloon_step_kib``: how far the balloon moves at each look (None: all the way at once, 0: not
-    at all). ``refuse``: resource names whose writes the host refuses; ``cannot``: resource names
-    that the host does not offer.
+    at all). ``used_kib``: what the guest uses, so what it cannot spare; ``unmovable_kib``: where
+    its balloon stops whatever is asked. ``driver``: whether it has a balloon driver. ``pinned``:
+    why its memory can never be taken. ``refuse``: resource names whose writes the host refuses;
+    ``cannot``: resource names that the host does not offer. ``failure``: what every call raises,
+    such as ServerNotRunning or HostAway.
     """
 
     def __init__(self, memory_kib: int = 512 * 1024) -> None:
@@ -24,44 +28,58 @@ class FakeDomain:
         self.actual_kib = memory_kib
         self.target_kib = memory_kib
         self.used_kib = 64 * 1024
+        self.unmovable_kib = 0
         self.soft_limit_kib = UNLIMITED
         self.shares = 1024
         self.weight = 100
         self.driver = True
         self.paused = False
+        self.pinned: str | None = None
         self.balloon_step_kib: int | None = None
         self.refuse: set[str] = set()
         self.cannot: set[str] = set()
+        self.failure: errors.QosError | None = None
         self.io_reason: str | None = None
         self.writes: list[tuple[str, int]] = []
         self.before_write: Callable[[str, int], None] = lambda name, value: None
 
     def is_paused(self) -> bool:
+        self._answers()
         return self.paused
 
     def read_memory(self) -> Reading:
         self._offered("memory")
         self._move()
-        details = {"usable": self._usable(), "last_update": 1} if self.driver else {}
-        return Reading(self.actual_kib, details=details)
+        why_not = self.pinned or self._why_not_alive()
+        details = {"usable": self._usable(), "last_update": int(time.time())}
+        return Reading(
+            self.actual_kib,
+            effective=why_not is None,
+            reason=why_not and f"the guest's memory cannot be changed: {why_not}",
+            details=details if self.driver else {},
+            hindered="unsupported" if self.pinned else None,
+        )
 
     def write_memory(self, memory_kib: int) -> None:
-        self._write("memory", memory_kib)
+        self._movable()
+        self._write("memory", memory_kib, 0, self.flavor_kib)
         self.target_kib = memory_kib
         if self.balloon_step_kib is None:
             self._move()
 
     def read_balloon(self) -> Balloon:
         self._offered("memory")
-        reason = None if self.driver else "the guest reports no statistics"
-        return Balloon(self.driver, reason, self.actual_kib, self._usable() if self.driver else 0)
+        self._movable()
+        why_not = self._why_not_alive()
+        usable = self._usable() if self.driver else 0
+        return Balloon(why_not is None, why_not, self.actual_kib, usable)
 
     def read_memory_soft_limit(self) -> Reading:
         self._offered("memory_soft_limit")
         return Reading(self.soft_limit_kib)
 
     def write_memory_soft_limit(self, memory_kib: int) -> None:
-        self._write("memory_soft_limit", memory_kib)
+        self._write("memory_soft_limit", memory_kib, UNLIMITED, 2**53 - 2)
         self.soft_limit_kib = memory_kib
 
     def read_cpu_shares(self) -> Reading:
@@ -69,7 +87,7 @@ class FakeDomain:
         return Reading(self.shares)
 
     def write_cpu_shares(self, shares: int) -> None:
-        self._write("cpu_priority", shares)
+        self._write("cpu_priority", shares, 2, 262144)
         self.shares = shares
 
     def read_io_weight(self) -> Reading:
@@ -77,7 +95,7 @@ class FakeDomain:
         return Reading(self.weight, effective=self.io_reason is None, reason=self.io_reason)
 
     def write_io_weight(self, weight: int) -> None:
-        self._write("io_priority", weight)
+        self._write("io_priority", weight, 1, 1000)
         self.weight = weight
 
     def _usable(self) -> int:
@@ -86,18 +104,31 @@ class FakeDomain:
     def _move(self) -> None:
         if self.paused or not self.driver:
             return
-        way = self.target_kib - self.actual_kib
+        way = max(self.target_kib, self.unmovable_kib) - self.actual_kib
         step = abs(way) if self.balloon_step_kib is None else self.balloon_step_kib
         self.actual_kib += max(-step, min(step, way))
 
+    def _why_not_alive(self) -> str | None:
+        return None if self.driver else "the guest's balloon driver has reported nothing"
+
+    def _answers(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    def _movable(self) -> None:
+        self._answers()
+        if self.pinned:
+            raise errors.HostCannot(f"memory: this server's memory cannot be taken: {self.pinned}")
+
     def _offered(self, name: str) -> None:
+        self._answers()
         if name in self.cannot:
             raise errors.HostCannot(f"{name}: this host does not offer it")
 
-    def _write(self, name: str, value: int) -> None:
+    def _write(self, name: str, value: int, least: int, most: int) -> None:
         self.before_write(name, value)
         self._offered(name)
-        if name in self.refuse:
+        if name in self.refuse or not least <= value <= most:
             raise errors.HostRefused(f"{name}: the host refused {value}")
         self.writes.append((name, value))
 
