@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API's answers as people read them."""
+
+from collections.abc import Mapping
+from typing import NewType
+
+from novaclient import exceptions, utils
+
+from nova_qos import units
+from nova_qos.model import UNLIMITED
+from nova_qos.resources import Resource
+
+Answer = NewType("Answer", Mapping[str, object])
+
+#: Figures of a balloon that are no sizes: everything else is in KiB.
+_UNITS = {
+    "last_update": "s since 1970",
+    "major_fault": "faults",
+    "minor_fault": "faults",
+    "hugetlb_pgalloc": "pages",
+    "hugetlb_pgfail": "pages",
+}
+
+
+def show(answer: Answer, row: Resource | None = None) -> None:
+    """Print a get's answer as a table, each number with its unit."""
+    unit = _read_unit(row) if row else ""
+    utils.print_dict(
+        {key: _with_unit(value, _UNITS.get(key, unit)) for key, value in answer.items()})
+
+
+def outcome(answer: Answer, row: Resource, body: Mapping[str, object]) -> str:
+    """What became of a set, as one line's end.
+
+    :raises CommandError: the guest has not followed
+    """
+    if answer.get("state") == "pending":
+        return f"saved, will be applied: {answer.get('reason')}"
+    requested = body[row.key]
+    if answer.get("success") == 0:
+        reached = _with_unit(answer.get("actual"), _read_unit(row))
+        raise exceptions.CommandError(
+            f"{row.name} {requested} {row.unit} asked for, {reached} reached: "
+            f"{answer.get('reason')}")
+    held = answer.get(row.key, requested)
+    rounded = "" if held == requested else f" as {held}"
+    return f"{row.name} {_with_unit(requested, row.unit)}, applied{rounded}"
+
+
+def _read_unit(row: Resource) -> str:
+    """Sizes are asked for in MiB and answered in KiB."""
+    return row.unit if row.host_scale == 1 else {units.KIB_PER_MIB: "KiB"}[row.host_scale]
+
+
+def _with_unit(value: object, unit: str) -> object:
+    if isinstance(value, bool) or not isinstance(value, int) or not unit:
+        return value
+    return f"{value} (unlimited)" if value == UNLIMITED else f"{value} {unit}"

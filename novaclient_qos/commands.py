@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ``nova`` commands, one pair a row of the table.
+
+novaclient loads this module through its entry point ``novaclient.extension``.
+"""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from novaclient import utils
+
+from nova_qos import errors, units
+from nova_qos.resources import BALLOON, BALLOON_COMMAND, TABLE, Resource
+from novaclient_qos import answers, servers
+
+_Command = Callable[[Any, argparse.Namespace], None]
+_SERVER = {"metavar": "<server>", "help": "Name or ID of server."}
+
+
+def _get_command(row: Resource) -> _Command:
+    def get(cs: Any, args: argparse.Namespace) -> None:
+        answers.show(servers.ask(cs, args.server, row.get_action, None), row)
+
+    get.__doc__ = f"Show a server's {row.title}."
+    utils.add_arg(get, "server", **_SERVER)
+    return get
+
+
+def _set_command(row: Resource) -> _Command:
+    def set_(cs: Any, args: argparse.Namespace) -> None:
+        body: dict[str, object] = {row.key: args.value}
+        if row.forceable and args.force:
+            body["force"] = True
+        servers.set_each(cs, args.server, row, body)
+
+    set_.__doc__ = f"Set the {row.title} of one or more servers."
+    # novaclient puts each argument before the ones it has
+    utils.add_arg(
+        set_, "value", metavar=f"<{row.argument}>", type=_quantity(row), help=_value_help(row))
+    utils.add_arg(set_, "server", nargs="+", **_SERVER)
+    if row.forceable:
+        utils.add_arg(set_, "--force", action="store_true",
+                      help="Set it even where the guest cannot spare what is taken.")
+    return set_
+
+
+def _balloon_command(cs: Any, args: argparse.Namespace) -> None:
+    """Show whether a server's guest can give and take memory."""
+    answers.show(servers.ask(cs, args.server, BALLOON, None))
+
+
+utils.add_arg(_balloon_command, "server", **_SERVER)
+
+
+def _quantity(row: Resource) -> Callable[[str], int]:
+    def quantity(text: str) -> int:
+        try:
+            return units.parse_size_mib(text) if row.is_size else int(text)
+        except errors.InvalidSetting as error:
+            raise argparse.ArgumentTypeError(error.message) from error
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from error
+
+    return quantity
+
+
+def _value_help(row: Resource) -> str:
+    written = " Units: 512, 512M, 1G, 1.5GiB; without one, MiB." if row.is_size else ""
+    return row.describe().partition(": ")[2] + written
+
+
+def _function_name(command: str) -> str:
+    return "do_" + command.replace("-", "_")
+
+
+# novaclient knows a command by one thing only: an attribute do_<command> of the module. Written
+# out, these would be the table's rows once more, so they are made from it.
+for _row in TABLE.values():
+    globals()[_function_name(_row.get_command)] = _get_command(_row)
+    globals()[_function_name(_row.set_command)] = _set_command(_row)
+globals()[_function_name(BALLOON_COMMAND)] = _balloon_command
