@@ -34,6 +34,7 @@ user = "root"
 group = "root"
 remember_owner = 0
 max_core = 0
+hugetlbfs_mount = "{state}/huge"
 """
 
 
@@ -137,7 +138,7 @@ class PrivateLibvirt:
         _write_once(
             self.state / "etc" / "libvirtd.conf", _DAEMON_CONF.format(host_uuid=uuid.uuid4())
         )
-        _write_once(self.state / "etc" / "qemu.conf", _QEMU_CONF)
+        _write_once(self.state / "etc" / "qemu.conf", _QEMU_CONF.format(state=self.state))
         absent = [str(group) for group in _machine_groups() if not group.exists()]
         _write_once(self.state / "new-groups", "\n".join(absent))
 

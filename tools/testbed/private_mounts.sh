@@ -15,4 +15,9 @@ if [ -e /dev/kvm ]; then
     mount --bind "$state/no-kvm" /dev/kvm
     mount -o remount,bind,ro /dev/kvm
 fi
+# Huge pages for guests that ask for them; none are reserved here.
+if grep -qw hugetlbfs /proc/filesystems; then
+    mkdir -p "$state/huge"
+    mount -t hugetlbfs hugetlbfs "$state/huge"
+fi
 exec "$@"

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The in-memory host keeps the contract that real libvirt keeps."""
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from nova_qos import errors
+from tests.contract import domain as contract
+from tests.contract.bench import Bench
+from tests.fakehost import FakeDomain, FakeHost
+
+MIB = 1024
+
+
+@dataclass
+class FakeServer:
+    """A server of the fake host."""
+
+    uuid: str
+    domain: FakeDomain
+    host: FakeHost
+
+    @property
+    def memory_kib(self) -> int:
+        return self.domain.flavor_kib
+
+    def pause(self) -> None:
+        self.domain.paused = True
+
+    def resume(self) -> None:
+        self.domain.paused = False
+
+    def stop(self) -> None:
+        del self.host.domains[self.uuid]
+        self.domain.failure = errors.ServerNotRunning("the server was stopped")
+
+    def occupy(self, memory_mib: int) -> None:
+        self.domain.used_kib += memory_mib * MIB
+        self.domain.unmovable_kib = self.domain.used_kib
+
+
+class FakeBench:
+    """Fake servers, a new one each time."""
+
+    def __init__(self) -> None:
+        self.host = FakeHost()
+
+    def server(self) -> FakeServer:
+        name = str(uuid.uuid4())
+        return FakeServer(name, self.host.add(name, 256 * MIB), self.host)
+
+    def driverless(self) -> FakeServer:
+        server = self.server()
+        server.domain.driver = False
+        return server
+
+    def pinned(self) -> FakeServer:
+        server = self.server()
+        server.domain.pinned = "its memory is in huge pages"
+        return server
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        self._fail(errors.HostAway("libvirt does not answer"))
+        yield
+        self._fail(None)
+
+    def _fail(self, failure: errors.QosError | None) -> None:
+        self.host.away = failure is not None
+        for domain in self.host.domains.values():
+            domain.failure = failure
+
+
+class OnFake:
+    @pytest.fixture
+    def bench(self) -> Bench:
+        return FakeBench()
+
+
+class TestMemory(OnFake, contract.MemoryContract): ...
+
+
+class TestNoBalloon(OnFake, contract.NoBalloonContract): ...
+
+
+class TestPinnedMemory(OnFake, contract.PinnedMemoryContract): ...
+
+
+class TestKernelKnobs(OnFake, contract.KernelKnobsContract): ...
+
+
+class TestPaused(OnFake, contract.PausedContract): ...
+
+
+class TestStopped(OnFake, contract.StoppedContract): ...
+
+
+class TestAway(OnFake, contract.AwayContract): ...

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real servers on a private libvirt, put into any state by virsh and by their own shell."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from functools import cached_property
+
+from nova_qos.virt.host import LibvirtHost
+from testbed.domain import TestGuest
+from testbed.guest import GuestImages
+from testbed.libvirtd import PrivateLibvirt
+from testbed.processes import wait_until
+
+MIB = 1024
+_SETTLE_S = 20
+
+
+class RealServer:
+    """A real guest; what is done to it goes past our own code."""
+
+    def __init__(self, libvirt: PrivateLibvirt, guest: TestGuest) -> None:
+        self.guest = guest
+        self.uuid = guest.uuid
+        self.memory_kib = guest.memory_mib * MIB
+        self._libvirt = libvirt
+
+    def pause(self) -> None:
+        self._libvirt.virsh("suspend", self.guest.name)
+
+    def resume(self) -> None:
+        self._libvirt.virsh("resume", self.guest.name)
+
+    def stop(self) -> None:
+        self._libvirt.virsh("destroy", self.guest.name)
+
+    def occupy(self, memory_mib: int) -> None:
+        self.guest.run(f"occupy-memory {memory_mib}")
+
+    def statistics(self) -> dict[str, int]:
+        """What virsh says about the balloon, in KiB."""
+        words = self._libvirt.virsh("dommemstat", self.guest.name).split()
+        return dict(zip(words[::2], map(int, words[1::2]), strict=True))
+
+    def state(self) -> str:
+        return self._libvirt.virsh("domstate", self.guest.name)
+
+    def renew(self) -> None:
+        """Make it run as nova would have started it."""
+        if self.state() == "paused":
+            self.resume()
+        if self.state() != "running":
+            self.guest.start()
+        self.occupy(0)
+        self._libvirt.virsh("setmem", self.guest.name, str(self.memory_kib), "--live")
+        self._libvirt.virsh("schedinfo", self.guest.name, "--live", "cpu_shares=1024")
+        self._libvirt.virsh("memtune", self.guest.name, "--live", "--soft-limit", "-1")
+        self._libvirt.virsh("blkiotune", self.guest.name, "--live", "--weight", "100")
+        arrived = wait_until(lambda: self.statistics()["actual"] == self.memory_kib, _SETTLE_S)
+        assert arrived, f"{self.guest.name} did not get its memory back: {self.statistics()}"
+
+    def await_report(self) -> None:
+        """Wait until the guest's balloon driver has reported on the present."""
+        now = time.time()
+        assert wait_until(lambda: self.statistics()["last_update"] > now, _SETTLE_S)
+
+
+class RealBench:
+    """The servers are started when first asked for and used again."""
+
+    def __init__(self, libvirt: PrivateLibvirt, images: GuestImages) -> None:
+        self.libvirt = libvirt
+        self.images = images
+        self.host = LibvirtHost(libvirt.uri)
+
+    def server(self) -> RealServer:
+        self._healthy.renew()
+        self._healthy.await_report()
+        return self._healthy
+
+    def driverless(self) -> RealServer:
+        self._driverless.renew()
+        return self._driverless
+
+    def pinned(self) -> RealServer:
+        self._pinned.renew()
+        return self._pinned
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        self.libvirt.stop_libvirtd()
+        try:
+            yield
+        finally:
+            self.libvirt.start()
+
+    @cached_property
+    def _healthy(self) -> RealServer:
+        return RealServer(self.libvirt, TestGuest(self.libvirt, self.images, "healthy"))
+
+    @cached_property
+    def _driverless(self) -> RealServer:
+        guest = TestGuest(self.libvirt, self.images, "driverless", options="noballoon")
+        return RealServer(self.libvirt, guest)
+
+    @cached_property
+    def _pinned(self) -> RealServer:
+        backing = "<memoryBacking><hugepages/></memoryBacking>"
+        guest = TestGuest(self.libvirt, self.images, "pinned", memory_backing=backing)
+        return RealServer(self.libvirt, guest)

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real libvirt with real guests keeps the contract of the protocols."""
+
+import pytest
+
+from tests.contract import domain as contract
+from tests.host.bench import RealBench
+
+
+class OnLibvirt:
+    @pytest.fixture
+    def bench(self, bench: RealBench) -> RealBench:
+        return bench
+
+
+class TestMemory(OnLibvirt, contract.MemoryContract): ...
+
+
+class TestNoBalloon(OnLibvirt, contract.NoBalloonContract): ...
+
+
+class TestPinnedMemory(OnLibvirt, contract.PinnedMemoryContract): ...
+
+
+class TestKernelKnobs(OnLibvirt, contract.KernelKnobsContract): ...
+
+
+class TestPaused(OnLibvirt, contract.PausedContract): ...
+
+
+class TestStopped(OnLibvirt, contract.StoppedContract): ...
+
+
+class TestAway(OnLibvirt, contract.AwayContract): ...
