@@ -2,6 +2,7 @@
 """Quantities as people write them and as kernels take them."""
 
 import re
+from decimal import Decimal
 
 from nova_qos import errors
 
@@ -25,8 +26,8 @@ def parse_size_mib(text: str) -> int:
     if match is None or factor is None:
         raise errors.InvalidSetting(
             f"{text!r} is not a size; write MiB or a unit, like 512, 512M, 1G or 1.5GiB")
-    mib = float(match[1]) * factor
-    if not mib.is_integer():
+    mib = Decimal(match[1]) * factor
+    if mib % 1:
         raise errors.InvalidSetting(f"{text!r} is not a whole number of MiB")
     return int(mib)
 

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nova_qos import errors, units
+
+FACTORS = {"": 1, "M": 1, "MB": 1, "MiB": 1, "G": 1024, "GB": 1024, "GiB": 1024,
+           "T": 1024**2, "TB": 1024**2, "TiB": 1024**2}
+NO_SIZES = ["", " ", "M", "1K", "1KiB", "1GG", "1 G B", "0x10", "1e3", "nan", "inf", "1,5G", ".5G",
+            "1.G", "--1", "+1", "5\u06f0", "1" * 13, "1.1234567G", "512M\n1", "512MiBs"]
+
+
+@pytest.mark.parametrize(("text", "mib"), [
+    ("512", 512), ("512M", 512), ("1G", 1024), ("1.5GiB", 1536), ("1tb", 1024**2), ("0", 0),
+    (" 2 G ", 2048), ("0.5G", 512), ("-1", -1), ("999999999999", 999999999999),
+])
+def test_size(text: str, mib: int) -> None:
+    assert units.parse_size_mib(text) == mib
+
+
+@pytest.mark.parametrize("text", NO_SIZES)
+def test_no_size(text: str) -> None:
+    with pytest.raises(errors.InvalidSetting, match="like 512, 512M, 1G"):
+        units.parse_size_mib(text)
+
+
+@pytest.mark.parametrize("text", ["1.5", "0.1M", "1.1G", "999999999999.000001T"])
+def test_parts_of_a_mib_are_refused(text: str) -> None:
+    with pytest.raises(errors.InvalidSetting, match="not a whole number of MiB"):
+        units.parse_size_mib(text)
+
+
+@given(st.integers(0, 10**12 - 1), st.integers(0, 10**6 - 1), st.sampled_from(sorted(FACTORS)))
+def test_size_is_exact_or_refused(whole: int, millionths: int, unit: str) -> None:
+    exact = (whole + Fraction(millionths, 10**6)) * FACTORS[unit]
+    text = f"{whole}.{millionths:06}{unit}"
+    if exact.denominator == 1:
+        assert units.parse_size_mib(text) == exact
+    else:
+        with pytest.raises(errors.InvalidSetting):
+            units.parse_size_mib(text)
+
+
+@given(st.text())
+def test_any_text_is_a_size_or_refused(text: str) -> None:
+    try:
+        size = units.parse_size_mib(text)
+    except errors.InvalidSetting:
+        return
+    assert isinstance(size, int)
+
+
+@given(st.integers(2, 262144))
+def test_every_share_has_a_legal_weight(shares: int) -> None:
+    assert 1 <= units.cpu_weight(shares) <= 10000
+
+
+@given(st.integers(2, 262143))
+def test_more_shares_never_weigh_less(shares: int) -> None:
+    assert units.cpu_weight(shares) <= units.cpu_weight(shares + 1)
+
+
+@given(st.integers(1, 10000))
+def test_a_weight_survives_the_way_to_shares_and_back(weight: int) -> None:
+    assert units.cpu_weight(units.cpu_shares(weight)) == weight
+
+
+def test_defaults_of_both_cgroup_versions_match() -> None:
+    assert (units.cpu_weight(1024), units.cpu_shares(100)) == (100, 1024)
