@@ -79,6 +79,16 @@ def _change(instance: Instance, settings: Mapping[str, int | None]) -> None:
             instance.system_metadata[TABLE[name].stored_as] = str(value)
 
 
+def register_service(context: Context, host: str, binary: str, topic: str) -> None:
+    """Make a service's row, so that ``compute service list`` shows it."""
+    service = objects.Service(
+        context, host=host, binary=binary, topic=topic, report_count=0)
+    # With versioned notifications on, nova-conductor makes the row and then fails to announce it:
+    # the notification knows nova's own services only.
+    with contextlib.suppress(ValueError):
+        service.create()
+
+
 @contextlib.contextmanager
 def recorded(context: Context, instance: Instance, action: str, what: str) -> Iterator[None]:
     """Leave an instance action with who did what, and how it ended (``server event list``)."""

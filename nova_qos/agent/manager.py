@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import oslo_messaging as messaging
+from nova import context as nova_context
 from nova import manager
 from oslo_concurrency import lockutils
 from oslo_config import cfg
@@ -45,6 +46,12 @@ class AgentManager(manager.Manager):
         self._machine = machine
         self._options = options
         super().__init__(host=host, service_name="nova-qos-agent")
+
+    def init_host(self, service_ref: Any) -> None:
+        """Called by nova's service at start, with its row if there is one."""
+        if service_ref is None:
+            store.register_service(
+                nova_context.get_admin_context(), self.host, self.service_name, rpc.TOPIC)
 
     @_answers
     def read(self, context: store.Context, server_uuid: str, names: list[str]) -> Wire:

@@ -30,7 +30,9 @@ class Router(APIRouterV21):
 
 def _register_rules() -> None:
     policy.init()
-    enforcer = policy.get_enforcer()
+    # not policy.get_enforcer(): made for the generators, it parses the configuration anew and
+    # so forgets the files that the service was started with
+    enforcer = policy._ENFORCER
     # paste makes a router for /v2 and one for /v2.1 in each process
     known = enforcer.registered_rules
     enforcer.register_defaults([r for r in policies.list_rules() if r.name not in known])

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small real OpenStack on one machine, from released packages, each service its own process."""

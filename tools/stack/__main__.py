@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring the cloud up or down: ``python -m stack up|down``."""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from stack import config, network, schema, services, storage
+from stack.layout import Layout
+from stack.shell import StepFailed
+from testbed.errors import TestbedError
+from testbed.processes import Daemon, wait_until
+
+
+def step(what: str, work: Callable[[], object]) -> None:
+    """Do one step and say what and how long."""
+    print(f"  {what:<58}", end="", flush=True)
+    start = time.monotonic()
+    work()
+    print(f"{time.monotonic() - start:6.1f} s", flush=True)
+
+
+def start_all(daemons: list[Daemon]) -> None:
+    """Start several daemons at the same time."""
+    with ThreadPoolExecutor(len(daemons)) as pool:
+        for started in [pool.submit(daemon.start) for daemon in daemons]:
+            started.result()
+
+
+def is_up(layout: Layout) -> bool:
+    """Whether every process is there and every service says that it is up."""
+    if any(daemon.pid() is None for daemon in services.everything(layout)):
+        return False
+    return not _down_services()
+
+
+def _down_services() -> list[str]:
+    from stack import tenants
+    cloud = tenants.connect()
+    wanted = {"nova-conductor", "nova-scheduler", "nova-compute", "nova-qos-agent"}
+    up = {each.binary for each in cloud.compute.services() if each.state == "up"}
+    agents = {each.agent_type for each in cloud.network.agents() if each.is_alive}
+    return sorted(wanted - up) + sorted({"Open vSwitch agent", "DHCP agent"} - agents)
+
+
+def up(layout: Layout) -> None:
+    """From nothing to a working cloud, or nothing to do."""
+    if is_up_quietly(layout):
+        print("  the cloud is up already")
+        return
+    down(layout)
+    for directory in ("bin", "lib", "lock", "run", "images", "staging", "tasks"):
+        (layout.state / directory).mkdir(parents=True, exist_ok=True)
+    _write_scripts(layout)
+    step("configuration", lambda: config.write_all(layout))
+    step("MariaDB, RabbitMQ, memcached, Open vSwitch, libvirt", lambda: _infrastructure(layout))
+    step("databases of all services", lambda: schema.synchronise(layout))
+    step("disk with the bfq scheduler", lambda: storage.up(layout))
+    step("network devices", lambda: network.up(layout))
+    keystone, *others = services.apis(layout)
+    step("keystone", keystone.start)
+    from stack import tenants  # the SDK is slow to load, and down needs none of it
+    step("accounts and catalogue", tenants.make_accounts)
+    step("REST APIs, conductor, scheduler, neutron's servers",
+         lambda: start_all([*others, *services.control(layout)]))
+    step("network, images, flavors", lambda: tenants.make_resources(layout))
+    step("compute host: nova-compute, network agents, nova-qos-agent",
+         lambda: start_all(services.compute(layout)))
+    step("all services report that they are up", _wait_for_services)
+    step("compute host made known", lambda: schema.discover_hosts(layout))
+    tenants.write_credentials(layout)
+
+
+def is_up_quietly(layout: Layout) -> bool:
+    """As ``is_up``; a cloud that does not answer is down."""
+    try:
+        return is_up(layout)
+    except Exception:  # noqa: BLE001  # whatever the SDK makes of a half-dead cloud
+        return False
+
+
+def _infrastructure(layout: Layout) -> None:
+    schema.prepare_database(layout)
+    schema.prepare_switch(layout)
+    libvirt = services.libvirt(layout)
+    daemons = [services.database(layout), services.broker(layout), services.cache(layout)]
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(start_all, daemons), pool.submit(libvirt.start),
+                   pool.submit(_start_switch, layout)]
+        for each in waiting:
+            each.result()
+    schema.create_databases(layout)
+
+
+def _start_switch(layout: Layout) -> None:
+    database, switch = services.switch(layout)
+    database.start()
+    schema.initialise_switch(layout)
+    switch.start()
+
+
+def _wait_for_services() -> None:
+    if not wait_until(lambda: not _down_services(), 90):
+        raise StepFailed(f"still down after 90 s: {', '.join(_down_services())}")
+
+
+def _write_scripts(layout: Layout) -> None:
+    # everything runs as root already; some services insist on a helper to become root
+    for path in (layout.state / "bin" / "sudo", layout.state / "venv" / "bin" / "as-root"):
+        path.write_text('#!/bin/sh\nexec "$@"\n')
+        path.chmod(0o755)
+
+
+def down(layout: Layout) -> None:
+    """Stop every process and take away every device, mount, namespace and control group."""
+    libvirt = services.libvirt(layout)
+    if layout.state.joinpath("libvirt", "etc").exists():
+        libvirt.remove()
+    daemons = services.everything(layout)
+    with ThreadPoolExecutor(len(daemons)) as pool:
+        list(pool.map(Daemon.stop, reversed(daemons)))
+    network.down()
+    storage.down(layout)
+    for name in ("db", "rabbitmq", "libvirt", "lib", "run", "images", "keys", "etc", "staging"):
+        shutil.rmtree(layout.state / name, ignore_errors=True)
+
+
+def main() -> int:
+    """Exit status 0 when it worked; otherwise the reason is printed."""
+    layout = Layout.of_environment()
+    try:
+        {"up": up, "down": down}[sys.argv[1]](layout)
+    except (StepFailed, TestbedError) as error:
+        print(f"\nFAILED: {error}\nlogs: {layout.run}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

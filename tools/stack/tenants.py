@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Accounts, catalogue, images, flavors and network of the cloud; nothing is made twice."""
+
+import os
+from typing import Any
+
+import openstack
+
+from stack.layout import PASSWORD, REGION, Layout, url
+from stack.network import CIDR, OUTSIDE_ADDRESS
+from testbed.guest import GuestImages
+
+_SERVICES = {"glance": "image", "placement": "placement", "neutron": "network", "nova": "compute"}
+#: user: (project, role)
+PEOPLE = {"admin": ("demo", "admin"), "demo": ("demo", "member"), "reader": ("demo", "reader"),
+          "other": ("other", "member")}
+FLAVORS = {"m512": 512, "m256": 256}
+NETWORK, IMAGE, IMAGE_WITHOUT_BALLOON = "shared", "guest", "guest-without-balloon"
+
+
+def credentials(user: str) -> dict[str, str]:
+    """The environment of a person's command lines."""
+    return {
+        "OS_AUTH_URL": url("keystone"), "OS_IDENTITY_API_VERSION": "3", "OS_USERNAME": user,
+        "OS_PASSWORD": PASSWORD, "OS_PROJECT_NAME": PEOPLE[user][0], "OS_REGION_NAME": REGION,
+        "OS_USER_DOMAIN_NAME": "Default", "OS_PROJECT_DOMAIN_NAME": "Default",
+    }
+
+
+def write_credentials(layout: Layout) -> None:
+    """``USER-openrc`` for each person, to be sourced by a shell."""
+    for user in PEOPLE:
+        path = layout.state / f"{user}-openrc"
+        path.write_text("".join(f"export {k}={v}\n" for k, v in credentials(user).items()))
+        path.chmod(0o600)
+
+
+def connect(user: str = "admin", project: str | None = None) -> Any:
+    """The cloud as a person sees it."""
+    os.environ.pop("OS_CLOUD", None)
+    return openstack.connect(
+        auth_url=url("keystone"), username=user, password=PASSWORD, region_name=REGION,
+        project_name=project or PEOPLE[user][0], user_domain_name="Default",
+        project_domain_name="Default", load_yaml_config=False, load_envvars=False)
+
+
+def make_accounts() -> None:
+    """The services' and the people's accounts, and the catalogue."""
+    cloud = connect("admin", "admin")
+    identity = cloud.identity
+    roles = {role.name: role for role in identity.roles()}
+    for name in ("service", "demo", "other"):
+        if not identity.find_project(name):
+            identity.create_project(name=name, domain_id="default")
+    for service, kind in _SERVICES.items():
+        if not identity.find_service(service):
+            entry = identity.create_service(name=service, type=kind)
+            for interface in ("public", "internal", "admin"):
+                identity.create_endpoint(service_id=entry.id, interface=interface,
+                                         url=url(service), region_id=REGION)
+        _grant(identity, roles, service, "service", ("admin", "service"))
+    for user, (project, role) in PEOPLE.items():
+        _grant(identity, roles, user, project, (role,))
+
+
+def _grant(identity: Any, roles: Any, user: str, project: str, names: tuple[str, ...]) -> None:
+    account = identity.find_user(user) or identity.create_user(
+        name=user, password=PASSWORD, domain_id="default")
+    where = identity.find_project(project)
+    for name in names:
+        identity.assign_project_role_to_user(where, account, roles[name])
+
+
+def make_resources(layout: Layout) -> None:
+    """Flavors, a shared flat network with DHCP, and the guests' images."""
+    cloud = connect()
+    for name, ram in FLAVORS.items():
+        if not cloud.compute.find_flavor(name):
+            cloud.compute.create_flavor(name=name, ram=ram, vcpus=1, disk=0)
+    if not cloud.network.find_network(NETWORK):
+        network = cloud.network.create_network(
+            name=NETWORK, is_shared=True, provider_network_type="flat",
+            provider_physical_network="physnet1")
+        cloud.network.create_subnet(
+            network_id=network.id, ip_version=4, cidr=CIDR, gateway_ip=OUTSIDE_ADDRESS,
+            name=NETWORK, allocation_pools=[{"start": "10.77.0.10", "end": "10.77.0.200"}])
+    _make_images(cloud, GuestImages.build(layout.state / "guests"))
+
+
+def _make_images(cloud: Any, guest: GuestImages) -> None:
+    if cloud.image.find_image(IMAGE_WITHOUT_BALLOON):
+        return
+    kernel = _upload(cloud, "guest-kernel", guest.kernel, "aki")
+    ramdisk = _upload(cloud, "guest-ramdisk", guest.initramfs, "ari")
+    for name, options in ((IMAGE, ""), (IMAGE_WITHOUT_BALLOON, " noballoon")):
+        _upload(cloud, name, guest.disk, "qcow2", kernel_id=kernel, ramdisk_id=ramdisk,
+                os_command_line=f"console=ttyS0 quiet{options}")
+
+
+def _upload(cloud: Any, name: str, path: object, kind: str, **properties: str) -> str:
+    image = cloud.image.create_image(
+        name, filename=str(path), disk_format=kind, visibility="public",
+        container_format=kind if kind in ("aki", "ari") else "bare", wait=True, **properties)
+    return str(image.id)
