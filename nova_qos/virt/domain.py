@@ -111,7 +111,11 @@ class LibvirtDomain:
         return state
 
     def _report(self) -> balloon.Report:
-        return balloon.Report(self._do(lambda domain: domain.memoryStats()))
+        def figures(domain: libvirt.virDomain) -> dict[str, int]:
+            # Without a balloon device its size is missing; the memory is as it was defined.
+            return {"actual": domain.info()[2], **domain.memoryStats()}
+
+        return balloon.Report(self._do(figures))
 
     def _definition(self) -> Definition:
         return Definition.parse(self._do(lambda domain: domain.XMLDesc()))

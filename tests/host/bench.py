@@ -24,6 +24,7 @@ class RealServer:
         self.uuid = guest.uuid
         self.memory_kib = guest.memory_mib * MIB
         self._libvirt = libvirt
+        self._occupied = False
 
     def pause(self) -> None:
         self._libvirt.virsh("suspend", self.guest.name)
@@ -36,6 +37,7 @@ class RealServer:
 
     def occupy(self, memory_mib: int) -> None:
         self.guest.run(f"occupy-memory {memory_mib}")
+        self._occupied = memory_mib > 0
 
     def statistics(self) -> dict[str, int]:
         """What virsh says about the balloon, in KiB."""
@@ -45,19 +47,35 @@ class RealServer:
     def state(self) -> str:
         return self._libvirt.virsh("domstate", self.guest.name)
 
-    def renew(self) -> None:
-        """Make it run as nova would have started it."""
-        if self.state() == "paused":
-            self.resume()
-        if self.state() != "running":
-            self.guest.start()
-        self.occupy(0)
-        self._libvirt.virsh("setmem", self.guest.name, str(self.memory_kib), "--live")
+    def renew(self) -> bool:
+        """Make it run as nova would have started it; return whether its memory was touched."""
+        touched = self._run_again() or self._occupied
+        if self._occupied:
+            self.occupy(0)
+        touched = touched or self.statistics()["actual"] != self.memory_kib
+        self._fill()
         self._libvirt.virsh("schedinfo", self.guest.name, "--live", "cpu_shares=1024")
         self._libvirt.virsh("memtune", self.guest.name, "--live", "--soft-limit", "-1")
         self._libvirt.virsh("blkiotune", self.guest.name, "--live", "--weight", "100")
+        return touched
+
+    def _run_again(self) -> bool:
+        state = self.state()
+        if state == "paused":
+            self.resume()
+        elif state != "running":
+            self.guest.start()
+            self._occupied = False
+        return state != "running"
+
+    def _fill(self) -> None:
+        self._libvirt.virsh("setmem", self.guest.name, str(self.memory_kib), "--live")
         arrived = wait_until(lambda: self.statistics()["actual"] == self.memory_kib, _SETTLE_S)
         assert arrived, f"{self.guest.name} did not get its memory back: {self.statistics()}"
+
+    def await_silence(self) -> None:
+        """Wait until the guest's balloon driver has missed several reports."""
+        assert wait_until(lambda: time.time() - self.statistics()["last_update"] > 8, _SETTLE_S)
 
     def await_report(self) -> None:
         """Wait until the guest's balloon driver has reported on the present."""
@@ -74,8 +92,8 @@ class RealBench:
         self.host = LibvirtHost(libvirt.uri)
 
     def server(self) -> RealServer:
-        self._healthy.renew()
-        self._healthy.await_report()
+        if self._healthy.renew():
+            self._healthy.await_report()
         return self._healthy
 
     def driverless(self) -> RealServer:

@@ -130,10 +130,7 @@ class TestGuest:
 
         Raises TestbedError when it fails or does not end in time.
         """
-        with socket.socket(socket.AF_UNIX) as shell:
-            shell.settimeout(_ANSWER_TIMEOUT_S)
-            shell.connect(str(self._place / "shell"))
-            shell.sendall(command.encode() + b"\n")
+        with self._send(command) as shell:
             answer = b""
             while _PROMPT not in answer or not answer.endswith(b">\n"):
                 try:
@@ -144,6 +141,12 @@ class TestGuest:
         if status.strip() != "0>":
             raise TestbedError(f"{command} in guest {self.name}: {output.strip()}")
         return output.strip()
+
+    def crash(self) -> None:
+        """Let the guest's kernel panic and hang; its qemu goes on running."""
+        with self._send("echo c > /proc/sysrq-trigger"):
+            if not wait_until(lambda: "Kernel panic" in self.console(), _ANSWER_TIMEOUT_S):
+                raise TestbedError(f"guest {self.name} does not crash")
 
     def memory_kib(self, field: str) -> int:
         """A line of the guest's own /proc/meminfo, such as MemTotal or MemAvailable, in KiB."""
@@ -159,6 +162,13 @@ class TestGuest:
                 group = path.removesuffix("/emulator")
                 return Path(f"/sys/fs/cgroup/{controller}{group}/{file}").read_text().strip()
         raise TestbedError(f"guest {self.name} is in no group of {controller}")
+
+    def _send(self, command: str) -> socket.socket:
+        shell = socket.socket(socket.AF_UNIX)
+        shell.settimeout(_ANSWER_TIMEOUT_S)
+        shell.connect(str(self._place / "shell"))
+        shell.sendall(command.encode() + b"\n")
+        return shell
 
 
 def _overlay(backing: Path, disk: Path) -> None:

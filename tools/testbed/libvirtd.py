@@ -41,7 +41,8 @@ hugetlbfs_mount = "{state}/huge"
 class PrivateLibvirt:
     """A virtlogd and a libvirtd whose files lie in ``state``; other libvirts are not touched.
 
-    Domains outlive the daemons, as they do on any host; ``destroy_domains`` ends them.
+    Domains outlive the daemons, as they do on any host; ``destroy_domains`` ends them. A file
+    system that is mounted while libvirtd runs is there for new guests after ``restart`` only.
     """
 
     def __init__(self, state: Path) -> None:
@@ -80,6 +81,10 @@ class PrivateLibvirt:
         """Stop libvirtd alone, as a package upgrade does; running domains and their logs stay."""
         self._libvirtd.stop()
 
+    def libvirtd_pid(self) -> int | None:
+        """The pid of the running libvirtd, None when there is none."""
+        return self._libvirtd.pid()
+
     def restart(self) -> None:
         """Stop libvirtd and start it again."""
         self.stop_libvirtd()
@@ -113,7 +118,8 @@ class PrivateLibvirt:
             _remove_empty(Path(group))
 
     def _daemon(self, program: str, socket: Path) -> Daemon:
-        command = ["unshare", "--mount", str(_SCRIPT), str(self.state), program]
+        unshare = ["unshare", "--mount", "--propagation", "unchanged"]
+        command = [*unshare, str(_SCRIPT), str(self.state), program]
         pid_file = str(self.state / f"{program}.own-pid")
         return Daemon(
             name=program,

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Run a command that sees STATE's directories as libvirt's own: unshare -m private_mounts.sh STATE COMMAND...
+# Run a command that sees STATE's directories as libvirt's own: unshare --mount --propagation unchanged private_mounts.sh STATE COMMAND...
 set -eu
 state=$1
 shift
-mount --make-rprivate /
+# What is mounted later outside arrives here only where the machine shares its mounts, as systemd does.
+mount --make-rslave /
 mount --bind "$state/etc" /etc/libvirt
 mount --bind "$state/run" /run/libvirt
 mount --bind "$state/lib" /var/lib/libvirt

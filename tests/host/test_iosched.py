@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether an I/O weight acts, seen on loop devices of our own with a scheduler of our choice."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nova_qos.virt import iosched
+from nova_qos.virt.definition import Disk
+from testbed.domain import TestGuest
+from tests.host.bench import RealBench
+
+SIZE_MIB = 128
+
+
+def run(*command: str | Path) -> str:
+    words = [str(word) for word in command]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
+class LoopDisk:
+    """A loop device with one partition that holds a mounted file system."""
+
+    def __init__(self, device: Path, mounted: Path) -> None:
+        self.device = device
+        self.mounted = mounted
+
+    def use(self, scheduler: str) -> None:
+        Path("/sys/block", self.device.name, "queue/scheduler").write_text(scheduler)
+
+
+@pytest.fixture(scope="module")
+def loop(bench: RealBench) -> Iterator[LoopDisk]:
+    image, mounted = bench.libvirt.state / "loop.raw", bench.libvirt.state / "loop"
+    mounted.mkdir()
+    run("truncate", "-s", f"{SIZE_MIB}M", image)
+    device = Path(run("losetup", "--find", "--show", "--partscan", image))
+    try:
+        # By hand: not every kernel reads partition tables.
+        run("addpart", device, "1", "2048", str(SIZE_MIB * 2048 - 4096))
+        partition = device.with_name(f"{device.name}p1")
+        run("mke2fs", "-q", "-t", "ext4", partition)
+        run("mount", partition, mounted)
+        try:
+            bench.libvirt.restart()
+            yield LoopDisk(device, mounted)
+        finally:
+            run("umount", mounted)
+            bench.libvirt.restart()
+    finally:
+        run("losetup", "--detach", device)
+
+
+@pytest.fixture
+def guest(bench: RealBench, loop: LoopDisk) -> Iterator[TestGuest]:
+    guest = TestGuest(
+        bench.libvirt, bench.images, "on-loop", memory_mib=128, disk_directory=loop.mounted
+    )
+    guest.start("--paused")
+    yield guest
+    guest.remove()
+
+
+def test_weight_acts_under_bfq_only(bench: RealBench, loop: LoopDisk, guest: TestGuest) -> None:
+    domain = bench.host.domain(guest.uuid)
+    domain.write_io_weight(700)
+    loop.use("bfq")
+    reading = domain.read_io_weight()
+    assert (reading.applied, reading.effective, reading.reason) == (700, True, None)
+    loop.use("mq-deadline")
+    reading = domain.read_io_weight()
+    assert (reading.applied, reading.effective) == (700, False)
+    assert f"device {loop.device.name} below disk vda" in (reading.reason or "")
+    assert "mq-deadline" in (reading.reason or "")
+
+
+@pytest.mark.parametrize("suffix", ["", "p1"], ids=["whole device", "partition"])
+def test_disk_that_is_a_block_device(loop: LoopDisk, suffix: str) -> None:
+    disk = Disk("vdb", "block", f"{loop.device}{suffix}")
+    loop.use("bfq")
+    assert iosched.why_not_effective([disk]) is None
+    loop.use("none")
+    assert f"{loop.device.name} below disk vdb has I/O scheduler none" in (
+        iosched.why_not_effective([disk]) or ""
+    )
+
+
+def test_one_bad_disk_is_enough(loop: LoopDisk) -> None:
+    loop.use("bfq")
+    good = Disk("vda", "block", str(loop.device))
+    assert iosched.why_not_effective([good]) is None
+    assert "vdb (network)" in (
+        iosched.why_not_effective([good, Disk("vdb", "network", None)]) or ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("disks", "words"),
+    [
+        ([], "no disk"),
+        ([Disk("vda", "network", None)], "not on a block device of this host"),
+        ([Disk("vda", "file", "/nonexistent/disk")], "No such file"),
+        ([Disk("vda", "file", "/proc/version")], "without a block device"),
+    ],
+)
+def test_why_a_weight_does_nothing(disks: list[Disk], words: str) -> None:
+    assert words in (iosched.why_not_effective(disks) or "")
