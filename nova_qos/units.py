@@ -11,7 +11,7 @@ KIB_PER_MIB = 1024
 #: MiB in one of each unit; "512" and "512M" are the same, as in qemu and libvirt.
 _MIB = {"": 1, "M": 1, "MB": 1, "MIB": 1, "G": 1024, "GB": 1024, "GIB": 1024, "T": 1024 * 1024,
         "TB": 1024 * 1024, "TIB": 1024 * 1024}
-_SIZE = re.compile(r"(-?\d{1,12}(?:\.\d{1,6})?)\s*([A-Za-z]{0,3})", re.ASCII)
+_SIZE = re.compile(r"(-?\d{1,15}(?:\.\d{1,6})?)\s*([A-Za-z]{0,3})", re.ASCII)
 
 
 def parse_size_mib(text: str) -> int:

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cloud that answers as keystone and nova did when their answers were written down.
+
+It listens on loopback, so that the commands run whole: novaclient's own shell, real HTTP.
+"""
+
+import json
+import threading
+import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+Answer = tuple[int, object]
+#: nova's answer to an action that it does not know.
+UNKNOWN = "There is no such action: {}"
+
+
+def fault(code: int, message: str) -> Answer:
+    """An error as nova words it."""
+    return code, {"badRequest" if code == 400 else "fault": {"code": code, "message": message}}
+
+
+class RecordedCloud:
+    """``servers`` maps names to ids; ``answers`` maps (name, action) to what nova answers;
+    ``asked`` lists (name, action, value) of every action that arrived."""
+
+    def __init__(self, *names: str) -> None:
+        self.servers = {name: str(uuid.uuid4()) for name in names}
+        self.answers: dict[tuple[str, str], Answer] = {}
+        self.asked: list[tuple[str, str, Any]] = []
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+
+    def __enter__(self) -> "RecordedCloud":
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+    def credentials(self) -> list[str]:
+        """The options that make ``nova`` talk to this cloud."""
+        return ["--os-auth-url", f"{self.url}/v3", "--os-username", "demo", "--os-password", "x",
+                "--os-project-name", "demo"]
+
+    def answer(self, method: str, path: str, body: Any) -> Answer | None:
+        """Status and body; None hangs up, as a service does that dies."""
+        address = urlsplit(path)
+        what = address.path.removeprefix("/v2.1").strip("/").split("/")
+        if address.path.startswith("/v3"):
+            return self._keystone(method)
+        if what == [""]:
+            return 200, {"version": _version("v2.1", self.url, version="2.96", min_version="2.1")}
+        if method == "POST":
+            return self._act(what[1], body)
+        if what[-1] in ("servers", "detail"):
+            wanted = parse_qs(address.query).get("name", [""])[0]
+            found = [name for name in self.servers if wanted in name and "marker" not in path]
+            return 200, {"servers": [self._server(name) for name in found]}
+        name = self._name(what[1])
+        missing = fault(404, f"Instance {what[1]} could not be found.")
+        return (200, {"server": self._server(name)}) if name else missing
+
+    def _keystone(self, method: str) -> Answer:
+        if method == "GET":
+            return 200, {"version": _version("v3.14", f"{self.url}/v3")}
+        endpoint = {"id": "e", "interface": "public", "region": "one", "region_id": "one",
+                    "url": f"{self.url}/v2.1"}
+        return 201, {"token": {
+            "methods": ["password"], "expires_at": "2999-01-01T00:00:00.000000Z",
+            "issued_at": "2025-01-01T00:00:00.000000Z", "audit_ids": ["a"],
+            "user": {"id": "u", "name": "demo", "domain": {"id": "default", "name": "Default"}},
+            "project": {"id": "p", "name": "demo", "domain": {"id": "default", "name": "Default"}},
+            "roles": [{"id": "r", "name": "admin"}], "is_domain": False,
+            "catalog": [{"id": "c", "type": "compute", "name": "nova", "endpoints": [endpoint]}]}}
+
+    def _act(self, server_id: str, body: dict[str, Any]) -> Answer | None:
+        name = self._name(server_id)
+        (action, value), = body.items()
+        self.asked.append((str(name), action, value))
+        unknown = fault(400, UNKNOWN.format(action))
+        answer = self.answers.get((str(name), action), unknown)
+        return None if answer[0] == 0 else answer
+
+    def _server(self, name: str) -> dict[str, str]:
+        return {"id": self.servers[name], "name": name, "status": "ACTIVE"}
+
+    def _name(self, server_id: str) -> str | None:
+        return {known: name for name, known in self.servers.items()}.get(server_id)
+
+
+def _version(name: str, url: str, **more: str) -> dict[str, object]:
+    return {"id": name, "status": "CURRENT" if more else "stable", "links": [
+        {"rel": "self", "href": f"{url}/v2.1/" if more else f"{url}/"}], **more}
+
+
+def _handler(cloud: RecordedCloud) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else None
+            answer = cloud.answer(self.command, self.path, body)
+            if answer is None:
+                self.close_connection = True
+                return
+            content = json.dumps(answer[1]).encode()
+            self.send_response(answer[0])
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("X-Subject-Token", "token")
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Requests are kept in ``asked``."""
+
+    return Handler

@@ -1,0 +1,122 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Runs the tests: tools/test.sh [lint] [unit] [functional] [host] [cloud]; without arguments, all.
+#
+#   lint        ruff, mypy, import-linter
+#   unit        our own code alone
+#   functional  a real nova API and conductor in one process
+#   host        real libvirt and small real guests; needs root
+#   cloud       the demo's cloud through the real clients; needs root
+#
+# A virtual environment is made in ${NOVA_QOS_TEST_DIR:-$HOME/.cache/nova-qos-test}. As root, the
+# Debian packages that are missing are installed. Exit status 1 if any tier failed.
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd) || exit
+home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
+venv=$home/venv
+all="lint unit functional host cloud"
+
+fail() { echo "test.sh: $*" >&2; exit 2; }
+
+am_root() { [ "$(id -u)" = 0 ]; }
+
+install_packages() { # LIST...
+    am_root || return 0
+    if ! [ -x /usr/bin/python3 ]; then
+        apt-get -q update && apt-get -q -y install python3-minimal || return
+    fi
+    PYTHONPATH=$root/tools PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 - "$@" <<'PYTHON'
+import sys
+from pathlib import Path
+
+from testbed import errors, packages
+
+try:
+    packages.ensure(name for path in sys.argv[1:] for name in packages.read_list(Path(path)))
+except errors.TestbedError as error:
+    sys.exit(str(error))
+PYTHON
+}
+
+stamp() {
+    cat "$root"/{requirements.txt,test-requirements.txt,setup.cfg} | sha256sum
+    echo "$root"
+    /usr/bin/python3 --version
+}
+
+make_venv() {
+    mkdir -p "$home" || return
+    exec 9>"$home/lock"
+    flock 9 # two runs at once make one environment
+    if [ "$(stamp)" != "$(cat "$venv/stamp" 2>/dev/null)" ]; then
+        echo "making the virtual environment $venv (a minute or two; log: $home/pip.log)"
+        # pbr asks git for the version: there may be none, or a tree that belongs to someone else
+        git -C "$root" rev-parse --verify -q HEAD >/dev/null 2>&1 || export PBR_VERSION=0.0.1
+        rm -rf "$venv"
+        /usr/bin/python3 -m venv "$venv" &&
+            "$venv/bin/pip" install -q --disable-pip-version-check \
+                -r "$root/test-requirements.txt" -e "$root" >"$home/pip.log" 2>&1 ||
+            { tail -n 20 "$home/pip.log" >&2; return 1; }
+        stamp >"$venv/stamp"
+    fi
+    exec 9>&-
+}
+
+run_pytest() { # DIRECTORY...
+    for directory in "$@"; do
+        [ -d "$directory" ] || { echo "there is no $directory"; return 1; }
+    done
+    "$venv/bin/python" -m pytest "$@"
+}
+
+tier_lint() {
+    local failed=0
+    "$venv/bin/ruff" check . || failed=1
+    "$venv/bin/mypy" || failed=1
+    "$venv/bin/lint-imports" --no-cache || failed=1
+    return $failed
+}
+
+# the contract suite runs on the in-memory host here, on real libvirt in the tier host
+tier_unit() { run_pytest tests/unit tests/contract; }
+
+tier_functional() { run_pytest tests/functional; }
+
+tier_host() {
+    install_packages tools/testbed/host.apt && run_pytest tests/host
+}
+
+tier_cloud() {
+    local failed=0 ours=no
+    tools/demo.sh --is-up || ours=yes
+    if tools/demo.sh --up; then run_pytest tests/cloud || failed=1; else failed=1; fi
+    if [ $ours = yes ]; then tools/demo.sh --down || failed=1; fi
+    return $failed
+}
+
+run_tier() { # NAME
+    local began=$SECONDS outcome=passed
+    if [[ $1 =~ ^(host|cloud)$ ]] && ! am_root; then
+        echo "SKIPPED tier $1: needs root"
+        summary+=("$1 skipped")
+        return
+    fi
+    echo "=== tier $1"
+    "tier_$1" || { outcome=FAILED; status=1; }
+    echo "=== tier $1 $outcome in $((SECONDS - began)) s"
+    summary+=("$1 $outcome ($((SECONDS - began)) s)")
+}
+
+[ $# -gt 0 ] || set -- $all
+for tier in "$@"; do
+    [[ " $all " == *" $tier "* ]] || fail "there is no tier '$tier'; there are: $all"
+done
+cd "$root" || exit
+install_packages tools/packages/test.apt || fail "the Debian packages could not be installed"
+make_venv || fail "the virtual environment could not be made"
+status=0 summary=()
+for tier in "$@"; do run_tier "$tier"; done
+printf -v line '%s, ' "${summary[@]}"
+echo "tests: ${line%, }"
+exit $status
