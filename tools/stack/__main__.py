@@ -55,9 +55,10 @@ def up(layout: Layout) -> None:
         (layout.state / directory).mkdir(parents=True, exist_ok=True)
     _write_scripts(layout)
     step("configuration", lambda: config.write_all(layout))
+    # before libvirt, whose mount namespace sees only what was mounted by then
+    step("disk with the bfq scheduler", lambda: storage.up(layout))
     step("MariaDB, RabbitMQ, memcached, Open vSwitch, libvirt", lambda: _infrastructure(layout))
     step("databases of all services", lambda: schema.synchronise(layout))
-    step("disk with the bfq scheduler", lambda: storage.up(layout))
     step("network devices", lambda: network.up(layout))
     keystone, *others = services.apis(layout)
     step("keystone", keystone.start)

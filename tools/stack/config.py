@@ -91,7 +91,7 @@ def _write_placement(layout: Layout) -> None:
 
 def _write_neutron(layout: Layout) -> None:
     root = {"root_helper": layout.program("as-root")}
-    ovs = {"ovsdb_connection": f"unix:{layout.run}/ovs.sock", "datapath_type": "netdev"}
+    ovs = {"ovsdb_connection": f"unix:{layout.run}/db.sock", "datapath_type": "netdev"}
     write(layout.etc("neutron") / "neutron.conf", {
         "DEFAULT": {
             **_logging(layout), "core_plugin": "ml2", "service_plugins": "",
@@ -146,7 +146,7 @@ def _write_nova(layout: Layout) -> None:
                 f"qemu+unix:///system?socket={layout.state}/libvirt/run/libvirt-sock",
         },
         "workarounds": {"disable_rootwrap": True},
-        "os_vif_ovs": {"ovsdb_connection": f"unix:{layout.run}/ovs.sock",
+        "os_vif_ovs": {"ovsdb_connection": f"unix:{layout.run}/db.sock",
                        "ovsdb_interface": "native"},
         "oslo_concurrency": {"lock_path": layout.state / "lock"},
         "notifications": {"notification_format": "both"},

@@ -33,7 +33,7 @@ def up(layout: Layout) -> None:
     _inside("ip", "address", "add", f"{OUTSIDE_ADDRESS}/24", "dev", _OUTER)
     _inside("ip", "link", "set", _OUTER, "up")
     _inside("ethtool", "-K", _OUTER, "tx", "off", "gso", "off", "tso", "off", "gro", "off")
-    vsctl = ("ovs-vsctl", f"--db=unix:{layout.run}/ovs.sock")
+    vsctl = ("ovs-vsctl", f"--db=unix:{layout.run}/db.sock")
     run(*vsctl, "--may-exist", "add-br", "br-ex", "--", "set", "bridge", "br-ex",
         "datapath_type=netdev")
     run(*vsctl, "--may-exist", "add-port", "br-ex", _TO_OVS)

@@ -30,7 +30,7 @@ def prepare_switch(layout: Layout) -> None:
 
 def initialise_switch(layout: Layout) -> None:
     """Let Open vSwitch keep its own record of versions."""
-    run("ovs-vsctl", f"--db=unix:{layout.run}/ovs.sock", "--no-wait", "init")
+    run("ovs-vsctl", f"--db=unix:{layout.run}/db.sock", "--no-wait", "init")
 
 
 def synchronise(layout: Layout) -> None:

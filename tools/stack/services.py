@@ -57,7 +57,7 @@ def switch(layout: Layout) -> list[Daemon]:
     """Open vSwitch with a database of its own."""
     environment = {"OVS_RUNDIR": str(layout.run), "OVS_LOGDIR": str(layout.run),
                    "OVS_DBDIR": str(layout.state / "ovs")}
-    path = layout.run / "ovs.sock"
+    path = layout.run / "db.sock"
     return [
         Daemon("ovsdb-server",
                ["ovsdb-server", str(layout.state / "ovs.db"), f"--remote=punix:{path}",
