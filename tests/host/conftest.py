@@ -34,8 +34,8 @@ def _root() -> None:
 
 @pytest.fixture(scope="session")
 def libvirt(_root: None) -> Iterator[PrivateLibvirt]:
-    # Not pytest's own directory: a socket's path must be short.
-    state = Path(tempfile.mkdtemp(prefix="nova-qos-host-"))
+    # Not pytest's own directory: a socket's path must be short, and /tmp may not take direct I/O.
+    state = Path(tempfile.mkdtemp(prefix="nova-qos-host-", dir="/var/tmp"))
     private = PrivateLibvirt(state)
     try:
         private.start()

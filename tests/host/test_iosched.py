@@ -3,6 +3,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from concurrent import futures
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from nova_qos.virt.definition import Disk
 from testbed.domain import TestGuest
 from tests.host.bench import RealBench
 
-SIZE_MIB = 128
+SIZE_MIB = 256
 
 
 def run(*command: str | Path) -> str:
@@ -36,7 +37,9 @@ def loop(bench: RealBench) -> Iterator[LoopDisk]:
     image, mounted = bench.libvirt.state / "loop.raw", bench.libvirt.state / "loop"
     mounted.mkdir()
     run("truncate", "-s", f"{SIZE_MIB}M", image)
-    device = Path(run("losetup", "--find", "--show", "--partscan", image))
+    # Direct: writes that end in the page cache leave a scheduler nothing to divide.
+    options = ("--find", "--show", "--partscan", "--direct-io=on")
+    device = Path(run("losetup", *options, image))
     try:
         # By hand: not every kernel reads partition tables.
         run("addpart", device, "1", "2048", str(SIZE_MIB * 2048 - 4096))
@@ -107,3 +110,29 @@ def test_one_bad_disk_is_enough(loop: LoopDisk) -> None:
 )
 def test_why_a_weight_does_nothing(disks: list[Disk], words: str) -> None:
     assert words in (iosched.why_not_effective(disks) or "")
+
+
+def test_weights_divide_the_disk(bench: RealBench, loop: LoopDisk) -> None:
+    loop.use("bfq")
+    rivals = [
+        TestGuest(bench.libvirt, bench.images, name, memory_mib=128, disk_directory=loop.mounted)
+        for name in ("writer", "rival")
+    ]
+    try:
+        for rival in rivals:
+            rival.start()
+            # The first writes into a qcow2 allocate and are slower.
+            rival.run("burn-io 1")
+
+        def share_of_first(*weights: int) -> float:
+            for rival, weight in zip(rivals, weights, strict=True):
+                bench.host.domain(rival.uuid).write_io_weight(weight)
+            with futures.ThreadPoolExecutor(2) as threads:
+                written = [int(mib) for mib in threads.map(lambda r: r.run("burn-io 4"), rivals)]
+            return written[0] / sum(written)
+
+        favoured, disfavoured = share_of_first(1000, 100), share_of_first(100, 1000)
+        assert favoured > disfavoured + 0.2, f"{favoured:.2f} favoured, {disfavoured:.2f} not"
+    finally:
+        for rival in rivals:
+            rival.remove()
