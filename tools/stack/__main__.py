@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring the cloud up or down: ``python -m stack up|down``."""
+"""Bring the cloud up or down: ``python -m stack up|is-up|down``."""
 
 import shutil
 import sys
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from stack import config, network, schema, services, storage
+from stack import code, config, network, schema, services, storage
 from stack.layout import Layout
 from stack.shell import StepFailed
 from testbed.errors import TestbedError
@@ -48,7 +48,12 @@ def _down_services() -> list[str]:
 def up(layout: Layout) -> None:
     """From nothing to a working cloud, or nothing to do."""
     if is_up_quietly(layout):
-        print("  the cloud is up already")
+        if code.is_current(layout):
+            print("  the cloud is up already")
+        else:
+            step("nova API and nova-qos-agent once more, from changed code",
+                 lambda: code.restart(layout))
+            step("all services report that they are up", _wait_for_services)
         return
     down(layout)
     for directory in ("bin", "lib", "lock", "run", "images", "staging", "tasks"):
@@ -72,6 +77,7 @@ def up(layout: Layout) -> None:
     step("all services report that they are up", _wait_for_services)
     step("compute host made known", lambda: schema.discover_hosts(layout))
     tenants.write_credentials(layout)
+    code.record(layout)
 
 
 def is_up_quietly(layout: Layout) -> bool:
@@ -132,6 +138,8 @@ def main() -> int:
     """Exit status 0 when it worked; otherwise the reason is printed."""
     layout = Layout.of_environment()
     try:
+        if sys.argv[1] == "is-up":
+            return 0 if is_up_quietly(layout) else 1
         {"up": up, "down": down}[sys.argv[1]](layout)
     except (StepFailed, TestbedError) as error:
         print(f"\nFAILED: {error}\nlogs: {layout.run}", file=sys.stderr)
