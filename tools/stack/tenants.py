@@ -84,7 +84,19 @@ def make_resources(layout: Layout) -> None:
         cloud.network.create_subnet(
             network_id=network.id, ip_version=4, cidr=CIDR, gateway_ip=OUTSIDE_ADDRESS,
             name=NETWORK, allocation_pools=[{"start": "10.77.0.10", "end": "10.77.0.200"}])
+    _let_everybody_in(cloud)
     _make_images(cloud, GuestImages.build(layout.state / "guests"))
+
+
+def _let_everybody_in(cloud: Any) -> None:
+    """Open the project's default group: the outside asks the guests what they see."""
+    project = cloud.current_project_id
+    group = next(iter(cloud.network.security_groups(name="default", project_id=project)))
+    known = cloud.network.security_group_rules(security_group_id=group.id, direction="ingress")
+    if not any(rule.remote_ip_prefix == "0.0.0.0/0" for rule in known):
+        cloud.network.create_security_group_rule(
+            security_group_id=group.id, direction="ingress", ether_type="IPv4",
+            remote_ip_prefix="0.0.0.0/0")
 
 
 def _make_images(cloud: Any, guest: GuestImages) -> None:
