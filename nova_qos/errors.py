@@ -29,7 +29,7 @@ class QosError(Exception):
 
     @property
     def message(self) -> str:
-        """The sentence alone: an error that came over the bus prints its remote traceback too."""
+        """The sentence."""
         return str(self.args[0])
 
 
@@ -75,3 +75,13 @@ class AgentAway(Unreachable):
 
 class HostAway(Unreachable):
     """The agent cannot reach libvirt."""
+
+
+#: The classes of the tree by name, for what comes over the message bus.
+BY_NAME: dict[str, type[QosError]] = {
+    kind.__name__: kind
+    for kind in (
+        InvalidSetting, TaskInProgress, ServerGone, ServerNotRunning, HostCannot, HostRefused,
+        NoBalloon, UnsafeMemory, AgentAway, HostAway,
+    )
+}

@@ -19,8 +19,6 @@ TOPIC = "nova-qos-agent"
 VERSION = "1.0"
 
 conf.register(nova_conf.CONF)
-# lets our errors cross the bus as themselves; transports made before this know only nova's
-rpc.add_extra_exmods(errors.__name__)
 
 
 def reading_to_wire(reading: Reading) -> dict[str, Any]:
@@ -73,6 +71,12 @@ class AgentClient:
             transport_options=messaging.TransportOptions(at_least_once=True))
         try:
             return client.call(context, method, **arguments)
+        except messaging.RemoteError as error:
+            # nova's transports let only nova's own classes cross the bus as themselves
+            kind = errors.BY_NAME.get(error.exc_type)
+            if kind is None:
+                raise
+            raise kind(error.value) from error
         except messaging.MessagingTimeout as error:
             raise errors.AgentAway(
                 f"nova-qos-agent on host {host} did not answer within {timeout} s") from error
