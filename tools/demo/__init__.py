@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reallocation between three running servers, each step seen from three sides."""

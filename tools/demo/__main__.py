@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo on a cloud that is up: ``python -m demo``."""
+
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from stack.layout import Layout
+
+from demo import observer, scenario, servers, sides
+from demo.command import Nova
+from demo.errors import DemoFailed
+from demo.servers import Server
+from demo.sides import Resource
+
+
+def main() -> int:
+    """Exit status 0 when every side agreed in every step."""
+    layout = Layout.of_environment()
+    start = time.monotonic()
+    try:
+        steps = _perform(layout)
+    except DemoFailed as error:
+        print(f"\nFAILED: {error}\nlogs of the services: {layout.run}", file=sys.stderr)
+        return 1
+    seconds = time.monotonic() - start
+    print(f"\n{steps} steps: Nova, libvirt, kernel and guests agree in each; {seconds:.0f} s")
+    return 0
+
+
+def _perform(layout: Layout) -> int:
+    print("\nThree servers, one virtual CPU and 512 MiB each", flush=True)
+    began = time.monotonic()
+    three = servers.running()
+    for server in three:
+        print(f"  {server.name}  {server.uuid}  {server.address}  its balloon driver is alive")
+    print(f"  after {time.monotonic() - began:.1f} s", flush=True)
+    nova = Nova(layout)
+    resources = sides.resources(nova, observer.Observer(layout))
+    steps = 0
+    held: dict[str, scenario.Shares] = {}
+    for change in scenario.CHANGES:
+        resource = resources[change.resource]
+        if change.resource != "memory" and not observer.host_has_controllers():
+            print(f"\nleft out: {change.what}: it needs a host with cgroup v1")
+            continue
+        steps += 1
+        print(f"\n{steps}. {resource.title}: {change.what}", flush=True)
+        _ask(nova, resource, three, change.asked, held.get(change.resource))
+        held[change.resource] = change.asked
+        _compare(resource, three, change.asked)
+    return steps
+
+
+def _ask(
+    nova: Nova,
+    resource: Resource,
+    three: list[Server],
+    asked: scenario.Shares,
+    before: scenario.Shares | None,
+) -> None:
+    """Ask for what differs from before, the smaller first: what one gives up another gets."""
+    names: dict[int, list[str]] = {}
+    for index, server in enumerate(three):
+        if before is None or before[index] != asked[index]:
+            names.setdefault(asked[index], []).append(server.name)
+    for value in sorted(names):
+        nova.show(resource.set_command, *names[value], str(value))
+
+
+def _compare(resource: Resource, three: list[Server], asked: scenario.Shares) -> None:
+    """Look from every side and show it.
+
+    :raises DemoFailed: a side sees something else than was asked
+    """
+    looks = {**resource.sides, **resource.remarks}
+    with ThreadPoolExecutor(len(three)) as pool:
+        seen = list(pool.map(lambda server: [look(server) for look in looks.values()], three))
+    heads = ["server", "asked", *looks]
+    print("  " + "  ".join(f"{head:>{len(head)}}" for head in heads))
+    wrong = []
+    for server, wanted, values in zip(three, asked, seen, strict=True):
+        cells = [server.name, str(wanted), *(_written(value) for value in values)]
+        print("  " + "  ".join(f"{c:>{len(h)}}" for c, h in zip(cells, heads, strict=True)))
+        compared = zip(resource.sides, values, strict=False)
+        wrong += [f"{server.name}: {wanted} asked for, {side} shows {_written(value)}"
+                  for side, value in compared if value != wanted]
+    sys.stdout.flush()
+    if wrong:
+        raise DemoFailed("the sides disagree: " + "; ".join(wrong))
+
+
+def _written(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:.3f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

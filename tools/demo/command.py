@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ``nova`` command, run as a person runs it."""
+
+import os
+import re
+import subprocess
+
+from stack import tenants
+from stack.layout import Layout
+
+from demo.errors import DemoFailed
+
+# What python-novaclient says of itself at every call.
+_NOTICE = "nova CLI is deprecated and will be removed in a future release"
+
+
+class Nova:
+    """``nova`` with the administrator's credentials."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._program = layout.program("nova")
+        self._environment = {**os.environ, **tenants.credentials("admin"), "PYTHONPATH": ""}
+
+    def show(self, *arguments: str) -> None:
+        """Run a command, print it and its answer.
+
+        :raises DemoFailed: its exit status is not 0
+        """
+        print(f"$ nova {' '.join(arguments)}", flush=True)
+        for line in self._run(*arguments).splitlines():
+            print(f"  {line}", flush=True)
+
+    def number(self, field: str, *arguments: str) -> int:
+        """The number that stands beside ``field`` in the table a command prints."""
+        printed = self._run(*arguments)
+        found = re.search(rf"\| {re.escape(field)} +\| (-?\d+)", printed)
+        if not found:
+            raise DemoFailed(f"nova {' '.join(arguments)} shows no {field}:\n{printed}")
+        return int(found.group(1))
+
+    def _run(self, *arguments: str) -> str:
+        answer = subprocess.run(
+            [self._program, *arguments], env=self._environment, capture_output=True, text=True)
+        if answer.returncode:
+            said = (answer.stdout + answer.stderr).replace(_NOTICE, "").strip()
+            raise DemoFailed(f"nova {' '.join(arguments)} exited with {answer.returncode}: {said}")
+        return answer.stdout.strip()
