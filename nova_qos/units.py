@@ -32,17 +32,5 @@ def parse_size_mib(text: str) -> int:
     return int(mib)
 
 
-#: A cgroup's default on either version: cpu.shares 1024 on v1, cpu.weight 100 on v2.
+#: What a control group has that nobody touched (cgroup v1 ``cpu.shares``).
 DEFAULT_CPU_SHARES = 1024
-_DEFAULT_CPU_WEIGHT = 100
-
-
-def cpu_weight(shares: int) -> int:
-    """The cgroup v2 ``cpu.weight`` (1..10000) of the same proportion as v1 ``cpu.shares``."""
-    weight = round(shares * _DEFAULT_CPU_WEIGHT / DEFAULT_CPU_SHARES)
-    return max(1, min(10000, weight))
-
-
-def cpu_shares(weight: int) -> int:
-    """The v1 shares of the same proportion as a cgroup v2 ``cpu.weight``."""
-    return round(weight * DEFAULT_CPU_SHARES / _DEFAULT_CPU_WEIGHT)

@@ -51,22 +51,3 @@ def test_any_text_is_a_size_or_refused(text: str) -> None:
     except errors.InvalidSetting:
         return
     assert isinstance(size, int)
-
-
-@given(st.integers(2, 262144))
-def test_every_share_has_a_legal_weight(shares: int) -> None:
-    assert 1 <= units.cpu_weight(shares) <= 10000
-
-
-@given(st.integers(2, 262143))
-def test_more_shares_never_weigh_less(shares: int) -> None:
-    assert units.cpu_weight(shares) <= units.cpu_weight(shares + 1)
-
-
-@given(st.integers(1, 10000))
-def test_a_weight_survives_the_way_to_shares_and_back(weight: int) -> None:
-    assert units.cpu_weight(units.cpu_shares(weight)) == weight
-
-
-def test_defaults_of_both_cgroup_versions_match() -> None:
-    assert (units.cpu_weight(1024), units.cpu_shares(100)) == (100, 1024)
