@@ -7,10 +7,10 @@ from pathlib import Path
 from stack import services
 from stack.layout import Layout
 from stack.network import OUTSIDE
-from testbed.errors import TestbedError
 
 from demo.errors import DemoFailed
 from demo.servers import MEMORY_MIB, Server
+from testbed.errors import TestbedError
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _PAGES_PER_MIB = 256

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from stack import code, config, network, schema, services, storage
+from stack import code, config, leftovers, network, schema, services, storage
 from stack.layout import Layout
 from stack.shell import StepFailed
 from testbed.errors import TestbedError
@@ -128,6 +128,7 @@ def down(layout: Layout) -> None:
     daemons = services.everything(layout)
     with ThreadPoolExecutor(len(daemons)) as pool:
         list(pool.map(Daemon.stop, reversed(daemons)))
+    leftovers.end(layout)
     network.down()
     storage.down(layout)
     for name in ("db", "rabbitmq", "libvirt", "lib", "run", "images", "keys", "etc", "staging"):
@@ -137,6 +138,7 @@ def down(layout: Layout) -> None:
 def main() -> int:
     """Exit status 0 when it worked; otherwise the reason is printed."""
     layout = Layout.of_environment()
+    leftovers.mark(layout)
     try:
         if sys.argv[1] == "is-up":
             return 0 if is_up_quietly(layout) else 1
