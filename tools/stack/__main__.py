@@ -129,7 +129,7 @@ def down(layout: Layout) -> None:
     with ThreadPoolExecutor(len(daemons)) as pool:
         list(pool.map(Daemon.stop, reversed(daemons)))
     leftovers.end(layout)
-    network.down()
+    network.down(layout)
     storage.down(layout)
     for name in ("db", "rabbitmq", "libvirt", "lib", "run", "images", "keys", "etc", "staging"):
         shutil.rmtree(layout.state / name, ignore_errors=True)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stack.layout import BROKER_URL, CACHE_PORT, PASSWORD, REGION, Layout, url
+from stack.network import EXTERNAL, INTEGRATION
 
 Sections = Mapping[str, Mapping[str, object]]
 
@@ -91,7 +92,8 @@ def _write_placement(layout: Layout) -> None:
 
 def _write_neutron(layout: Layout) -> None:
     root = {"root_helper": layout.program("as-root")}
-    ovs = {"ovsdb_connection": f"unix:{layout.run}/db.sock", "datapath_type": "netdev"}
+    ovs = {"ovsdb_connection": f"unix:{layout.run}/db.sock", "datapath_type": "netdev",
+           "integration_bridge": INTEGRATION}
     write(layout.etc("neutron") / "neutron.conf", {
         "DEFAULT": {
             **_logging(layout), "core_plugin": "ml2", "service_plugins": "",
@@ -114,7 +116,7 @@ def _write_neutron(layout: Layout) -> None:
         "securitygroup": {"firewall_driver": "iptables_hybrid"},
     })
     write(layout.etc("neutron") / "ovs-agent.ini", {
-        "ovs": {**ovs, "bridge_mappings": "physnet1:br-ex", "of_listen_port": 16633},
+        "ovs": {**ovs, "bridge_mappings": f"physnet1:{EXTERNAL}", "of_listen_port": 16633},
         "agent": {"tunnel_types": ""},
         "securitygroup": {"firewall_driver": "iptables_hybrid"},
     })
@@ -136,7 +138,7 @@ def _write_nova(layout: Layout) -> None:
         "keystone_authtoken": _token("nova"),
         "service_user": {**_account("nova"), "send_service_user_token": True},
         "placement": _account("placement"),
-        "neutron": _account("neutron"),
+        "neutron": {**_account("neutron"), "ovs_bridge": INTEGRATION},
         "glance": {"api_servers": url("glance")},
         "vnc": {"enabled": False},
         "libvirt": {

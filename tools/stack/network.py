@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The machine's side of the cloud's network.
 
-guest - tap - qbr (Linux bridge) - veth - br-int - br-ex (userspace datapath) - veth - qosbrx (Linux
+guest - tap - qbr (Linux bridge) - veth - qosint - qosex (userspace datapath) - veth - qosbrx (Linux
 bridge) - qosuplink | qosext in the namespace ``qos-outside``, which plays the world outside.
 """
+
+import json
+from pathlib import Path
 
 from stack.layout import Layout
 from stack.shell import run, try_run
@@ -11,10 +14,12 @@ from stack.shell import run, try_run
 OUTSIDE = "qos-outside"
 OUTSIDE_ADDRESS, CIDR = "10.77.0.1", "10.77.0.0/24"
 UPLINK = "qosuplink"
+# The names that Open vSwitch gives to neutron's bridges elsewhere may be taken on this machine.
+INTEGRATION, EXTERNAL = "qosint", "qosex"
 _BRIDGE, _OUTER = "qosbrx", "qosext"
 _TO_OVS, _TO_BRIDGE = "qosovs", "qosovs-br"
-#: Prefixes of what neutron and nova make and may leave behind when they are killed.
-_LEFT_BEHIND = ("qbr", "qvo", "qvb", "tap")
+# What nova and neutron make for a port, each followed by the beginning of the port's id.
+_PORT_DEVICES = ("qvo", "qbr", "tap")
 
 
 def up(layout: Layout) -> None:
@@ -34,26 +39,33 @@ def up(layout: Layout) -> None:
     _inside("ip", "link", "set", _OUTER, "up")
     _inside("ethtool", "-K", _OUTER, "tx", "off", "gso", "off", "tso", "off", "gro", "off")
     vsctl = ("ovs-vsctl", f"--db=unix:{layout.run}/db.sock")
-    run(*vsctl, "--may-exist", "add-br", "br-ex", "--", "set", "bridge", "br-ex",
+    run(*vsctl, "--may-exist", "add-br", EXTERNAL, "--", "set", "bridge", EXTERNAL,
         "datapath_type=netdev")
-    run(*vsctl, "--may-exist", "add-port", "br-ex", _TO_OVS)
+    run(*vsctl, "--may-exist", "add-port", EXTERNAL, _TO_OVS)
 
 
-def down() -> None:
+def down(layout: Layout) -> None:
     """Take away every device and namespace of the cloud, also those of killed services."""
-    names = run("ip", "netns", "list").split("\n")
-    for name in (line.split()[0] for line in names if line.strip()):
-        if name == OUTSIDE or name.startswith("qdhcp-"):
-            try_run("ip", "netns", "delete", name)
-    for device in _devices():
-        ours = device in (_TO_OVS, UPLINK, _BRIDGE, "br-int", "br-ex", "ovs-netdev")
-        if ours or (device.startswith(_LEFT_BEHIND) and len(device) == 14):
+    networks = [path.name for path in (layout.state / "lib" / "dhcp").glob("*-*")]
+    for name in (OUTSIDE, *(f"qdhcp-{network}" for network in networks)):
+        if Path("/run/netns", name).exists():
+            run("ip", "netns", "delete", name)
+    ports = [prefix + port for port in _ports(layout) for prefix in _PORT_DEVICES]
+    for device in (*ports, _TO_OVS, UPLINK, _BRIDGE, INTEGRATION, EXTERNAL):
+        if Path("/sys/class/net", device).exists():
             try_run("ip", "link", "delete", device)
 
 
-def _devices() -> list[str]:
-    lines = run("ip", "-o", "link", "show").splitlines()
-    return [line.split(": ")[1].split("@")[0] for line in lines]
+def _ports(layout: Layout) -> set[str]:
+    """The beginnings of the ids of the ports that Open vSwitch had, from its database's file."""
+    query = ["Open_vSwitch",
+             {"op": "select", "table": "Interface", "where": [], "columns": ["name"]}]
+    database = layout.state / "ovs.db"
+    if not database.exists():
+        return set()
+    (answer,) = json.loads(run("ovsdb-tool", "query", database, json.dumps(query)))
+    names = [row["name"] for row in answer["rows"]]
+    return {name[3:] for name in names if name.startswith(_PORT_DEVICES)}
 
 
 def _without_offloads(device: str) -> None:
