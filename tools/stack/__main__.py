@@ -122,12 +122,12 @@ def _write_scripts(layout: Layout) -> None:
 
 def down(layout: Layout) -> None:
     """Stop every process and take away every device, mount, namespace and control group."""
-    libvirt = services.libvirt(layout)
-    if layout.state.joinpath("libvirt", "etc").exists():
-        libvirt.remove()
     daemons = services.everything(layout)
     with ThreadPoolExecutor(len(daemons)) as pool:
         list(pool.map(Daemon.stop, reversed(daemons)))
+    # after nova-compute, which would have its own ideas about domains that vanish
+    if layout.state.joinpath("libvirt", "etc").exists():
+        services.libvirt(layout).remove()
     leftovers.end(layout)
     network.down(layout)
     storage.down(layout)

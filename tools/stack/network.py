@@ -6,6 +6,7 @@ bridge) - qosuplink | qosext in the namespace ``qos-outside``, which plays the w
 """
 
 import json
+import socket
 from pathlib import Path
 
 from stack.layout import Layout
@@ -51,9 +52,12 @@ def down(layout: Layout) -> None:
         if Path("/run/netns", name).exists():
             run("ip", "netns", "delete", name)
     ports = [prefix + port for port in _ports(layout) for prefix in _PORT_DEVICES]
+    present = {name for _, name in socket.if_nameindex()}
     for device in (*ports, _TO_OVS, UPLINK, _BRIDGE, INTEGRATION, EXTERNAL):
-        if Path("/sys/class/net", device).exists():
+        if device in present:
             try_run("ip", "link", "delete", device)
+    # The datapath's own device has a fixed name; this refuses while another switch holds it.
+    try_run("ip", "tuntap", "del", "dev", "ovs-netdev", "mode", "tap")
 
 
 def _ports(layout: Layout) -> set[str]:

@@ -96,7 +96,7 @@ def worker(
     """A service that talks over the message bus."""
     arguments = [word for file in files for word in ("--config-file", str(file))]
     return Daemon(name, [layout.program(program), *arguments], layout.run,
-                  ready=ready or (lambda: True), ready_timeout_s=60,
+                  ready=ready or (lambda: True), ready_timeout_s=60, stop_timeout_s=5,
                   environment=_environment(layout))
 
 

@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path
 
 from .errors import TestbedError
-from .processes import Daemon
+from .processes import Daemon, wait_until
 
 _MOUNTED = ("etc", "run", "lib", "cache", "log")
 _MOUNT_POINTS = (
@@ -19,6 +19,8 @@ _MOUNT_POINTS = (
 _SCRIPT = Path(__file__).with_name("private_mounts.sh")
 _CGROUPS = Path("/sys/fs/cgroup")
 _SOCKET_PATH_MAX = 107
+_GROUP_NAME_MAX = 20
+_GROUP_TIMEOUT_S = 2
 
 _DAEMON_CONF = """\
 host_uuid = "{host_uuid}"
@@ -112,8 +114,11 @@ class PrivateLibvirt:
     def remove(self) -> None:
         """End all domains, stop the daemons and take away the control groups libvirt leaves."""
         self.start()
+        domains = self.virsh("list", "--all", "--name").split()
         self.destroy_domains()
         self.stop()
+        for domain in domains:
+            _remove_groups(domain)
         for group in (self.state / "new-groups").read_text().splitlines():
             _remove_empty(Path(group))
 
@@ -151,6 +156,21 @@ class PrivateLibvirt:
 
 def _machine_groups() -> list[Path]:
     return [mount / "machine" for mount in sorted(_CGROUPS.iterdir()) if mount.is_dir()]
+
+
+def _remove_groups(domain: str) -> None:
+    """Take away the groups that libvirt had no time for, or that a killed guest left behind."""
+    for machine in _machine_groups():
+        for group in machine.glob(f"qemu-*-{domain[:_GROUP_NAME_MAX]}.libvirt-qemu"):
+            # Of a domain that has the same name in another libvirt, no group is empty.
+            wait_until(lambda group=group: _remove_tree(group), _GROUP_TIMEOUT_S)
+
+
+def _remove_tree(group: Path) -> bool:
+    for below in sorted(group.rglob("*/"), reverse=True):
+        _remove_empty(below)
+    _remove_empty(group)
+    return not group.exists()
 
 
 def _remove_empty(group: Path) -> None:
