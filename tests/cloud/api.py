@@ -67,3 +67,9 @@ class Person:
             return seen["status"] == status and not seen.get("OS-EXT-STS:task_state")
 
         wait_for(there, 120, f"server {server} becomes {status}")
+
+    def delete(self, server: str) -> None:
+        """Delete the server and wait until it is gone."""
+        self.request("DELETE", f"/servers/{server}")
+        wait_for(lambda: self.request("GET", f"/servers/{server}").status_code == 404, 60,
+                 f"server {server} is gone")

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """People and servers of the demo's cloud, which ``tools/demo.sh --up`` has brought up."""
 
+from collections.abc import Iterator
+
 import pytest
 from stack.layout import Layout
 from stack.tenants import IMAGE, IMAGE_WITHOUT_BALLOON, NETWORK, credentials
 
+from nova_qos.resources import BALLOON, TABLE
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
 
@@ -34,53 +37,61 @@ def _named(admin: Person, kind: str, service: str, path: str, name: str) -> str:
     return str(found[0]["id"])
 
 
-def _server(admin: Person, name: str, image: str) -> str:
-    """The server of that name, booted if there is none."""
-    servers = admin.request("GET", f"/servers?name=^{name}$").json()["servers"]
-    if servers:
-        server = str(servers[0]["id"])
-    else:
-        flavors = admin.request("GET", "/flavors").json()["flavors"]
-        wanted = {
-            "name": name,
-            "flavorRef": next(flavor["id"] for flavor in flavors if flavor["name"] == "m512"),
-            "imageRef": _named(admin, "images", "image", "/v2/images", image),
-            "networks": [{"uuid": _named(admin, "networks", "network", "/v2.0/networks", NETWORK)}],
-        }
-        answer = admin.request("POST", "/servers", json={"server": wanted})
-        assert answer.status_code == 202, answer.text
-        server = str(answer.json()["server"]["id"])
-    if admin.show(server)["status"] == "SHUTOFF":
-        admin.act(server, "os-start")
-    admin.wait_for_status(server, "ACTIVE")
-    return server
-
-
-def _with_balloon(admin: Person, name: str) -> str:
-    server = _server(admin, name, IMAGE)
-    wait_for(lambda: admin.act(server, "balloon-driver-enabled")[1]["ballooning_enabled"], 60,
-             f"the balloon driver of {name} lives")
-    everything = ("memory", "memory_soft_limit", "cpu_priority", "io_priority")
-    assert admin.act(server, "set-qos", dict.fromkeys(everything))[0] == 200
-    return server
+def _boot(admin: Person, name: str, image: str) -> str:
+    """A server of that name: the demo's if it runs or is stopped, else a new one."""
+    for old in admin.request("GET", f"/servers/detail?name=^{name}$").json()["servers"]:
+        if old["status"] == "SHUTOFF":
+            admin.act(old["id"], "os-start")
+        if old["status"] in ("ACTIVE", "SHUTOFF"):
+            return str(old["id"])
+        admin.delete(old["id"])
+    flavors = admin.request("GET", "/flavors").json()["flavors"]
+    wanted = {
+        "name": name,
+        "flavorRef": next(flavor["id"] for flavor in flavors if flavor["name"] == "m512"),
+        "imageRef": _named(admin, "images", "image", "/v2/images", image),
+        "networks": [{"uuid": _named(admin, "networks", "network", "/v2.0/networks", NETWORK)}],
+    }
+    answer = admin.request("POST", "/servers", json={"server": wanted})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["server"]["id"])
 
 
 @pytest.fixture(scope="session")
-def vm1(admin: Person) -> str:
-    return _with_balloon(admin, "vm1")
+def servers(admin: Person) -> Iterator[dict[str, str]]:
+    """All of them, before any test disturbs the host; without settings."""
+    images = {"vm1": IMAGE, "vm2": IMAGE, "without-balloon": IMAGE_WITHOUT_BALLOON}
+    found = {name: _boot(admin, name, image) for name, image in images.items()}
+    for server in found.values():
+        admin.wait_for_status(server, "ACTIVE")
+    for name in ("vm1", "vm2"):
+        server = found[name]
+        wait_for(lambda server=server: admin.act(server, BALLOON)[1].get("ballooning_enabled"), 60,
+                 f"the balloon driver of {name} lives")
+        status, answer = admin.act(server, "set-qos", dict.fromkeys(TABLE))
+        assert status == 200, answer
+    yield found
+    admin.delete(found["without-balloon"])
+
+
+@pytest.fixture
+def vm1(servers: dict[str, str]) -> str:
+    return servers["vm1"]
+
+
+@pytest.fixture
+def vm2(servers: dict[str, str]) -> str:
+    return servers["vm2"]
+
+
+@pytest.fixture
+def no_balloon(servers: dict[str, str]) -> str:
+    return servers["without-balloon"]
 
 
 @pytest.fixture(scope="session")
-def vm2(admin: Person) -> str:
-    return _with_balloon(admin, "vm2")
-
-
-@pytest.fixture(scope="session")
-def no_balloon(admin: Person) -> str:
-    return _server(admin, "without-balloon", IMAGE_WITHOUT_BALLOON)
-
-
-@pytest.fixture(scope="session")
-def host(admin: Person, vm1: str) -> Observer:
-    addresses = {server: admin.show(server)["addresses"][NETWORK][0]["addr"] for server in (vm1,)}
+def host(admin: Person, servers: dict[str, str]) -> Observer:
+    addresses = {
+        server: admin.show(server)["addresses"][NETWORK][0]["addr"] for server in servers.values()
+    }
     return Observer(Layout.of_environment(), addresses)

@@ -12,11 +12,11 @@ NOVA = str(Path(sys.executable).with_name("nova"))
 
 
 def nova(person: Person, *arguments: str) -> tuple[int, str]:
-    """Exit status and everything printed."""
+    """Exit status, and what was printed: results first, then errors."""
     answer = subprocess.run(
         [NOVA, *arguments], env=person.environment | {"PATH": "/usr/bin:/bin"},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return answer.returncode, answer.stdout
+        capture_output=True, text=True)
+    return answer.returncode, answer.stdout + answer.stderr
 
 
 def test_memory_in_units(admin: Person, host: Observer, vm1: str) -> None:
