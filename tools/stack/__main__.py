@@ -33,6 +33,9 @@ def is_up(layout: Layout) -> bool:
     """Whether every process is there and every service says that it is up."""
     if any(daemon.pid() is None for daemon in services.everything(layout)):
         return False
+    if not layout.instances.is_mount():
+        return False
+    services.libvirt(layout).virsh("version")
     return not _down_services()
 
 
