@@ -25,8 +25,10 @@ _UNITS = {
 def show(answer: Answer, row: Resource | None = None) -> None:
     """Print a get's answer as a table, each number with its unit."""
     unit = _read_unit(row) if row else ""
-    utils.print_dict(
-        {key: _with_unit(value, _UNITS.get(key, unit)) for key, value in answer.items()})
+    utils.print_dict({
+        # "weight: 500 weight" would say it twice
+        key: value if key == unit else _with_unit(value, _UNITS.get(key, unit))
+        for key, value in answer.items()})
 
 
 def outcome(answer: Answer, row: Resource, body: Mapping[str, object]) -> str:

@@ -114,6 +114,12 @@ def test_memory_shows_sizes_in_kib_and_the_rest_as_it_is(nova: Nova) -> None:
         "major_fault": "12 faults", "last_update": "99 s since 1970"}
 
 
+def test_a_unit_is_not_said_twice(nova: Nova) -> None:
+    row = TABLE["io_priority"]
+    nova.cloud.answers["vm1", row.get_action] = (200, {"weight": 500})
+    assert cells(nova(row.get_command, "vm1")) == {"weight": "500"}
+
+
 def test_no_soft_limit_is_called_unlimited(nova: Nova) -> None:
     row = TABLE["memory_soft_limit"]
     nova.cloud.answers["vm1", row.get_action] = (200, {"soft_limit": -1})
