@@ -36,6 +36,11 @@ class Reading:
     details: Mapping[str, int] = field(default_factory=dict)
     hindered: Literal["pending", "unsupported"] | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Nothing could be written yet; it is to be applied later."""
+        return self.hindered == "pending" and self.applied is None
+
 
 @dataclass(frozen=True)
 class Balloon:

@@ -10,12 +10,14 @@ from nova import context as nova_context
 from nova import manager
 from oslo_concurrency import lockutils
 from oslo_config import cfg
+from oslo_log import log
 
 from nova_qos import errors, rpc, store, units
 from nova_qos.agent.apply import apply
 from nova_qos.model import Domain, Host, Limits, Reading
 from nova_qos.resources import TABLE
 
+LOG = log.getLogger(__name__)
 Wire = dict[str, dict[str, Any]]
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -84,6 +86,9 @@ class AgentManager(manager.Manager):
             checked = {name: TABLE[name].check(settings[name], flavor) for name in _known(settings)}
             targets = {name: TABLE[name].to_host(checked[name], flavor) for name in checked}
             readings = self._set(context, instance, checked, targets, force is True)
+            LOG.info("Set %s; the host holds %s", checked,
+                     {name: reading.applied for name, reading in readings.items()},
+                     instance=instance)
         return {name: rpc.reading_to_wire(reading) for name, reading in readings.items()}
 
     def _set(
@@ -95,15 +100,15 @@ class AgentManager(manager.Manager):
         before = store.requested(instance)
         try:
             domain = self._machine.domain(instance.uuid)
-            waiting = _guard(domain, targets, limits)
+            skipped = _guard(domain, settings, targets, limits)
         except (errors.ServerNotRunning, errors.HostAway) as error:
-            domain, waiting = None, dict.fromkeys(targets, _pending(error))
+            domain, skipped = None, dict.fromkeys(targets, _pending(error))
         store.save(instance, settings)
         if domain is None:
-            return waiting
-        now = {name: target for name, target in targets.items() if name not in waiting}
+            return skipped
+        now = {name: target for name, target in targets.items() if name not in skipped}
         try:
-            return waiting | apply(domain, now, options.balloon_timeout)
+            return skipped | apply(domain, now, options.balloon_timeout)
         except (errors.ServerNotRunning, errors.HostAway) as error:
             return dict.fromkeys(targets, _pending(error))
         except errors.QosError:
@@ -126,17 +131,27 @@ def _read(domain: Domain, name: str) -> Reading:
         return Reading(None, effective=False, reason=error.message, hindered="unsupported")
 
 
-def _guard(domain: Domain, targets: Mapping[str, int], limits: Limits) -> dict[str, Reading]:
-    """Refuse what cannot be honoured before anything is saved; what has to wait is returned."""
-    waiting: dict[str, Reading] = {}
+def _guard(
+    domain: Domain, settings: Mapping[str, int | None], targets: Mapping[str, int], limits: Limits
+) -> dict[str, Reading]:
+    """Refuse what cannot be honoured before anything is saved.
+
+    Returned is what needs no writing now: what has to wait, and unset resources that this host
+    does not offer anyway.
+    """
+    skipped: dict[str, Reading] = {}
     for name, target in targets.items():
+        reading = _read(domain, name) if settings[name] is None else None
+        if reading is not None and reading.hindered == "unsupported":
+            skipped[name] = reading
+            continue
         guard = TABLE[name].guard
         try:
             if guard is not None:
                 guard(domain, target, limits)
         except errors.ServerNotRunning as error:
-            waiting[name] = _pending(error)
-    return waiting
+            skipped[name] = _pending(error)
+    return skipped
 
 
 def _pending(error: errors.QosError) -> Reading:

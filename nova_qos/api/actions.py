@@ -71,7 +71,7 @@ def _resource_controller(row: Resource) -> type[QosController]:
             settings, readings = server.set(
                 row.set_action, {row.name: values[row.key]}, values.get("force", False))
             reading = readings[row.name]
-            if reading.applied is None:
+            if reading.waits:
                 return wsgi.ResponseObject(
                     {"state": "pending", "requested": settings[row.name],
                      "reason": reading.reason}, code=202)
@@ -110,8 +110,8 @@ class AllResources(QosController):
         force = values.pop("force", False)
         settings, readings = server.set(SET_ALL, values, force)
         requested: dict[str, int | None] = {**server.requested, **settings}
-        others = _read_or_pending(server)
-        waits = any(reading.applied is None for reading in readings.values())
+        others = _read_or_pending(server) if readings.keys() != TABLE.keys() else {}
+        waits = any(readings[name].waits for name in settings)
         return wsgi.ResponseObject(
             _report(server, requested, others | readings), code=202 if waits else 200)
 

@@ -61,6 +61,8 @@ class Server:
     ) -> tuple[dict[str, int | None], dict[str, Reading]]:
         """Check, save and apply; the settings as they are kept and what the host holds now.
 
+        Readings cover the resources named; all of them where nobody could be asked.
+
         :raises InvalidSetting, TaskInProgress, HostCannot, HostRefused: nothing was changed
         :raises nova.exception.InstanceIsLocked: for everyone but administrators
         """
@@ -88,8 +90,7 @@ class Server:
             # nobody there who could save it: done here, to be applied when the host can
             store.save(store.load(self._context, self._instance.uuid), settings)
             return dict.fromkeys(
-                settings,
-                Reading(None, effective=False, reason=error.message, hindered="pending"))
+                TABLE, Reading(None, effective=False, reason=error.message, hindered="pending"))
 
     def _host(self) -> str:
         if self._instance.host is None:
