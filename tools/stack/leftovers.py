@@ -15,7 +15,7 @@ _GRACE_S = 5.0
 
 def mark(layout: Layout) -> None:
     """Let all processes started from here on be known as this cloud's, with their children."""
-    os.environ[_MARK] = str(layout.state)
+    os.environ[_MARK] = _owner(layout)
 
 
 def end(layout: Layout) -> None:
@@ -28,8 +28,15 @@ def end(layout: Layout) -> None:
             return
 
 
+def _owner(layout: Layout) -> str:
+    # The path alone would also mean the same place in a container or a chroot on this machine.
+    layout.state.mkdir(parents=True, exist_ok=True)
+    place = layout.state.stat()
+    return f"{place.st_dev}:{place.st_ino}:{layout.state}"
+
+
 def _pids(layout: Layout) -> list[int]:
-    wanted = f"{_MARK}={layout.state}".encode()
+    wanted = f"{_MARK}={_owner(layout)}".encode()
     found = []
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and int(process.name) != os.getpid():
