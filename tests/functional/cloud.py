@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real nova in this process: API, conductor, scheduler, computes and our agents.
+
+Of nova, only what its own published fixtures replace is not real: the message bus, the
+database (SQLite), keystone, glance, neutron and the hypervisor. Of ours, only the host is not.
+"""
+
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import fixtures
+import nova.conf
+from nova import context
+from nova.tests.functional import integrated_helpers
+from sqlalchemy.exc import SADeprecationWarning
+
+from nova_qos import rpc, store
+from nova_qos.agent.manager import AgentManager
+from nova_qos.resources import TABLE
+from tests.fakehost import FakeDomain, FakeHost
+from tests.functional.caller import ADMIN
+
+CONF = nova.conf.CONF
+FLAVOR_MIB = 512
+STORED = {row.stored_as: row.name for row in TABLE.values()}
+#: The hosts by name: what their agents find there.
+MACHINES: dict[str, FakeHost] = {}
+
+
+class FakeAgent(AgentManager):
+    """The agent of a host in memory; nova's service makes it by name."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host, MACHINES[host], CONF)
+
+
+class Server:
+    """A server that nova runs, as nova keeps it and as its host holds it."""
+
+    def __init__(self, uuid: str, host: str) -> None:
+        self.uuid = uuid
+        self.machine = MACHINES[host]
+        self.machine.add(uuid, FLAVOR_MIB * 1024)
+
+    @property
+    def domain(self) -> FakeDomain:
+        return self.machine.domains[self.uuid]
+
+    def instance(self) -> Any:
+        """nova's object, loaded anew."""
+        return store.load(context.get_admin_context(), self.uuid)
+
+    def saved(self) -> dict[str, int]:
+        """The settings in the database, read without the code under test."""
+        kept = self.instance().system_metadata
+        return {STORED[key]: int(value) for key, value in kept.items() if key in STORED}
+
+    def unrelated(self) -> dict[str, str]:
+        """All that nova itself keeps in the same place."""
+        kept = self.instance().system_metadata
+        return {key: value for key, value in kept.items() if not key.startswith("qos:")}
+
+    def change(self, **fields: Any) -> None:
+        """Change nova's object as some other part of nova would."""
+        instance = self.instance()
+        for name, value in fields.items():
+            setattr(instance, name, value)
+        instance.save()
+
+    def keep(self, **settings: int) -> None:
+        """Put settings into the database by hand."""
+        instance = self.instance()
+        for name, value in settings.items():
+            instance.system_metadata[TABLE[name].stored_as] = str(value)
+        instance.save()
+
+    def reset(self) -> None:
+        """A running, unlocked server without settings."""
+        instance = self.instance()
+        for key in [key for key in instance.system_metadata if key.startswith("qos:")]:
+            del instance.system_metadata[key]
+        instance.task_state, instance.locked, instance.locked_by = None, False, None
+        instance.save()
+        self.machine.away = False
+        self.machine.add(self.uuid, FLAVOR_MIB * 1024)
+
+
+class Cloud(integrated_helpers._IntegratedTestBase):
+    """Host "compute" has an agent, "silent" never had one, "halted" had one that stopped."""
+
+    __test__ = False
+    # every cast made a call patches the class once more: no good in one that lives for long
+    CAST_AS_CALL = False
+
+    def __init__(self) -> None:
+        super().__init__("runTest")
+
+    def runTest(self) -> None:
+        """Nothing: only setUp and the clean-ups are used."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.agents: dict[str, Any] = {}
+        for host in ("halted", "compute"):
+            self.start_agent(host)
+        self.agents["halted"].stop()
+
+    def _setup_services(self) -> None:
+        # nova's fixture makes errors of them; this SQLAlchemy is newer than the one it was run with
+        warnings.filterwarnings("ignore", category=SADeprecationWarning)
+        super()._setup_services()
+
+    def _setup_compute_service(self) -> Any:
+        self.flags(compute_driver="fake.MediumFakeDriver")
+        self.flags(cpu_allocation_ratio=50.0, ram_allocation_ratio=50.0)
+        self.flags(api_paste_config=self._paste_file(), group="wsgi")
+        for host in ("silent", "halted", "compute"):
+            MACHINES[host] = FakeHost()
+            compute = self._start_compute(host)
+        return compute
+
+    def _paste_file(self) -> str:
+        """nova's own api-paste.ini with the one line changed that the documentation names."""
+        shipped = Path(sys.prefix, "etc/nova/api-paste.ini").read_text()
+        factory = "nova.api.openstack.compute:APIRouterV21.factory"
+        assert shipped.count(factory) == 1
+        ours = Path(self.useFixture(fixtures.TempDir()).path, "api-paste.ini")
+        ours.write_text(shipped.replace(factory, "nova_qos.api.mount:Router.factory"))
+        return str(ours)
+
+    def start_agent(self, host: str) -> Any:
+        """Run our agent on the host as nova runs its services."""
+        self.agents[host] = self.start_service(
+            "qos-agent", host=host, topic=rpc.TOPIC,
+            manager=f"{FakeAgent.__module__}.{FakeAgent.__name__}")
+        return self.agents[host]
+
+    def boot(self, host: str = "compute") -> Server:
+        """Make a server through nova, on this host."""
+        flavor = next(f["id"] for f in self.api.get_flavors() if f["ram"] == FLAVOR_MIB)
+        body = self._build_server(
+            flavor_id=flavor, networks="none", az=f"nova:{host}",
+            image_uuid="155d900f-4e14-4e4c-a73d-069cbf4541e6")
+        answer = ADMIN.using(microversion="2.37").request(
+            "POST", "/servers", json.dumps({"server": body}))
+        assert answer.status == 202, answer
+        server = Server(answer.body["server"]["id"], host)
+        self.wait(server, "ACTIVE")
+        return server
+
+    def wait(self, server: Server, status: str, seconds: float = 10.0) -> None:
+        """Until nova shows the server in this status and at rest."""
+        give_up = time.monotonic() + seconds
+        while True:
+            shown = ADMIN.request("GET", f"/servers/{server.uuid}").body["server"]
+            if shown["status"] == status and shown["OS-EXT-STS:task_state"] is None:
+                return
+            assert time.monotonic() < give_up, shown
+            time.sleep(0.02)
+
+    def delete(self, server: Server) -> None:
+        """Away with it, and wait."""
+        path = f"/servers/{server.uuid}"
+        ADMIN.send(server, '{"os-resetState": {"state": "active"}}')
+        ADMIN.request("DELETE", path)
+        give_up = time.monotonic() + 10
+        while ADMIN.request("GET", path).status != 404:
+            assert time.monotonic() < give_up, path
+            time.sleep(0.02)
