@@ -56,19 +56,21 @@ class Resource:
         """The least and the most that a server of this flavor can be given."""
         return self.minimum, self.ceiling(flavor) if self.ceiling else self.maximum
 
-    def describe(self, flavor: Flavor | None = None) -> str:
-        """The range in words, for error messages and help texts."""
+    def describe(self, flavor: Flavor | None = None, field: str | None = None) -> str:
+        """The range in words, for error messages and help texts; field: what the request calls
+        the value where that is not ``key``."""
         most = str(self.range_of(flavor)[1]) if flavor else self._most_in_words()
         lift = "" if self.lift is None else f", or {self.lift} to lift it"
-        return f"{self.key}: {self.title} in {self.unit}, {self.minimum} to {most}{lift}."
+        return f"{field or self.key}: {self.title} in {self.unit}, {self.minimum} to {most}{lift}."
 
     def _most_in_words(self) -> str:
         return "the flavor's memory" if self.ceiling else str(self.maximum)
 
-    def check(self, value: object, flavor: Flavor) -> int | None:
+    def check(self, value: object, flavor: Flavor, field: str | None = None) -> int | None:
         """The value to keep as desired state; None unsets.
 
         :param value: an integer, an integer in decimal digits, or None
+        :param field: what the request calls the value where that is not ``key``
         :raises InvalidSetting: anything else, or outside the range for this flavor
         """
         if value is None:
@@ -79,7 +81,8 @@ class Resource:
             return None
         if number is None or not least <= number <= most:
             raise errors.InvalidSetting(
-                f"{self.key}: {str(value)[:40]!r} is not accepted. {self.describe(flavor)}")
+                f"{field or self.key}: {str(value)[:40]!r} is not accepted. "
+                f"{self.describe(flavor, field)}")
         return number
 
     def to_host(self, value: int | None, flavor: Flavor) -> int:

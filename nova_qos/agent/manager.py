@@ -83,7 +83,8 @@ class AgentManager(manager.Manager):
         with lockutils.lock(server_uuid, lock_file_prefix="nova-qos"):
             instance = store.load(context, server_uuid)
             flavor = store.flavor_of(instance)
-            checked = {name: TABLE[name].check(settings[name], flavor) for name in _known(settings)}
+            names = _known(settings)
+            checked = {name: TABLE[name].check(settings[name], flavor, name) for name in names}
             targets = {name: TABLE[name].to_host(checked[name], flavor) for name in checked}
             readings = self._set(context, instance, checked, targets, force is True)
             LOG.info("Set %s; the host holds %s", checked,

@@ -16,6 +16,7 @@ from nova_qos.resources import BALLOON, GET_ALL, MEMORY, SET_ALL, TABLE, Resourc
 from nova_qos.rpc import AgentClient
 
 Body = dict[str, Any]
+_MOST_WORDS = 400
 
 
 def controllers() -> list[wsgi.Controller]:
@@ -61,9 +62,7 @@ def _resource_controller(row: Resource) -> type[QosController]:
             try:
                 return self._set(req, server, body=body)
             except exception.ValidationError as error:
-                # nova's words name the field and the value; the range is ours to add
-                raise errors.InvalidSetting(
-                    f"{error.format_message()} {row.describe(server.flavor)}") from error
+                raise _invalid(error, row.describe(server.flavor)) from error
 
         @validation.schema(schemas.set_body(row))
         def _set(self, req: Any, server: Server, body: Body) -> wsgi.ResponseObject:
@@ -102,7 +101,11 @@ class AllResources(QosController):
         named = body[SET_ALL] if isinstance(body[SET_ALL], dict) else {}
         rows = [row for name, row in TABLE.items() if name in named] or list(TABLE.values())
         server = self.server(req, id, *(row.set_policy for row in rows))
-        return self._set_all(req, server, body=body)
+        try:
+            return self._set_all(req, server, body=body)
+        except exception.ValidationError as error:
+            ranges = (row.describe(server.flavor, row.name) for row in rows)
+            raise _invalid(error, *ranges) from error
 
     @validation.schema(schemas.set_all_body())
     def _set_all(self, req: Any, server: Server, body: Body) -> wsgi.ResponseObject:
@@ -130,6 +133,13 @@ class BalloonDriver(QosController):
     def _balloon(self, req: Any, server: Server, body: Body) -> Body:
         alive, _reason = server.balloon()
         return {"ballooning_enabled": alive}
+
+
+def _invalid(error: exception.ValidationError, *ranges: str) -> errors.InvalidSetting:
+    # nova's words name the field and the value, however long; the ranges are ours to add
+    words = error.format_message()
+    words = words if len(words) <= _MOST_WORDS else f"{words[:_MOST_WORDS]}..."
+    return errors.InvalidSetting(" ".join([words, *ranges]))
 
 
 def _present(reading: Reading) -> Reading:

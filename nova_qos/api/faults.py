@@ -35,8 +35,15 @@ def translated(action: _Action) -> _Action:
             return action(*args, **kwargs)
         except errors.QosError as error:
             fault = next(fault for kind, fault in STATUS if isinstance(error, kind))
-            raise fault(explanation=error.message) from error
+            raise fault(explanation=_encodable(error.message)) from error
+        except exception.ValidationError as error:
+            raise exc.HTTPBadRequest(explanation=_encodable(error.format_message())) from error
         except (exception.InstanceIsLocked, exception.InstanceInvalidState) as error:
             raise exc.HTTPConflict(explanation=error.format_message()) from error
 
     return wrapped  # type: ignore[return-value]
+
+
+def _encodable(message: str) -> str:
+    # a message quotes the request, and JSON can hold half a character ("\\ud800")
+    return message.encode(errors="backslashreplace").decode()

@@ -10,7 +10,7 @@ from nova.compute import api as compute
 
 from nova_qos import errors, store
 from nova_qos.model import Flavor, Reading
-from nova_qos.resources import TABLE
+from nova_qos.resources import SET_ALL, TABLE
 from nova_qos.rpc import AgentClient
 
 _NOWHERE = "the server is on no host"
@@ -67,7 +67,11 @@ class Server:
         :raises nova.exception.InstanceIsLocked: for everyone but administrators
         """
         flavor = self.flavor
-        settings = {name: TABLE[name].check(value, flavor) for name, value in values.items()}
+        all_at_once = action == SET_ALL
+        settings = {
+            name: TABLE[name].check(value, flavor, name if all_at_once else None)
+            for name, value in values.items()
+        }
         if self._instance.locked and not self._context.is_admin:
             raise exception.InstanceIsLocked(instance_uuid=self._instance.uuid)
         if self._instance.task_state is not None:
