@@ -80,7 +80,7 @@ class AgentManager(manager.Manager):
         :raises InvalidSetting: an unknown resource, or a value outside its range
         :raises TaskInProgress: nova works on the server
         """
-        with lockutils.lock(server_uuid, lock_file_prefix="nova-qos"):
+        with lockutils.lock(f"nova-qos-{server_uuid}"):
             instance = store.load(context, server_uuid)
             flavor = store.flavor_of(instance)
             names = _known(settings)

@@ -9,12 +9,14 @@ import json
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import fixtures
 import nova.conf
 from nova import context
+from nova.tests.fixtures import RealPolicyFixture
 from nova.tests.functional import integrated_helpers
 from sqlalchemy.exc import SADeprecationWarning
 
@@ -28,7 +30,21 @@ CONF = nova.conf.CONF
 FLAVOR_MIB = 512
 STORED = {row.stored_as: row.name for row in TABLE.values()}
 #: The hosts by name: what their agents find there.
-MACHINES: dict[str, FakeHost] = {}
+MACHINES: dict[str, "Machine"] = {}
+
+
+class Machine(FakeHost):
+    """A host where something else can happen just when our agent begins its work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before_domain: Callable[[], object] | None = None
+
+    def domain(self, server_uuid: str) -> FakeDomain:
+        happens, self.before_domain = self.before_domain, None
+        if happens is not None:
+            happens()
+        return super().domain(server_uuid)
 
 
 class FakeAgent(AgentManager):
@@ -93,6 +109,8 @@ class Cloud(integrated_helpers._IntegratedTestBase):
     """Host "compute" has an agent, "silent" never had one, "halted" had one that stopped."""
 
     __test__ = False
+    #: One of those that nova's GlanceFixture has.
+    IMAGE = "155d900f-4e14-4e4c-a73d-069cbf4541e6"
     # every cast made a call patches the class once more: no good in one that lives for long
     CAST_AS_CALL = False
 
@@ -112,6 +130,9 @@ class Cloud(integrated_helpers._IntegratedTestBase):
     def _setup_services(self) -> None:
         # nova's fixture makes errors of them; this SQLAlchemy is newer than the one it was run with
         warnings.filterwarnings("ignore", category=SADeprecationWarning)
+        # placement's fixture switches every policy of this process to long deprecated defaults
+        self.flags(enforce_new_defaults=True, group="oslo_policy")
+        self.policy = self.useFixture(RealPolicyFixture())
         super()._setup_services()
 
     def _setup_compute_service(self) -> Any:
@@ -119,7 +140,7 @@ class Cloud(integrated_helpers._IntegratedTestBase):
         self.flags(cpu_allocation_ratio=50.0, ram_allocation_ratio=50.0)
         self.flags(api_paste_config=self._paste_file(), group="wsgi")
         for host in ("silent", "halted", "compute"):
-            MACHINES[host] = FakeHost()
+            MACHINES[host] = Machine()
             compute = self._start_compute(host)
         return compute
 
@@ -144,7 +165,7 @@ class Cloud(integrated_helpers._IntegratedTestBase):
         flavor = next(f["id"] for f in self.api.get_flavors() if f["ram"] == FLAVOR_MIB)
         body = self._build_server(
             flavor_id=flavor, networks="none", az=f"nova:{host}",
-            image_uuid="155d900f-4e14-4e4c-a73d-069cbf4541e6")
+            image_uuid=self.IMAGE)
         answer = ADMIN.using(microversion="2.37").request(
             "POST", "/servers", json.dumps({"server": body}))
         assert answer.status == 202, answer

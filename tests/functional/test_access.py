@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may do what, by nova's own policies, roles and locks."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from nova import policy
+
+from nova_qos.resources import TABLE
+from tests.functional.caller import ADMIN, MEMBER, READER, STRANGER, Caller
+from tests.functional.cloud import Cloud, Server
+
+GETS = [*(row.get_action for row in TABLE.values()), "get-qos", "balloon-driver-enabled"]
+SETS = {row.set_action: {row.key: row.minimum} for row in TABLE.values()} | {
+    "set-qos": {"cpu_priority": 2}}
+every_get = pytest.mark.parametrize("action", GETS)
+every_set = pytest.mark.parametrize(("action", "value"), SETS.items(), ids=SETS.keys())
+NOBODY = Caller("nobody", ("other",))
+
+
+@pytest.fixture
+def rules(cloud: Cloud) -> Iterator[Callable[[dict[str, str]], None]]:
+    """Overrides rules as policy.yaml would, for one test."""
+    before = dict(policy._ENFORCER.rules)
+    yield lambda rules: cloud.policy.set_rules(rules, overwrite=False)
+    policy._ENFORCER.set_rules(before, overwrite=True)
+
+
+def assert_unchanged(server: Server) -> None:
+    assert server.saved() == {}
+    assert server.domain.writes == []
+
+
+@every_get
+def test_a_reader_may_get(server: Server, action: str) -> None:
+    assert READER.act(server, action).status == 200
+    assert MEMBER.act(server, action).status == 200
+
+
+@every_get
+def test_who_has_no_role_may_not_get(server: Server, action: str) -> None:
+    assert NOBODY.act(server, action).status == 403
+
+
+@every_set
+@pytest.mark.parametrize("caller", [READER, MEMBER, NOBODY], ids=lambda caller: caller.user)
+def test_only_an_administrator_may_set(
+    server: Server, caller: Caller, action: str, value: dict[str, object]
+) -> None:
+    answer = caller.act(server, action, value)
+    assert answer.status == 403
+    assert "os_compute_api:os-qos:" in answer.message
+    assert_unchanged(server)
+
+
+@every_set
+def test_rights_come_before_the_body(
+    server: Server, action: str, value: dict[str, object]
+) -> None:
+    assert MEMBER.act(server, action, {"nonsense": 1}).status == 403
+
+
+@every_get
+def test_another_projects_server_is_not_there_to_get(server: Server, action: str) -> None:
+    assert STRANGER.act(server, action).status == 404
+
+
+@every_set
+def test_another_projects_server_is_not_there_to_set(
+    server: Server, action: str, value: dict[str, object]
+) -> None:
+    assert STRANGER.act(server, action, value).status == 404
+    assert_unchanged(server)
+
+
+def test_an_administrator_reaches_every_project(server: Server) -> None:
+    elsewhere = ADMIN.using(project=STRANGER.project)
+    assert elsewhere.act(server, "set-cpu-priority", {"share": 7}).body == {"share": 7}
+
+
+def test_the_project_in_the_url_must_be_the_callers(server: Server) -> None:
+    caller = ADMIN.using(prefix=f"/v2.1/{STRANGER.project}")
+    assert caller.act(server, "get-qos").status == 400
+
+
+@pytest.mark.parametrize("uuid", [
+    "00000000-0000-0000-0000-000000000000", "no-uuid", "1", "%00", "x" * 300])
+def test_a_server_that_never_was(server: Server, uuid: str) -> None:
+    for body in ('{"get-qos": null}', '{"set-qos": {"memory": 300}}'):
+        assert ADMIN.request("POST", f"/servers/{uuid}/action", body).status == 404
+
+
+@every_set
+def test_an_overridden_rule_lets_a_member_set(
+    server: Server, rules: Callable[[dict[str, str]], None], action: str,
+    value: dict[str, object],
+) -> None:
+    rules({row.set_policy: "rule:project_member_or_admin" for row in TABLE.values()})
+    assert MEMBER.act(server, action, value | unsafe(action)).status == 200
+    assert READER.act(server, action, value).status == 403
+
+
+def unsafe(action: str) -> dict[str, object]:
+    return {"force": True} if action == "set-current-memory" else {}
+
+
+def test_each_rule_holds_for_its_resource_alone(
+    server: Server, rules: Callable[[dict[str, str]], None]
+) -> None:
+    rules({TABLE["cpu_priority"].set_policy: "rule:project_member_or_admin"})
+    assert MEMBER.act(server, "set-cpu-priority", {"share": 5}).status == 200
+    assert MEMBER.act(server, "set-qos", {"cpu_priority": 6}).status == 200
+    assert MEMBER.act(server, "set-io-priority", {"weight": 200}).status == 403
+    assert MEMBER.act(server, "set-qos", {"cpu_priority": 7, "io_priority": 200}).status == 403
+    assert server.saved() == {"cpu_priority": 6}
+
+
+def test_get_qos_needs_the_right_to_each_resource(
+    server: Server, rules: Callable[[dict[str, str]], None]
+) -> None:
+    rules({TABLE["io_priority"].get_policy: "rule:context_is_admin"})
+    assert READER.act(server, "get-qos").status == 403
+    assert READER.act(server, "get-cpu-priority").status == 200
+    assert ADMIN.act(server, "get-qos").status == 200
+
+
+def test_a_locked_server(server: Server, rules: Callable[[dict[str, str]], None]) -> None:
+    rules({row.set_policy: "rule:project_member_or_admin" for row in TABLE.values()})
+    assert ADMIN.send(server, '{"lock": null}').status == 202
+    for action, value in SETS.items():
+        answer = MEMBER.act(server, action, value)
+        assert answer.status == 409
+        assert "locked" in answer.message
+    assert_unchanged(server)
+    assert READER.act(server, "get-qos").status == 200
+    assert ADMIN.act(server, "set-cpu-priority", {"share": 5}).status == 200
+    assert ADMIN.send(server, '{"unlock": null}').status == 202
+    assert MEMBER.act(server, "set-cpu-priority", {"share": 6}).status == 200
