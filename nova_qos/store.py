@@ -102,6 +102,9 @@ def recorded(context: Context, instance: Instance, action: str, what: str) -> It
     except errors.QosError as error:
         failure = {"exc_val": error.message, "exc_tb": error.message}
         raise
+    except Exception as error:
+        failure = {"exc_val": type(error).__name__, "exc_tb": type(error).__name__}
+        raise
     finally:
         event.event_finish_with_failure(
             context, instance.uuid, what[:255], want_result=False, **failure)

@@ -33,7 +33,7 @@ def apply(
             undo.append((row, row.read(domain)))
             row.write(domain, target)
             readings[name] = _read_back(row, domain, target, settle_seconds)
-    except errors.QosError:
+    except Exception:
         _put_back(domain, undo)
         raise
     return readings

@@ -2,6 +2,7 @@
 """The agent as a nova service: what its RPC methods promise."""
 
 import functools
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -80,13 +81,14 @@ class AgentManager(manager.Manager):
         :raises InvalidSetting: an unknown resource, or a value outside its range
         :raises TaskInProgress: nova works on the server
         """
+        answer_by = time.monotonic() + self._options.nova_qos.rpc_timeout
         with lockutils.lock(f"nova-qos-{server_uuid}"):
             instance = store.load(context, server_uuid)
             flavor = store.flavor_of(instance)
             names = _known(settings)
             checked = {name: TABLE[name].check(settings[name], flavor, name) for name in names}
             targets = {name: TABLE[name].to_host(checked[name], flavor) for name in checked}
-            readings = self._set(context, instance, checked, targets, force is True)
+            readings = self._set(context, instance, checked, targets, force is True, answer_by)
             LOG.info("Set %s; the host holds %s", checked,
                      {name: reading.applied for name, reading in readings.items()},
                      instance=instance)
@@ -95,6 +97,7 @@ class AgentManager(manager.Manager):
     def _set(
         self, context: store.Context, instance: store.Instance,
         settings: Mapping[str, int | None], targets: dict[str, int], force: bool,
+        answer_by: float,
     ) -> dict[str, Reading]:
         options = self._options.nova_qos
         limits = Limits(options.memory_reserve_mib * units.KIB_PER_MIB, force)
@@ -112,9 +115,11 @@ class AgentManager(manager.Manager):
             return skipped | apply(domain, now, options.balloon_timeout)
         except (errors.ServerNotRunning, errors.HostAway) as error:
             return dict.fromkeys(targets, _pending(error))
-        except errors.QosError:
-            store.restore(
-                context, instance.uuid, {name: before.get(name) for name in settings})
+        except Exception:
+            # any later, the API has already answered that it is saved and will be applied
+            if time.monotonic() < answer_by:
+                store.restore(
+                    context, instance.uuid, {name: before.get(name) for name in settings})
             raise
 
 

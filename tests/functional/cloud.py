@@ -47,6 +47,14 @@ class Machine(FakeHost):
         return super().domain(server_uuid)
 
 
+def eventually(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait until it holds, or fail."""
+    give_up = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < give_up, "it did not come to hold"
+        time.sleep(0.02)
+
+
 class FakeAgent(AgentManager):
     """The agent of a host in memory; nova's service makes it by name."""
 
@@ -173,22 +181,17 @@ class Cloud(integrated_helpers._IntegratedTestBase):
         self.wait(server, "ACTIVE")
         return server
 
-    def wait(self, server: Server, status: str, seconds: float = 10.0) -> None:
+    def wait(self, server: Server, status: str) -> None:
         """Until nova shows the server in this status and at rest."""
-        give_up = time.monotonic() + seconds
-        while True:
+        def rests() -> bool:
             shown = ADMIN.request("GET", f"/servers/{server.uuid}").body["server"]
-            if shown["status"] == status and shown["OS-EXT-STS:task_state"] is None:
-                return
-            assert time.monotonic() < give_up, shown
-            time.sleep(0.02)
+            return (shown["status"], shown["OS-EXT-STS:task_state"]) == (status, None)
+
+        eventually(rests)
 
     def delete(self, server: Server) -> None:
         """Away with it, and wait."""
         path = f"/servers/{server.uuid}"
         ADMIN.send(server, '{"os-resetState": {"state": "active"}}')
         ADMIN.request("DELETE", path)
-        give_up = time.monotonic() + 10
-        while ADMIN.request("GET", path).status != 404:
-            assert time.monotonic() < give_up, path
-            time.sleep(0.02)
+        eventually(lambda: ADMIN.request("GET", path).status == 404)

@@ -10,7 +10,7 @@ from nova.compute import task_states
 from nova_qos.errors import ServerNotRunning
 from nova_qos.resources import TABLE, Resource
 from tests.functional.caller import ADMIN
-from tests.functional.cloud import Cloud, Server
+from tests.functional.cloud import Cloud, Server, eventually
 
 each_row = pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
 SETTINGS = {"memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900}
@@ -125,6 +125,8 @@ def test_a_task_that_begins_before_a_refused_write_hinders_no_restoring(server: 
 def test_a_shelved_server_is_on_no_host(cloud: Cloud, fresh: Server) -> None:
     ADMIN.send(fresh, '{"shelve": null}')
     cloud.wait(fresh, "SHELVED_OFFLOADED")
+    # nova shows the status a moment before it forgets the host
+    eventually(lambda: fresh.instance().host is None)
     answer = ADMIN.act(fresh, "set-cpu-priority", {"share": 77})
     assert answer.status == 202
     assert "no host" in answer.body["reason"]

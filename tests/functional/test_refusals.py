@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the host will not do: the answer tells why, and all is as it was before."""
+
+from collections.abc import Callable
+
+import pytest
+
+from nova_qos.resources import TABLE, Resource
+from tests.fakehost import FakeDomain
+from tests.functional.caller import ADMIN
+from tests.functional.cloud import Server
+
+each_row = pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
+BEFORE = {"memory": 400, "memory_soft_limit": 300, "cpu_priority": 50, "io_priority": 200}
+WANTED = {"memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900}
+
+
+@pytest.fixture
+def changed(server: Server) -> Server:
+    """A server with settings that have been applied."""
+    assert ADMIN.act(server, "set-qos", BEFORE).status == 200
+    assert server.saved() == BEFORE
+    return server
+
+
+def held(domain: FakeDomain) -> dict[str, int]:
+    return {
+        "memory": domain.actual_kib // 1024, "memory_soft_limit": domain.soft_limit_kib // 1024,
+        "cpu_priority": domain.shares, "io_priority": domain.weight}
+
+
+@each_row
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_refused_write(changed: Server, row: Resource, at_once: bool) -> None:
+    changed.domain.refuse = {row.name}
+    if at_once:
+        answer = ADMIN.act(changed, "set-qos", WANTED)
+    else:
+        answer = ADMIN.act(changed, row.set_action, {row.key: WANTED[row.name]})
+    assert answer.status == 409
+    assert f"{row.name}: the host refused" in answer.message
+    assert changed.saved() == BEFORE
+    assert held(changed.domain) == BEFORE
+
+
+@each_row
+def test_a_refused_first_setting_leaves_none(server: Server, row: Resource) -> None:
+    server.domain.refuse = {row.name}
+    unrelated = server.unrelated()
+    assert ADMIN.act(server, "set-qos", WANTED).status == 409
+    assert (server.saved(), server.unrelated()) == ({}, unrelated)
+    assert server.domain.shares == 1024
+
+
+@each_row
+def test_a_refused_unset(changed: Server, row: Resource) -> None:
+    changed.domain.refuse = {row.name}
+    assert ADMIN.act(changed, "set-qos", dict.fromkeys(BEFORE)).status == 409
+    assert changed.saved() == BEFORE
+    assert held(changed.domain) == BEFORE
+
+
+def test_a_write_that_was_taken_but_holds_something_else(changed: Server) -> None:
+    changed.domain.write_cpu_shares = lambda shares: None  # type: ignore[method-assign]
+    answer = ADMIN.act(changed, "set-cpu-priority", {"share": 77})
+    assert answer.status == 409
+    assert "77" in answer.message
+    assert "50" in answer.message
+    assert changed.saved() == BEFORE
+
+
+@each_row
+def test_what_the_host_cannot(changed: Server, row: Resource) -> None:
+    changed.domain.cannot = {row.name}
+    for action, value in (
+        (row.get_action, None), (row.set_action, {row.key: WANTED[row.name]}), ("set-qos", WANTED),
+    ):
+        answer = ADMIN.act(changed, action, value)
+        assert answer.status == 501
+        assert "does not offer it" in answer.message
+    assert changed.saved() == BEFORE
+    assert held(changed.domain) == BEFORE
+    shown = ADMIN.act(changed, "get-qos")
+    assert shown.status == 200
+    assert shown.body[row.name]["state"] == "unsupported"
+    assert "does not offer it" in shown.body[row.name]["reason"]
+    assert {s["state"] for name, s in shown.body.items() if name != row.name} == {"applied"}
+
+
+def test_an_ineffective_setting_says_so(server: Server) -> None:
+    server.domain.io_reason = "the disk's scheduler is mq-deadline"
+    assert ADMIN.act(server, "set-io-priority", {"weight": 500}).body == {"weight": 500}
+    shown = ADMIN.act(server, "get-qos").body["io_priority"]
+    assert (shown["state"], shown["effective"]) == ("applied", False)
+    assert shown["reason"] == "the disk's scheduler is mq-deadline"
+
+
+def test_a_value_that_somebody_else_changed(changed: Server) -> None:
+    changed.domain.shares = 3000
+    shown = ADMIN.act(changed, "get-qos").body["cpu_priority"]
+    assert (shown["state"], shown["requested"], shown["applied"]) == ("drifted", 50, 3000)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_memory_of_a_guest_without_balloon_driver(server: Server, force: bool) -> None:
+    server.domain.driver = False
+    answer = ADMIN.act(server, "set-current-memory", {"memory": 300, "force": force})
+    assert answer.status == 409
+    assert "balloon" in answer.message
+    assert (server.saved(), server.domain.writes) == ({}, [])
+    answer = ADMIN.act(server, "set-qos", {"memory": 300, "cpu_priority": 77, "force": force})
+    assert answer.status == 409
+    assert (server.saved(), server.domain.writes) == ({}, [])
+
+
+def test_memory_that_the_guest_cannot_spare(
+    server: Server, option: Callable[[str, object], None]
+) -> None:
+    server.domain.used_kib = 200 * 1024
+    option("memory_reserve_mib", 10)
+    answer = ADMIN.act(server, "set-current-memory", {"memory": 209})
+    assert answer.status == 409
+    assert "210 MiB" in answer.message
+    assert "force" in answer.message
+    answer = ADMIN.act(server, "set-qos", {"cpu_priority": 77, "memory": 209})
+    assert answer.status == 409
+    assert (server.saved(), server.domain.writes) == ({}, [])
+    assert ADMIN.act(server, "set-current-memory", {"memory": 210}).body == {"success": 1}
+    taken = ADMIN.act(server, "set-current-memory", {"memory": 209, "force": True})
+    assert (taken.status, taken.body) == (200, {"success": 1})
+    assert ADMIN.act(server, "set-qos", {"memory": 208, "force": True}).status == 200
+    assert server.saved() == {"memory": 208}
+
+
+def test_a_balloon_that_does_not_arrive(
+    server: Server, option: Callable[[str, object], None]
+) -> None:
+    option("balloon_timeout", 0.3)
+    server.domain.unmovable_kib = 350 * 1024
+    answer = ADMIN.act(server, "set-current-memory", {"memory": 300})
+    assert answer.status == 200
+    assert set(answer.body) == {"success", "actual", "reason"}
+    assert (answer.body["success"], answer.body["actual"]) == (0, 350 * 1024)
+    assert "350 of 300 MiB" in answer.body["reason"]
+    assert server.saved() == {"memory": 300}
+    answer = ADMIN.act(server, "set-qos", {"memory": 300, "cpu_priority": 77})
+    assert answer.status == 200
+    assert answer.body["memory"]["state"] == "pending"
+    assert answer.body["cpu_priority"]["state"] == "applied"
+
+
+def test_a_slow_balloon_that_arrives(server: Server) -> None:
+    server.domain.balloon_step_kib = 50 * 1024
+    assert ADMIN.act(server, "set-current-memory", {"memory": 312}).body == {"success": 1}
+    assert server.domain.actual_kib == 312 * 1024
+
+
+def test_what_nobody_thought_of_changes_nothing_either(changed: Server) -> None:
+    def surprise(name: str, value: int) -> None:
+        if (name, value) == ("cpu_priority", 77):
+            raise ZeroDivisionError("surprise")
+
+    changed.domain.before_write = surprise
+    answer = ADMIN.act(changed, "set-qos", WANTED)
+    assert answer.status == 500
+    assert "surprise" not in answer.message
+    assert changed.saved() == BEFORE
+    assert held(changed.domain) == BEFORE
