@@ -11,6 +11,7 @@ from pathlib import Path
 from stack import services
 from stack.layout import Layout
 from stack.network import OUTSIDE
+from testbed.processes import wait_until
 
 
 class Observer:
@@ -55,9 +56,8 @@ class Observer:
 
     def kill_agent(self) -> None:
         """End the agent as a crash would."""
-        pid = self._agent.pid()
-        assert pid is not None, "the agent does not run"
-        os.kill(pid, signal.SIGKILL)
+        os.kill(self._agent_pid(), signal.SIGKILL)
+        assert wait_until(lambda: self._agent.pid() is None, 10), "the agent lives on"
 
     def start_agent(self) -> None:
         """Start the agent if it does not run."""
@@ -66,11 +66,14 @@ class Observer:
     @contextlib.contextmanager
     def agent_stopped(self) -> Iterator[None]:
         """The agent takes no step until the end, then it is killed and started anew."""
-        pid = self._agent.pid()
-        assert pid is not None, "the agent does not run"
-        os.kill(pid, signal.SIGSTOP)
+        os.kill(self._agent_pid(), signal.SIGSTOP)
         try:
             yield
         finally:
-            os.kill(pid, signal.SIGKILL)
-            self._agent.start()
+            self.kill_agent()
+            self.start_agent()
+
+    def _agent_pid(self) -> int:
+        pid = self._agent.pid()
+        assert pid is not None, "the agent does not run"
+        return pid
