@@ -11,6 +11,7 @@ from pathlib import Path
 from stack import services
 from stack.layout import Layout
 from stack.network import OUTSIDE
+
 from testbed.processes import wait_until
 
 
