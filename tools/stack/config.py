@@ -134,6 +134,8 @@ def _write_nova(layout: Layout) -> None:
             "resume_guests_state_on_host_boot": True, "cpu_allocation_ratio": 16,
             "ram_allocation_ratio": 4, "disk_allocation_ratio": 16,
             "service_down_time": 30, "report_interval": 5,
+            # the guests have nobody who would listen to a power button
+            "shutdown_timeout": 3,
         },
         "keystone_authtoken": _token("nova"),
         "service_user": {**_account("nova"), "send_service_user_token": True},
