@@ -166,3 +166,12 @@ def test_what_nobody_thought_of_changes_nothing_either(changed: Server) -> None:
     assert "surprise" not in answer.message
     assert changed.saved() == BEFORE
     assert held(changed.domain) == BEFORE
+
+
+@each_row
+def test_what_the_host_cannot_may_be_unset_all_the_same(server: Server, row: Resource) -> None:
+    server.keep(**{row.name: 300})
+    server.domain.cannot = {row.name}
+    answer = ADMIN.act(server, "set-qos", {row.name: None})
+    assert (answer.status, answer.body[row.name]["state"]) == (200, "unsupported")
+    assert server.saved() == {}
