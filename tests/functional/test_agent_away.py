@@ -32,7 +32,8 @@ def in_time() -> Iterator[None]:
 @pytest.mark.parametrize("host", ["silent", "halted"])
 def test_no_agent_on_the_host(boot: Callable[[str], Server], host: str) -> None:
     server = boot(host)
-    for row in TABLE.values():
+    # each call takes the whole timeout, for the fixture of the bus knows no undeliverable message
+    for row in (TABLE["memory"], TABLE["cpu_priority"]):
         with in_time():
             answer = ADMIN.act(server, row.set_action, {row.key: SETTINGS[row.name]})
         assert answer.status == 202
@@ -43,6 +44,8 @@ def test_no_agent_on_the_host(boot: Callable[[str], Server], host: str) -> None:
             answer = ADMIN.act(server, row.get_action)
         assert answer.status == 503
         assert f"nova-qos-agent on host {host}" in answer.message
+    with in_time():
+        assert ADMIN.act(server, "set-qos", SETTINGS).status == 202
     assert server.saved() == SETTINGS
     with in_time():
         assert ADMIN.act(server, "balloon-driver-enabled").status == 503

@@ -24,7 +24,7 @@ WRONG = {
     "-1e400": "-1e400", "10**400": str(10**400), "10**5000": "1" + "0" * 5000,
     "digits": f'"{"9" * 5000}"', "empty": '""', "blank": '" "', "word": '"ten"', "hex": '"0x10"',
     "plus": '"+500"', "space": '"500 "', "newline": '"500\\n"', "float text": '"500.0"',
-    "arabic": '"٥٠٠"', "null": "null", "list": "[500]", "object": '{"value": 500}',
+    "arabic": '"\\u0665\\u0660\\u0660"', "null": "null", "list": "[500]", "object": '{"value": 500}',
     "nested": "[" * 500 + "]" * 500, "surrogate": '"\\ud800"', "nul": '"\\u0000"',
 }
 wrong = pytest.mark.parametrize("value", WRONG.values(), ids=WRONG.keys())
@@ -72,7 +72,8 @@ def test_what_is_no_number(server: Server, row: Resource, value: str) -> None:
     assert_refused(server, answer, *names)
     if value != "null":
         names = names and (row.name, f"{least} to {most}")
-        assert_refused(server, ADMIN.send(server, f'{{"set-qos": {{"{row.name}": {value}}}}}'), *names)
+        answer = ADMIN.send(server, f'{{"set-qos": {{"{row.name}": {value}}}}}')
+        assert_refused(server, answer, *names)
 
 
 @pytest.mark.parametrize("value", ["null", "{}", "[]", "5", '"5"', "true", '"\\ud800"'])
@@ -81,7 +82,8 @@ def test_a_set_without_its_object(server: Server, action: str, value: str) -> No
     assert_refused(server, ADMIN.send(server, f'{{"{action}": {value}}}'))
 
 
-@pytest.mark.parametrize("value", ['{"share": 5}', "[]", "5", '"5"', "true", "false", '""', '"\\ud800"'])
+@pytest.mark.parametrize("value", [
+    '{"share": 5}', "[]", "5", '"5"', "true", "false", '""', '"\\ud800"'])
 @pytest.mark.parametrize("action", [
     *(row.get_action for row in TABLE.values()), "get-qos", "balloon-driver-enabled"])
 def test_a_get_with_something_in_it(server: Server, action: str, value: str) -> None:
