@@ -19,6 +19,8 @@ from nova_qos.model import Domain, Host, Limits, Reading
 from nova_qos.resources import TABLE
 
 LOG = log.getLogger(__name__)
+#: What a message may have been under way when it arrives, and its answer will be.
+_TRANSIT_SECONDS = 0.5
 Wire = dict[str, dict[str, Any]]
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -81,7 +83,7 @@ class AgentManager(manager.Manager):
         :raises InvalidSetting: an unknown resource, or a value outside its range
         :raises TaskInProgress: nova works on the server
         """
-        answer_by = time.monotonic() + self._options.nova_qos.rpc_timeout
+        answer_by = time.monotonic() + self._options.nova_qos.rpc_timeout - _TRANSIT_SECONDS
         with lockutils.lock(f"nova-qos-{server_uuid}"):
             instance = store.load(context, server_uuid)
             flavor = store.flavor_of(instance)
@@ -115,11 +117,12 @@ class AgentManager(manager.Manager):
             return skipped | apply(domain, now, options.balloon_timeout)
         except (errors.ServerNotRunning, errors.HostAway) as error:
             return dict.fromkeys(targets, _pending(error))
-        except Exception:
-            # any later, the API has already answered that it is saved and will be applied
-            if time.monotonic() < answer_by:
-                store.restore(
-                    context, instance.uuid, {name: before.get(name) for name in settings})
+        except Exception as error:
+            if time.monotonic() > answer_by:
+                # the API may have answered already that it is saved and will be applied
+                raise errors.AgentAway(f"the agent's answer came too late: {error}") from error
+            store.restore(
+                context, instance.uuid, {name: before.get(name) for name in settings})
             raise
 
 
