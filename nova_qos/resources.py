@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nova_qos import errors, units
-from nova_qos.model import UNLIMITED, Balloon, Domain, Flavor, Limits, Reading, State
+from nova_qos.model import UNLIMITED, Balloon, Domain, Flavor, Limits, Reading
 
 _HIGHEST_MIB = 2**40
 
@@ -103,37 +103,6 @@ def _integer(value: object) -> int | None:
     if isinstance(value, str) and len(value) < 20 and value.isascii():
         value = int(value) if value.removeprefix("-").isdigit() else value
     return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def state_of(resource: Resource, requested: int | None, flavor: Flavor, reading: Reading) -> State:
-    """How what was asked for and what the host answers stand to each other."""
-    if reading.hindered == "unsupported":
-        return "unsupported"
-    if requested is None:
-        return "unset"
-    if reading.hindered == "pending" or reading.applied is None:
-        return "pending"
-    return "applied" if reading.applied == resource.to_host(requested, flavor) else "drifted"
-
-
-def report(
-    resource: Resource, requested: int | None, flavor: Flavor, reading: Reading
-) -> dict[str, object]:
-    """One resource as get-qos shows it, in the API's unit."""
-    state = state_of(resource, requested, flavor, reading)
-    reason = reading.reason
-    if state == "drifted":
-        reason = "the host holds another value than was requested"
-    return {
-        "requested": requested,
-        "applied": resource.from_host(reading.applied),
-        "unit": resource.unit,
-        "range": list(resource.range_of(flavor)),
-        "default": resource.default(flavor),
-        "state": state,
-        "effective": reading.effective,
-        "reason": reason,
-    }
 
 
 def _guard_memory(domain: Domain, memory_kib: int, limits: Limits) -> None:

@@ -12,7 +12,8 @@ from nova_qos import errors, schemas
 from nova_qos.api.faults import CODES, translated
 from nova_qos.api.server import Server
 from nova_qos.model import Reading
-from nova_qos.resources import BALLOON, GET_ALL, MEMORY, SET_ALL, TABLE, Resource, report
+from nova_qos.report import report
+from nova_qos.resources import BALLOON, GET_ALL, MEMORY, SET_ALL, TABLE, Resource
 from nova_qos.rpc import AgentClient
 
 Body = dict[str, Any]

@@ -32,21 +32,17 @@ class Connection:
 
         :raises HostAway: libvirt does not answer
         """
-        connection = self._opened()
-        try:
-            return work(connection)
-        except libvirt.libvirtError as error:
-            if not failures.is_connection_lost(error):
-                raise
-            self._forget(connection)
-        connection = self._opened()
-        try:
-            return work(connection)
-        except libvirt.libvirtError as error:
-            if not failures.is_connection_lost(error):
-                raise
-            self._forget(connection)
-            raise failures.away(self.uri, error) from error
+        lost: libvirt.libvirtError | None = None
+        for _attempt in range(2):
+            connection = self._opened()
+            try:
+                return work(connection)
+            except libvirt.libvirtError as error:
+                if not failures.is_connection_lost(error):
+                    raise
+                self._forget(connection)
+                lost = error
+        raise failures.away(self.uri, lost) from lost
 
     def close(self) -> None:
         """Close it; a later call opens it again."""

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from nova_qos import errors
 from nova_qos.model import UNLIMITED, Balloon, Flavor, Reading
-from nova_qos.resources import TABLE, Resource, lowest_safe_kib, report, state_of
+from nova_qos.report import report, state_of
+from nova_qos.resources import TABLE, Resource, lowest_safe_kib
 from tests.unit.rows import FLAVOR, NONSENSE, each_row, inside, outside
 
 any_row = st.sampled_from(list(TABLE.values()))
