@@ -11,7 +11,6 @@ import nova.tests.functional  # noqa: I001
 import nova.conf
 import pytest
 
-from tests.functional.caller import ADMIN, Caller
 from tests.functional.cloud import Cloud, Server
 
 
@@ -54,11 +53,6 @@ def boot(cloud: Cloud) -> Iterator[Callable[..., Server]]:
 @pytest.fixture
 def fresh(boot: Callable[..., Server]) -> Server:
     return boot()
-
-
-@pytest.fixture
-def admin(cloud: Cloud) -> Caller:
-    return ADMIN
 
 
 @pytest.fixture

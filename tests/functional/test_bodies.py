@@ -24,7 +24,8 @@ WRONG = {
     "-1e400": "-1e400", "10**400": str(10**400), "10**5000": "1" + "0" * 5000,
     "digits": f'"{"9" * 5000}"', "empty": '""', "blank": '" "', "word": '"ten"', "hex": '"0x10"',
     "plus": '"+500"', "space": '"500 "', "newline": '"500\\n"', "float text": '"500.0"',
-    "arabic": '"\\u0665\\u0660\\u0660"', "null": "null", "list": "[500]", "object": '{"value": 500}',
+    "arabic": '"\\u0665\\u0660\\u0660"',
+    "null": "null", "list": "[500]", "object": '{"value": 500}',
     "nested": "[" * 500 + "]" * 500, "surrogate": '"\\ud800"', "nul": '"\\u0000"',
 }
 wrong = pytest.mark.parametrize("value", WRONG.values(), ids=WRONG.keys())

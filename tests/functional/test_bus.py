@@ -83,3 +83,9 @@ def test_a_version_to_come_is_refused(server: Server) -> None:
     with pytest.raises(messaging.UnsupportedVersion):
         client.prepare(server="compute", timeout=10).call(
             context.get_admin_context(), "read", server_uuid=server.uuid, names=list(TABLE))
+
+
+def test_what_the_api_would_have_let_through(server: Server) -> None:
+    readings = call("set", server_uuid=server.uuid, settings={"cpu_priority": 77}, force=False)
+    assert readings["cpu_priority"]["applied"] == 77
+    assert server.saved() == {"cpu_priority": 77}
