@@ -20,6 +20,8 @@ _STILL = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED)
 _UNLIMITED_KIB = (2**63 - 1) >> 10
 # The kernel rounds "unlimited" down to whole pages, whose size differs.
 _LEAST_UNLIMITED_KIB = _UNLIMITED_KIB // 2
+# A libvirtd that has just started has yet to find the control groups of its running domains.
+_GROUPS_FOUND_SECONDS = 2.0
 _POLL_SECONDS = 0.2
 
 
@@ -125,12 +127,16 @@ class LibvirtDomain:
 
         def on(connection: libvirt.virConnect) -> _Answer:
             domain = connection.lookupByUUIDString(self._uuid)
-            try:
-                return work(domain)
-            except libvirt.libvirtError as error:
-                if failures.is_connection_lost(error):
-                    raise
-                raise failures.translate(error, bool(domain.isActive())) from error
+            give_up = time.monotonic() + _GROUPS_FOUND_SECONDS
+            while True:
+                try:
+                    return work(domain)
+                except libvirt.libvirtError as error:
+                    if failures.is_connection_lost(error):
+                        raise
+                    if not failures.is_group_missing(error) or time.monotonic() > give_up:
+                        raise failures.translate(error, bool(domain.isActive())) from error
+                time.sleep(_POLL_SECONDS)
 
         try:
             return self._connection.call(on)

@@ -28,6 +28,12 @@ def is_connection_lost(error: libvirt.libvirtError) -> bool:
     )
 
 
+def is_group_missing(error: libvirt.libvirtError) -> bool:
+    """Whether libvirt has no control group for the domain: never, or not yet."""
+    code = error.get_error_code()
+    return code == libvirt.VIR_ERR_OPERATION_INVALID and "cgroup" in _text(error)
+
+
 def away(uri: str, error: libvirt.libvirtError) -> errors.HostAway:
     """The error of a daemon that cannot be reached."""
     return errors.HostAway(f"libvirt does not answer at {uri}: {_text(error)}")
@@ -42,8 +48,7 @@ def translate(error: libvirt.libvirtError, running: bool) -> errors.QosError:
     code = error.get_error_code()
     if code == libvirt.VIR_ERR_NO_DOMAIN or not running:
         return not_running()
-    missing_group = code == libvirt.VIR_ERR_OPERATION_INVALID and "cgroup" in _text(error)
-    if code in _CANNOT_CODES or missing_group:
+    if code in _CANNOT_CODES or is_group_missing(error):
         return errors.HostCannot(f"libvirt cannot do this on this host: {_text(error)}")
     return errors.HostRefused(f"libvirt refused: {_text(error)}")
 
