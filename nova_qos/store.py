@@ -96,14 +96,12 @@ def recorded(context: Context, instance: Instance, action: str, what: str) -> It
     objects.InstanceAction.action_start(context, instance.uuid, action, want_result=False)
     event = objects.InstanceActionEvent
     event.event_start(context, instance.uuid, what[:255], want_result=False, host=instance.host)
-    failure: dict[str, str] = {}
+    failure = {"exc_val": "unexpected error", "exc_tb": "unexpected error"}
     try:
         yield
+        failure = {}
     except errors.QosError as error:
         failure = {"exc_val": error.message, "exc_tb": error.message}
-        raise
-    except Exception as error:
-        failure = {"exc_val": type(error).__name__, "exc_tb": type(error).__name__}
         raise
     finally:
         event.event_finish_with_failure(

@@ -69,7 +69,7 @@ def _resource_controller(row: Resource) -> type[QosController]:
         def _set(self, req: Any, server: Server, body: Body) -> wsgi.ResponseObject:
             values = body[row.set_action]
             settings, readings = server.set(
-                row.set_action, {row.name: values[row.key]}, values.get("force", False))
+                row.set_action, {row.name: (row.key, values[row.key])}, values.get("force", False))
             reading = readings[row.name]
             if reading.waits:
                 return wsgi.ResponseObject(
@@ -112,7 +112,8 @@ class AllResources(QosController):
     def _set_all(self, req: Any, server: Server, body: Body) -> wsgi.ResponseObject:
         values = dict(body[SET_ALL])
         force = values.pop("force", False)
-        settings, readings = server.set(SET_ALL, values, force)
+        settings, readings = server.set(
+            SET_ALL, {name: (name, value) for name, value in values.items()}, force)
         requested: dict[str, int | None] = {**server.requested, **settings}
         others = _read_or_pending(server) if readings.keys() != TABLE.keys() else {}
         waits = any(readings[name].waits for name in settings)

@@ -10,7 +10,7 @@ from nova.compute import api as compute
 
 from nova_qos import errors, store
 from nova_qos.model import Flavor, Reading
-from nova_qos.resources import SET_ALL, TABLE
+from nova_qos.resources import TABLE
 from nova_qos.rpc import AgentClient
 
 _NOWHERE = "the server is on no host"
@@ -57,9 +57,11 @@ class Server:
         return self._agent.balloon(self._context, self._host(), self._instance.uuid)
 
     def set(
-        self, action: str, values: Mapping[str, object], force: bool
+        self, action: str, values: Mapping[str, tuple[str, object]], force: bool
     ) -> tuple[dict[str, int | None], dict[str, Reading]]:
         """Check, save and apply; the settings as they are kept and what the host holds now.
+
+        Values are given by resource, each with the field of the request that it stood in.
 
         Readings cover the resources named; all of them where nobody could be asked.
 
@@ -67,10 +69,9 @@ class Server:
         :raises nova.exception.InstanceIsLocked: for everyone but administrators
         """
         flavor = self.flavor
-        all_at_once = action == SET_ALL
         settings = {
-            name: TABLE[name].check(value, flavor, name if all_at_once else None)
-            for name, value in values.items()
+            name: TABLE[name].check(value, flavor, field)
+            for name, (field, value) in values.items()
         }
         if self._instance.locked and not self._context.is_admin:
             raise exception.InstanceIsLocked(instance_uuid=self._instance.uuid)

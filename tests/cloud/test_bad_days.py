@@ -2,6 +2,7 @@
 """What people ask for while something is down."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
@@ -39,8 +40,7 @@ def test_locked_server(admin: Person, vm2: str) -> None:
     admin.act(vm2, "unlock")
 
 
-def test_server_being_resized(admin: Person, vm2: str) -> None:
-    admin.act(vm2, "os-resetState", {"os-resetState": {"state": "active"}})
+def test_server_being_rebuilt(admin: Person, vm2: str) -> None:
     admin.act(vm2, "rebuild", {"imageRef": admin.show(vm2)["image"]["id"]})
     status, fault = admin.act(vm2, "set-cpu-priority", {"share": 2222})
     assert status == 409
@@ -65,9 +65,15 @@ def test_agent_killed_and_back(admin: Person, host: Observer, vm1: str) -> None:
     assert admin.act(vm1, "set-cpu-priority", {"share": 1717}) == (200, {"share": 1717})
 
 
-def test_agent_killed_in_the_middle(admin: Person, host: Observer, vm1: str) -> None:
-    with host.agent_stopped():
-        status, body = admin.act(vm1, "set-io-priority", {"weight": 321})
+def test_agent_killed_during_a_call(admin: Person, host: Observer, vm1: str) -> None:
+    host.freeze_agent()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(admin.act, vm1, "set-io-priority", {"weight": 321})
+        time.sleep(1)
+        assert not asked.done()
+        host.kill_agent()
+        status, body = asked.result()
+    host.start_agent()
     assert (status, body["state"]) == (202, "pending")
     assert admin.act(vm1, "get-qos")[1]["io_priority"]["requested"] == 321
     assert admin.act(vm1, "set-io-priority", {"weight": 321}) == (200, {"weight": 321})
