@@ -50,7 +50,7 @@ def _down_services() -> list[str]:
 
 def up(layout: Layout) -> None:
     """From nothing to a working cloud, or nothing to do."""
-    if is_up_quietly(layout):
+    if is_up_quietly(layout) and code.has_this_recipe(layout):
         if code.is_current(layout):
             print("  the cloud is up already")
         else:
@@ -81,6 +81,7 @@ def up(layout: Layout) -> None:
     step("compute host made known", lambda: schema.discover_hosts(layout))
     tenants.write_credentials(layout)
     code.record(layout)
+    code.record_recipe(layout)
 
 
 def is_up_quietly(layout: Layout) -> bool:

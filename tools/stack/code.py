@@ -1,24 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which state of nova-qos' code the running processes were started from."""
+"""Which state of the source tree the cloud was made from, and its processes started from."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from stack import services
 from stack.layout import Layout
 
 _PACKAGES = ("nova_qos", "novaclient_qos")
+# what the configuration, the devices and the guests come from
+_RECIPE = ("tools/stack", "tools/testbed/guest.py", "tools/testbed/guest_files")
 
 
 def is_current(layout: Layout) -> bool:
     """Whether nova-qos runs as the source tree has it."""
-    record = _record(layout)
-    return record.exists() and record.read_text() == _fingerprint(layout.repository)
+    return _is_as_recorded(layout, "code", _PACKAGES)
+
+
+def has_this_recipe(layout: Layout) -> bool:
+    """Whether a cloud brought up now would be configured as the one that runs."""
+    return _is_as_recorded(layout, "recipe", _RECIPE)
 
 
 def record(layout: Layout) -> None:
     """Remember that the processes have just been started from the source tree."""
-    _record(layout).write_text(_fingerprint(layout.repository))
+    (layout.run / "code").write_text(_fingerprint(layout.repository, _PACKAGES))
+
+
+def record_recipe(layout: Layout) -> None:
+    """Remember that the cloud has just been made as the source tree has it."""
+    (layout.run / "recipe").write_text(_fingerprint(layout.repository, _RECIPE))
 
 
 def restart(layout: Layout) -> None:
@@ -32,13 +44,16 @@ def restart(layout: Layout) -> None:
     record(layout)
 
 
-def _record(layout: Layout) -> Path:
-    return layout.run / "code"
+def _is_as_recorded(layout: Layout, name: str, places: Sequence[str]) -> bool:
+    record = layout.run / name
+    return record.exists() and record.read_text() == _fingerprint(layout.repository, places)
 
 
-def _fingerprint(repository: Path) -> str:
+def _fingerprint(repository: Path, places: Sequence[str]) -> str:
     digest = hashlib.sha256(str(repository).encode())
-    for package in _PACKAGES:
-        for path in sorted((repository / package).rglob("*.py")):
-            digest.update(str(path).encode() + b"\0" + path.read_bytes())
+    for place in places:
+        top = repository / place
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if path.is_file() and path.suffix != ".pyc":
+                digest.update(str(path).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

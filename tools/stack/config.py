@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stack.layout import BROKER_URL, CACHE_PORT, PASSWORD, REGION, Layout, url
-from stack.network import EXTERNAL, INTEGRATION
+from stack.network import EXTERNAL, INTEGRATION, UPLINK
+
+#: What the servers' outbound traffic may take together.
+HTB_RATE_MBIT = 80
 
 Sections = Mapping[str, Mapping[str, object]]
 
@@ -154,7 +157,8 @@ def _write_nova(layout: Layout) -> None:
                        "ovsdb_interface": "native"},
         "oslo_concurrency": {"lock_path": layout.state / "lock"},
         "notifications": {"notification_format": "both"},
-        "nova_qos": {"rpc_timeout": 15, "balloon_timeout": 10},
+        "nova_qos": {"rpc_timeout": 15, "balloon_timeout": 10, "uplinks": UPLINK},
+        "tc": {"htb_rate": HTB_RATE_MBIT},
         "scheduler": {"workers": 1},
         "conductor": {"workers": 1},
     }

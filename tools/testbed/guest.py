@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tiny real guests: Debian's cloud kernel, a busybox initramfs and a small ext4 disk."""
+"""Tiny real guests: Debian's cloud kernel, a busybox initramfs, an ext4 disk with iperf3."""
 
 import gzip
 import hashlib
@@ -13,7 +13,7 @@ from . import packages
 from .errors import TestbedError
 
 _FILES = Path(__file__).with_name("guest_files")
-_PROGRAMS = ("dhcp-lease", "serve-serial", "occupy-memory", "burn-cpu", "burn-io")
+_PROGRAMS = ("dhcp-lease", "serve-serial", "occupy-memory", "burn-cpu", "burn-io", "iperf3")
 _DISK_MIB = 64
 # The userspace datapath of Open vSwitch finishes no offloaded checksums.
 _PARAMETERS = {"virtio_net.ko": "csum=0 gso=0"}
@@ -63,7 +63,8 @@ def _build_into(scratch: Path) -> None:
     root = scratch / "root"
     _fill_root(root, _module_files(system, version))
     _pack(root, images / "initramfs")
-    _make_disk(scratch / "disk.raw", images / "disk.qcow2")
+    _fill_disk(scratch / "disk" / "iperf3", "iperf3")
+    _make_disk(scratch / "disk", images / "disk.qcow2")
 
 
 def _module_files(system: Path, version: str) -> list[Path]:
@@ -105,8 +106,23 @@ def _pack(root: Path, initramfs: Path) -> None:
     initramfs.write_bytes(gzip.compress(archive.stdout, compresslevel=6))
 
 
-def _make_disk(raw: Path, disk: Path) -> None:
-    _run("mke2fs", "-q", "-t", "ext4", raw, f"{_DISK_MIB}M")
+def _fill_disk(place: Path, program: str) -> None:
+    """Copy a program of this machine there, with its libraries and the loader as ``ld.so``."""
+    place.mkdir(parents=True)
+    found = shutil.which(program)
+    if found is None:
+        raise TestbedError(f"this machine has no {program}")
+    shutil.copy(found, place / program)
+    for line in _run("ldd", found).splitlines():
+        words = [word for word in line.split() if word.startswith("/")]
+        for library in words[-1:]:
+            is_loader = Path(library).name.startswith("ld-linux")
+            shutil.copy(library, place / ("ld.so" if is_loader else Path(library).name))
+
+
+def _make_disk(content: Path, disk: Path) -> None:
+    raw = content.with_suffix(".raw")
+    _run("mke2fs", "-q", "-t", "ext4", "-d", content, raw, f"{_DISK_MIB}M")
     _run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, disk)
 
 
