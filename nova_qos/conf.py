@@ -4,6 +4,7 @@
 from oslo_config import cfg
 
 GROUP = cfg.OptGroup("nova_qos", title="Resources of running servers")
+TC_GROUP = cfg.OptGroup("tc", title="Outbound traffic of servers")
 
 OPTIONS = [
     cfg.IntOpt(
@@ -30,6 +31,34 @@ OPTIONS = [
         "with the lowest safe value unless the caller forces it. Larger is safer for guests, "
         "smaller frees more.",
     ),
+    cfg.ListOpt(
+        "uplinks",
+        default=[],
+        help="Devices of the host through which servers' traffic leaves it, such as eth1 or "
+        "bond0: network priorities act there. When unset, the device of the default route is "
+        "taken, or what lies below it where that is a VLAN or a bridge.",
+    ),
+    cfg.IntOpt(
+        "default_net_weight",
+        default=50,
+        min=1,
+        max=99,
+        help="Weight of a server without a network priority while another server of the host "
+        "has one. A priority p has the weight 99 - p, so 50 is like priority 49. Larger gives "
+        "more to servers that nobody has set.",
+    ),
+]
+
+TC_OPTIONS = [
+    cfg.IntOpt(
+        "htb_rate",
+        default=80,
+        min=1,
+        max=1_000_000,
+        help="Mbit/s that all servers' outbound traffic may take together on each uplink while "
+        "a server of the host has a network priority. Traffic of the host itself is not "
+        "counted, so choose what the uplink carries less what the host needs.",
+    ),
 ]
 
 
@@ -37,8 +66,10 @@ def register(conf: cfg.ConfigOpts) -> None:
     """Make the options known to a service's configuration; doing so twice is harmless."""
     conf.register_group(GROUP)
     conf.register_opts(OPTIONS, group=GROUP)
+    conf.register_group(TC_GROUP)
+    conf.register_opts(TC_OPTIONS, group=TC_GROUP)
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
     """For the sample generator."""
-    return [(GROUP, OPTIONS)]
+    return [(GROUP, OPTIONS), (TC_GROUP, TC_OPTIONS)]

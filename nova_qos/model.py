@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every room talks about: a server's flavor, readings, and the host behind a protocol."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -65,6 +65,46 @@ class Limits:
     force: bool = False
 
 
+@dataclass(frozen=True)
+class Interface:
+    """One network interface of a running server.
+
+    ``mac`` is the guest's address, in lower case. ``tap`` is the device of the host that the
+    guest's packets come in from, None where there is none; ``parent`` the one that a macvtap
+    interface sends through. ``obstacle`` says why the host never sees the packets, None when
+    it does.
+    """
+
+    mac: str
+    tap: str | None = None
+    parent: str | None = None
+    obstacle: str | None = None
+
+
+Interfaces = tuple[Interface, ...]
+#: All running servers of a host by uuid, each with its interfaces.
+Neighbours = Callable[[], Mapping[str, Interfaces]]
+
+
+class Network(Protocol):
+    """The host's uplinks, shared out among its servers by weight.
+
+    Every method may raise HostCannot (an uplink belongs to someone else, the kernel or the
+    agent's rights do not suffice) and HostRefused (no uplink is there now, or the kernel
+    rejected a change).
+    """
+
+    def read_priority(self, interfaces: Interfaces) -> Reading:
+        """The priority that the kernel gives these interfaces' packets, UNLIMITED for none."""
+
+    def write_priority(self, server_uuid: str, priority: int, neighbours: Neighbours) -> None:
+        """Give a server's outbound packets a priority, 0 (highest) to 98; UNLIMITED takes it."""
+
+    def tidy(self, neighbours: Neighbours) -> None:
+        """Forget servers that run no more, follow those whose devices were made anew, mend what
+        others have changed, and leave nothing behind when no server has a priority."""
+
+
 class Domain(Protocol):
     """The running server as its host holds it.
 
@@ -103,6 +143,12 @@ class Domain(Protocol):
     def write_io_weight(self, weight: int) -> None:
         """Set the disk I/O weight."""
 
+    def read_net_priority(self) -> Reading:
+        """The priority of the server's outbound traffic, 0 (highest) to 98, or UNLIMITED."""
+
+    def write_net_priority(self, priority: int) -> None:
+        """Set the priority of its outbound traffic; UNLIMITED takes it away."""
+
 
 class Host(Protocol):
     """The machine that the agent runs on."""
@@ -112,4 +158,10 @@ class Host(Protocol):
 
         :raises ServerNotRunning: there is none
         :raises HostAway: libvirt does not answer
+        """
+
+    def tidy(self) -> None:
+        """Bring what the servers share in line with which of them run now.
+
+        :raises HostCannot, HostRefused, HostAway: it could not be done; the next one mends it
         """

@@ -20,7 +20,8 @@ class Resource:
 
     Requested values are in ``unit``; ``host_scale`` host units make one of it. ``default`` is what
     a server has that nobody touched, ``ceiling`` the most its flavor allows. ``lift`` is the
-    value that, when asked for, means "no setting". ``guard`` refuses, before anything is
+    value that, when asked for, means "no setting", and ``lifted`` what -1 is called when read.
+    ``lowest_wins``: the smallest value gives the most. ``guard`` refuses, before anything is
     saved, what the host could not honour; ``settles`` says that an applied value arrives some
     time after it was written.
     """
@@ -48,6 +49,8 @@ class Resource:
     ceiling: Callable[[Flavor], int] | None = None
     guard: Callable[[Domain, int, Limits], None] | None = None
     lift: int | None = None
+    lifted: str = "unlimited"
+    lowest_wins: bool = False
     settles: bool = False
     forceable: bool = False
     is_size: bool = False
@@ -61,7 +64,9 @@ class Resource:
         the value where that is not ``key``."""
         most = str(self.range_of(flavor)[1]) if flavor else self._most_in_words()
         lift = "" if self.lift is None else f", or {self.lift} to lift it"
-        return f"{field or self.key}: {self.title} in {self.unit}, {self.minimum} to {most}{lift}."
+        unit = "" if self.unit == self.key else f" in {self.unit}"
+        least = f"{self.minimum} (highest)" if self.lowest_wins else str(self.minimum)
+        return f"{field or self.key}: {self.title}{unit}, {least} to {most}{lift}."
 
     def _most_in_words(self) -> str:
         return "the flavor's memory" if self.ceiling else str(self.maximum)
@@ -163,6 +168,32 @@ MEMORY = Resource(
     is_size=True,
 )
 
+NET_PRIORITY = Resource(
+    name="net_priority",
+    title="network priority",
+    unit="prio",
+    minimum=0,
+    maximum=98,
+    host_scale=1,
+    get_action="get-net-priority",
+    set_action="set-net-priority",
+    key="prio",
+    get_policy="os_compute_api:os-qos:net_priority:get",
+    set_policy="os_compute_api:os-qos:net_priority:set",
+    get_command="tc-get-net-priority",
+    set_command="tc-set-net-priority",
+    argument="prio",
+    stored_as="qos:net",
+    default=lambda flavor: UNLIMITED,
+    read=lambda domain: domain.read_net_priority(),
+    write=lambda domain, priority: domain.write_net_priority(priority),
+    answer_get=lambda reading: {"prio": reading.applied},
+    answer_set=lambda reading: {"success": True},
+    lift=-1,
+    lifted="none",
+    lowest_wins=True,
+)
+
 TABLE: Mapping[str, Resource] = {
     resource.name: resource
     for resource in (
@@ -235,6 +266,7 @@ TABLE: Mapping[str, Resource] = {
             answer_get=lambda reading: {"weight": reading.applied},
             answer_set=lambda reading: {"weight": reading.applied},
         ),
+        NET_PRIORITY,
     )
 }
 
@@ -242,3 +274,4 @@ GET_ALL = "get-qos"
 SET_ALL = "set-qos"
 BALLOON = "balloon-driver-enabled"
 BALLOON_COMMAND = "ballooning-enabled"
+NET_PRIORITIES_COMMAND = "tc-get-net-priorities"

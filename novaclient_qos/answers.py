@@ -24,11 +24,22 @@ _UNITS = {
 
 def show(answer: Answer, row: Resource | None = None) -> None:
     """Print a get's answer as a table, each number with its unit."""
-    unit = _read_unit(row) if row else ""
-    utils.print_dict({
-        # "weight: 500 weight" would say it twice
-        key: value if key == unit else _with_unit(value, _UNITS.get(key, unit))
-        for key, value in answer.items()})
+    utils.print_dict({key: _figure(key, value, row) for key, value in answer.items()})
+
+
+def _figure(key: str, value: object, row: Resource | None) -> object:
+    if row is None:
+        return value
+    if value == UNLIMITED:
+        return f"{value} ({row.lifted})"
+    unit = _read_unit(row)
+    # "weight: 500 weight" would say it twice
+    return value if key == unit else _with_unit(value, _UNITS.get(key, unit))
+
+
+def value(answer: Answer, row: Resource) -> object:
+    """The one value of a get's answer."""
+    return _figure(row.key, answer.get(row.key), row)
 
 
 def outcome(answer: Answer, row: Resource, body: Mapping[str, object]) -> str:
@@ -39,6 +50,8 @@ def outcome(answer: Answer, row: Resource, body: Mapping[str, object]) -> str:
     if answer.get("state") == "pending":
         return f"saved, will be applied: {answer.get('reason')}"
     requested = body[row.key]
+    if requested == row.lift:
+        return f"{row.name} {requested} ({row.lifted}), applied"
     if answer.get("success") == 0:
         reached = _with_unit(answer.get("actual"), _read_unit(row))
         raise exceptions.CommandError(
@@ -55,6 +68,5 @@ def _read_unit(row: Resource) -> str:
 
 
 def _with_unit(value: object, unit: str) -> object:
-    if isinstance(value, bool) or not isinstance(value, int) or not unit:
-        return value
-    return f"{value} (unlimited)" if value == UNLIMITED else f"{value} {unit}"
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return f"{value} {unit}" if is_number else value

@@ -11,7 +11,14 @@ from typing import Any
 from novaclient import utils
 
 from nova_qos import errors, units
-from nova_qos.resources import BALLOON, BALLOON_COMMAND, TABLE, Resource
+from nova_qos.resources import (
+    BALLOON,
+    BALLOON_COMMAND,
+    NET_PRIORITIES_COMMAND,
+    NET_PRIORITY,
+    TABLE,
+    Resource,
+)
 from novaclient_qos import answers, servers
 
 _Command = Callable[[Any, argparse.Namespace], None]
@@ -53,6 +60,16 @@ def _balloon_command(cs: Any, args: argparse.Namespace) -> None:
 utils.add_arg(_balloon_command, "server", **_SERVER)
 
 
+def _net_priorities_command(cs: Any, args: argparse.Namespace) -> None:
+    """Show the network priorities of several servers."""
+    names = [name.strip() for name in args.servers.split(",")]
+    servers.show_each(cs, names, NET_PRIORITY)
+
+
+utils.add_arg(_net_priorities_command, "servers", metavar="<server,server,...>",
+              help="Names or IDs of servers, between commas.")
+
+
 def _quantity(row: Resource) -> Callable[[str], int]:
     def quantity(text: str) -> int:
         try:
@@ -80,3 +97,4 @@ for _row in TABLE.values():
     globals()[_function_name(_row.get_command)] = _get_command(_row)
     globals()[_function_name(_row.set_command)] = _set_command(_row)
 globals()[_function_name(BALLOON_COMMAND)] = _balloon_command
+globals()[_function_name(NET_PRIORITIES_COMMAND)] = _net_priorities_command

@@ -39,6 +39,25 @@ def set_each(cs: Any, names: Sequence[str], row: Resource, body: Mapping[str, ob
             f"{row.title} not set on {len(failed)} of {len(names)}: {', '.join(failed)}")
 
 
+def show_each(cs: Any, names: Sequence[str], row: Resource) -> None:
+    """Ask for every server and print one table, with the error where there was one.
+
+    :raises CommandError: at least one could not be shown
+    """
+    shown: dict[str, object] = {}
+    failed = []
+    for name in names:
+        try:
+            shown[name] = answers.value(ask(cs, name, row.get_action, None), row)
+        except exceptions.CommandError as error:
+            shown[name] = f"ERROR {error}"
+            failed.append(name)
+    utils.print_dict(shown, dict_property="Server", dict_value=row.key)
+    if failed:
+        raise exceptions.CommandError(
+            f"{row.title} not shown for {len(failed)} of {len(names)}: {', '.join(failed)}")
+
+
 def _set_one(cs: Any, name: str, row: Resource, body: Mapping[str, object]) -> bool:
     try:
         line = answers.outcome(ask(cs, name, row.set_action, body), row, body)

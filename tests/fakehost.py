@@ -32,6 +32,7 @@ class FakeDomain:
         self.soft_limit_kib = UNLIMITED
         self.shares = 1024
         self.weight = 100
+        self.net_priority = UNLIMITED
         self.driver = True
         self.paused = False
         self.pinned: str | None = None
@@ -98,6 +99,14 @@ class FakeDomain:
         self._write("io_priority", weight, 1, 1000)
         self.weight = weight
 
+    def read_net_priority(self) -> Reading:
+        self._offered("net_priority")
+        return Reading(self.net_priority)
+
+    def write_net_priority(self, priority: int) -> None:
+        self._write("net_priority", priority, UNLIMITED, 98)
+        self.net_priority = priority
+
     def _usable(self) -> int:
         return max(0, self.actual_kib - self.used_kib)
 
@@ -152,3 +161,7 @@ class FakeHost:
         if server_uuid not in self.domains:
             raise errors.ServerNotRunning("the server is not running")
         return self.domains[server_uuid]
+
+    def tidy(self) -> None:
+        if self.away:
+            raise errors.HostAway("libvirt does not answer")

@@ -12,6 +12,7 @@ from nova import manager
 from oslo_concurrency import lockutils
 from oslo_config import cfg
 from oslo_log import log
+from oslo_service import periodic_task
 
 from nova_qos import errors, rpc, store, units
 from nova_qos.agent.apply import apply
@@ -19,6 +20,8 @@ from nova_qos.model import Domain, Host, Limits, Reading
 from nova_qos.resources import TABLE
 
 LOG = log.getLogger(__name__)
+#: How soon what the servers share follows when one of them stops, starts or moves.
+_TIDY_SECONDS = 10
 #: What a message may have been under way when it arrives, and its answer will be.
 _TRANSIT_SECONDS = 0.5
 Wire = dict[str, dict[str, Any]]
@@ -50,6 +53,7 @@ class AgentManager(manager.Manager):
     def __init__(self, host: str, machine: Host, options: cfg.ConfigOpts) -> None:
         self._machine = machine
         self._options = options
+        self._complaint: str | None = None
         super().__init__(host=host, service_name="nova-qos-agent")
 
     def init_host(self, service_ref: Any) -> None:
@@ -57,6 +61,19 @@ class AgentManager(manager.Manager):
         if service_ref is None:
             store.register_service(
                 nova_context.get_admin_context(), self.host, self.service_name, rpc.TOPIC)
+
+    @periodic_task.periodic_task(spacing=_TIDY_SECONDS, run_immediately=True)
+    def tidy(self, context: store.Context) -> None:
+        """Bring what the servers share in line with which of them run."""
+        complaint = None
+        try:
+            self._machine.tidy()
+        except errors.QosError as error:
+            complaint = error.message
+        # a host that cannot would fill the log
+        if complaint and complaint != self._complaint:
+            LOG.warning("The network is not as it should be: %s", complaint)
+        self._complaint = complaint
 
     @_answers
     def read(self, context: store.Context, server_uuid: str, names: list[str]) -> Wire:
@@ -138,6 +155,8 @@ def _read(domain: Domain, name: str) -> Reading:
         return TABLE[name].read(domain)
     except errors.HostCannot as error:
         return Reading(None, effective=False, reason=error.message, hindered="unsupported")
+    except errors.HostRefused as error:
+        return Reading(None, effective=False, reason=error.message, hindered="pending")
 
 
 def _guard(

@@ -145,8 +145,9 @@ def _invalid(error: exception.ValidationError, *ranges: str) -> errors.InvalidSe
 
 
 def _present(reading: Reading) -> Reading:
-    if reading.hindered == "unsupported" and reading.applied is None:
-        raise errors.HostCannot(str(reading.reason))
+    if reading.applied is None:
+        cause = errors.HostCannot if reading.hindered == "unsupported" else errors.HostRefused
+        raise cause(str(reading.reason))
     return reading
 
 

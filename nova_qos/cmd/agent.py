@@ -19,6 +19,7 @@ from oslo_service import opts as service_options  # noqa: E402
 
 from nova_qos import rpc  # noqa: E402
 from nova_qos.agent.manager import AgentManager  # noqa: E402
+from nova_qos.net.shaper import Shaper  # noqa: E402
 from nova_qos.virt.host import LibvirtHost  # noqa: E402
 
 BINARY = "nova-qos-agent"
@@ -30,7 +31,9 @@ class LibvirtAgent(AgentManager):
 
     def __init__(self, host: str) -> None:
         uri = CONF.libvirt.connection_uri or "qemu:///system"
-        super().__init__(host, LibvirtHost(uri), CONF)
+        network = Shaper(
+            CONF.nova_qos.uplinks, CONF.tc.htb_rate, CONF.nova_qos.default_net_weight)
+        super().__init__(host, LibvirtHost(uri, network), CONF)
 
 
 def main() -> None:

@@ -4,6 +4,8 @@
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
+from nova_qos.model import Interface
+
 #: Whatever pins the guest's memory: a balloon would take it from the guest and free nothing.
 _PINNED = (
     ("devices/hostdev[@type='pci']", "it has a PCI device passed through"),
@@ -15,6 +17,14 @@ _PINNED = (
     ("memoryBacking/locked", "its memory is locked"),
     ("launchSecurity", "its memory is encrypted and so pinned"),
 )
+
+#: Interfaces whose packets never pass a device of the host's kernel.
+_BYPASSING = {
+    "hostdev": "it is a network card passed through (SR-IOV)",
+    "vdpa": "it is a vDPA device, whose packets the network card takes",
+    "vhostuser": "a switch in user space takes its packets (vhost-user)",
+}
+_WITH_TAP = ("bridge", "network", "ethernet")
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,7 @@ class Definition:
     balloon_model: str | None
     stats_period_s: int
     disks: tuple[Disk, ...]
+    interfaces: tuple[Interface, ...] = ()
 
     @classmethod
     def parse(cls, xml: str) -> "Definition":
@@ -55,6 +66,8 @@ class Definition:
                 for disk in root.iterfind("devices/disk")
                 if disk.get("device", "disk") in ("disk", "lun")
             ),
+            interfaces=tuple(
+                _interface(each) for each in root.iterfind("devices/interface")),
         )
 
 
@@ -63,3 +76,16 @@ def _disk(element: ElementTree.Element) -> Disk:
     path = None if source is None else source.get("file") or source.get("dev")
     name = "" if target is None else target.get("dev", "")
     return Disk(target=name, kind=element.get("type", ""), path=path)
+
+
+def _interface(element: ElementTree.Element) -> Interface:
+    kind, source = element.get("type", ""), element.find("source")
+    target, address = element.find("target"), element.find("mac")
+    mac = "" if address is None else address.get("address", "").lower()
+    if kind == "direct":
+        return Interface(mac, parent="" if source is None else source.get("dev", ""))
+    tap = None if target is None else target.get("dev")
+    if kind in _WITH_TAP and tap:
+        return Interface(mac, tap)
+    why = _BYPASSING.get(kind, f"an interface of type {kind} has no device on the host")
+    return Interface(mac, obstacle=why)

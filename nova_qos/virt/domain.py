@@ -8,7 +8,7 @@ from typing import TypeVar
 import libvirt
 
 from nova_qos import errors
-from nova_qos.model import UNLIMITED, Balloon, Reading
+from nova_qos.model import UNLIMITED, Balloon, Neighbours, Network, Reading
 from nova_qos.virt import balloon, failures, iosched
 from nova_qos.virt.connection import Connection
 from nova_qos.virt.definition import Definition
@@ -29,10 +29,13 @@ class LibvirtDomain:
     """Keeps no libvirt object, so that it outlives a restart of libvirtd."""
 
     def __init__(
-        self, connection: Connection, movements: balloon.Movements, server_uuid: str
+        self, connection: Connection, movements: balloon.Movements, network: Network,
+        neighbours: Neighbours, server_uuid: str,
     ) -> None:
         self._connection = connection
         self._movements = movements
+        self._network = network
+        self._neighbours = neighbours
         self._uuid = server_uuid
 
     def is_paused(self) -> bool:
@@ -101,6 +104,12 @@ class LibvirtDomain:
 
     def write_io_weight(self, weight: int) -> None:
         self._do(lambda domain: domain.setBlkioParameters({"weight": weight}, _LIVE))
+
+    def read_net_priority(self) -> Reading:
+        return self._network.read_priority(self._definition().interfaces)
+
+    def write_net_priority(self, priority: int) -> None:
+        self._network.write_priority(self._uuid, priority, self._neighbours)
 
     def require_running(self) -> None:
         """:raises ServerNotRunning: there is no running domain of this server."""

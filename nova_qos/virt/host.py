@@ -3,10 +3,11 @@
 
 from pathlib import Path
 
-from nova_qos.model import Domain
+from nova_qos.model import Domain, Network
 from nova_qos.virt.balloon import Movements
 from nova_qos.virt.connection import Connection
 from nova_qos.virt.domain import LibvirtDomain, UnifiedCgroupDomain
+from nova_qos.virt.inventory import Inventory
 
 _UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers")
 
@@ -14,8 +15,10 @@ _UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers")
 class LibvirtHost:
     """A libvirt host, used by many threads at once; libvirt is reached when first needed."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, network: Network) -> None:
         self._connection = Connection(uri)
+        self._network = network
+        self._inventory = Inventory(self._connection)
         self._movements = Movements()
         self._kind = UnifiedCgroupDomain if _UNIFIED.exists() else LibvirtDomain
 
@@ -25,9 +28,18 @@ class LibvirtHost:
         :raises ServerNotRunning: there is none
         :raises HostAway: libvirt does not answer
         """
-        domain = self._kind(self._connection, self._movements, server_uuid)
+        domain = self._kind(
+            self._connection, self._movements, self._network, self._inventory.interfaces,
+            server_uuid)
         domain.require_running()
         return domain
+
+    def tidy(self) -> None:
+        """See ``Network.tidy``.
+
+        :raises HostCannot, HostRefused, HostAway: it could not be done
+        """
+        self._network.tidy(self._inventory.interfaces)
 
     def close(self) -> None:
         """Leave libvirt; a later call comes back to it."""

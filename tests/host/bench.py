@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from functools import cached_property
 
+from nova_qos.net.shaper import Shaper
 from nova_qos.virt.host import LibvirtHost
 from testbed.domain import TestGuest
 from testbed.guest import GuestImages
@@ -89,7 +90,7 @@ class RealBench:
     def __init__(self, libvirt: PrivateLibvirt, images: GuestImages) -> None:
         self.libvirt = libvirt
         self.images = images
-        self.host = LibvirtHost(libvirt.uri)
+        self.host = LibvirtHost(libvirt.uri, Shaper((), 80, 50))
 
     def server(self) -> RealServer:
         if self._healthy.renew():

@@ -10,7 +10,14 @@ from collections.abc import Iterator
 import pytest
 from novaclient import exceptions, shell
 
-from nova_qos.resources import BALLOON, BALLOON_COMMAND, TABLE, Resource
+from nova_qos.resources import (
+    BALLOON,
+    BALLOON_COMMAND,
+    NET_PRIORITIES_COMMAND,
+    NET_PRIORITY,
+    TABLE,
+    Resource,
+)
 from tests.unit.recorded import RecordedCloud, fault
 from tests.unit.rows import each_row, inside
 
@@ -132,6 +139,31 @@ def test_minus_one_lifts_a_soft_limit(nova: Nova) -> None:
     line = nova(row.set_command, "vm1", "-1")
     assert nova.cloud.asked == [("vm1", row.set_action, {"memory_limit": -1})]
     assert line == "vm1: memory_soft_limit -1 (unlimited), applied\n"
+
+
+def test_minus_one_takes_a_network_priority_away(nova: Nova) -> None:
+    nova.cloud.answers["vm1", NET_PRIORITY.set_action] = (200, {"success": True})
+    assert nova(NET_PRIORITY.set_command, "vm1", "-1") == "vm1: net_priority -1 (none), applied\n"
+    nova.cloud.answers["vm1", NET_PRIORITY.get_action] = (200, {"prio": -1})
+    assert cells(nova(NET_PRIORITY.get_command, "vm1")) == {"prio": "-1 (none)"}
+
+
+def test_network_priorities_of_several_servers_are_one_table(nova: Nova) -> None:
+    nova.cloud.answers["vm1", NET_PRIORITY.get_action] = (200, {"prio": 10})
+    nova.cloud.answers["vm2", NET_PRIORITY.get_action] = (200, {"prio": -1})
+    table = nova(NET_PRIORITIES_COMMAND, "vm1, vm2")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]]
+            for line in table.splitlines() if line.startswith("|")]
+    assert rows == [["Server", "prio"], ["vm1", "10"], ["vm2", "-1 (none)"]]
+
+
+def test_a_server_that_cannot_be_shown_has_its_line_too(nova: Nova) -> None:
+    nova.cloud.answers["vm1", NET_PRIORITY.get_action] = (200, {"prio": 10})
+    nova.cloud.answers["vm2", NET_PRIORITY.get_action] = fault(501, "an SR-IOV interface")
+    table, error = nova.failing(NET_PRIORITIES_COMMAND, "vm2,vm1,vm9")
+    assert "ERROR an SR-IOV interface (HTTP 501)" in table
+    assert "| vm1 " in table
+    assert error == "network priority not shown for 2 of 3: vm2, vm9"
 
 
 @pytest.mark.parametrize(("size", "mib"), [("512M", 512), ("1G", 1024), ("1.5GiB", 1536)])

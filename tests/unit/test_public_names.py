@@ -9,7 +9,17 @@ import pytest
 
 from nova_qos import policies, schemas
 from nova_qos.model import Flavor
-from nova_qos.resources import BALLOON, BALLOON_COMMAND, GET_ALL, MEMORY, SET_ALL, TABLE, Resource
+from nova_qos.resources import (
+    BALLOON,
+    BALLOON_COMMAND,
+    GET_ALL,
+    MEMORY,
+    NET_PRIORITIES_COMMAND,
+    NET_PRIORITY,
+    SET_ALL,
+    TABLE,
+    Resource,
+)
 from novaclient_qos import commands
 from tests.unit.rows import each_row
 
@@ -31,6 +41,7 @@ def public_names() -> str:
     lines = [line for row in TABLE.values() for line in names_of(row)]
     lines += [f"all     {GET_ALL} | {SET_ALL}"]
     lines += [f"balloon {BALLOON} | {BALLOON_COMMAND} | {MEMORY.get_policy}"]
+    lines += [f"several {NET_PRIORITIES_COMMAND} | {NET_PRIORITY.get_action}"]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -73,7 +84,7 @@ def test_a_saved_key_fits_and_says_whose_it_is(row: Resource) -> None:
 
 def test_no_command_beside_the_table() -> None:
     derived = {name for r in TABLE.values() for name in (r.get_command, r.set_command)}
-    derived.add(BALLOON_COMMAND)
+    derived |= {BALLOON_COMMAND, NET_PRIORITIES_COMMAND}
     found = {name.removeprefix("do_").replace("_", "-") for name in dir(commands)
              if name.startswith("do_")}
     assert found == derived

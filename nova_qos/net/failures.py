@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel's refusals, translated here and nowhere else."""
+
+import errno
+import os
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+from nova_qos import errors
+
+_RIGHTS = "the agent may not change the network: it needs the capability CAP_NET_ADMIN"
+_GONE = (errno.ENODEV, errno.ENOENT, errno.ENXIO)
+
+
+def is_gone(error: NetlinkError) -> bool:
+    """Whether the device, tree or class is not there."""
+    return error.code in _GONE
+
+
+def of_netlink(error: NetlinkError, what: str) -> errors.QosError:
+    """The error of ours for a refused change of ``what``."""
+    if error.code in (errno.EPERM, errno.EACCES):
+        return errors.HostCannot(f"prio: {_RIGHTS}")
+    # without the scheduler the kernel knows no such kind
+    if error.code == errno.EOPNOTSUPP:
+        return errors.HostCannot(f"prio: this kernel has no HTB: {os.strerror(error.code)}")
+    return errors.HostRefused(f"prio: the kernel refused {what}: {os.strerror(error.code)}")
+
+
+def of_nft(words: str) -> errors.QosError:
+    """The error of ours for what nft said."""
+    said = " ".join(words.split())[:300]
+    if "not permitted" in said or "ermission denied" in said:
+        return errors.HostCannot(f"prio: {_RIGHTS}")
+    if "not supported" in said:
+        return errors.HostCannot(
+            "prio: this kernel has no nftables chains on outgoing packets, which came with "
+            f"5.16: {said}")
+    return errors.HostRefused(f"prio: nft refused: {said}")

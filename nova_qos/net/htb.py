@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTB trees of ours on uplinks, over netlink."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pyroute2 import IPRoute
+from pyroute2.netlink import NLM_F_ACK, NLM_F_ECHO, NLM_F_REQUEST
+from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl import RTM_GETQDISC, RTM_GETTCLASS, TC_H_ROOT
+from pyroute2.netlink.rtnl.tcmsg import tcmsg
+
+from nova_qos import errors
+from nova_qos.net import failures
+from nova_qos.net.layout import MAJOR, WHOLE, Share, Tree, classid
+
+_ROOT = MAJOR << 16
+# What a class may gather at the uplink's rate: enough that a timer that comes late costs nothing,
+# and no more, since it is sent beyond the rate. Measured: with one packet a busy machine loses
+# 1 % of the capacity, with 10 ms the shares of a few seconds are off by 2 %.
+_BURST_SECONDS, _LEAST_BURST_BYTES = 0.002, 2000
+
+
+class Trees:
+    """The trees of all uplinks; devices are named by their index.
+
+    Methods raise HostCannot and HostRefused; a device or class that is gone is HostRefused, where
+    nothing else is said.
+    """
+
+    def __init__(self, ipr: IPRoute) -> None:
+        self._ipr = ipr
+        # pyroute2 0.9 forgets to set what its own nlm_request looks at
+        ipr.status["nlm_generator"] = False
+
+    def is_ours(self, device: int) -> bool:
+        """Whether the device has a tree of ours; False = the kernel's default.
+
+        :raises HostCannot: it has something that others have made
+        """
+        root = self._one(RTM_GETQDISC, device, parent=TC_H_ROOT)
+        # the kernel's own defaults have no handle
+        if root is None or root["handle"] == 0:
+            return False
+        if root["handle"] == _ROOT and root.get_attr("TCA_KIND") == "htb":
+            return True
+        raise errors.HostCannot(
+            f"prio: the traffic of this uplink is in the hands of {self._owner(device, root)}; "
+            "take that away, or name another device in [nova_qos] uplinks")
+
+    def devices(self) -> set[int]:
+        """Every device that has a tree of ours, uplink or not."""
+        with _refusing("to list queueing disciplines"):
+            return {each["index"] for each in self._ipr.get_qdiscs()
+                    if each["handle"] == _ROOT and each["parent"] == TC_H_ROOT}
+
+    def share(self, device: int, minor: int) -> Share | None:
+        """One class, None when there is none."""
+        found = self._one(RTM_GETTCLASS, device, handle=classid(minor))
+        return None if found is None else _share(found)
+
+    def read(self, device: int) -> Tree:
+        """Every class of the device's tree; none when the device is gone."""
+        with _refusing("to list classes"):
+            return {
+                each["handle"] & 0xFFFF: _share(each)
+                for each in self._ipr.get_classes(index=device) if each["handle"] >> 16 == MAJOR
+            }
+
+    def create(self, device: int) -> None:
+        """An empty tree: without classes all packets pass at once."""
+        with _refusing(f"a tree on device {device}"):
+            self._ipr.tc("add", "htb", device, _ROOT, default=0)
+
+    def remove(self, device: int) -> None:
+        """Take the tree away, if it is there; the kernel puts its default in place."""
+        if self.is_ours(device):
+            with _refusing(f"to remove the tree of device {device}", gone_is_good=True):
+                self._ipr.tc("del", index=device, handle=_ROOT, parent=TC_H_ROOT)
+
+    def put(self, device: int, minor: int, share: Share, is_new: bool) -> None:
+        """Make a class, or change it in place, which disturbs no traffic."""
+        parent = _ROOT if minor == WHOLE else classid(WHOLE)
+        burst = max(int(share.ceil * _BURST_SECONDS), _LEAST_BURST_BYTES)
+        with _refusing(f"class {MAJOR:x}:{minor:x} on device {device}"):
+            self._ipr.tc(
+                "add-class" if is_new else "change-class", "htb", device, classid(minor),
+                parent=parent, rate=share.rate, ceil=share.ceil, quantum=share.quantum, prio=0,
+                burst=burst, cburst=burst)
+
+    def drop(self, device: int, minor: int) -> None:
+        """Take a class away, with the packets that wait in it."""
+        with _refusing(f"to remove class {MAJOR:x}:{minor:x}", gone_is_good=True):
+            self._ipr.tc("del-class", index=device, handle=classid(minor))
+
+    def _owner(self, device: int, root: Any) -> str:
+        kind, major = root.get_attr("TCA_KIND"), root["handle"] >> 16
+        what = f"the {kind} queueing discipline {major:x}:"
+        handles = {each["handle"] & 0xFFFF for each in self._ipr.get_classes(index=device)}
+        if kind == "htb" and 0xFFFE in handles:
+            return f"Open vSwitch ({what}, as OVN and neutron's minimum bandwidth have it made)"
+        if kind in ("htb", "hfsc") and major == 1:
+            return f"libvirt's bandwidth or Open vSwitch's QoS ({what})"
+        return f"an administrator or another program ({what})"
+
+    def _one(self, kind: int, device: int, parent: int = 0, handle: int = 0) -> Any | None:
+        message = tcmsg()
+        message.update(index=device, parent=parent, handle=handle)
+        # without the echo the kernel acknowledges the question and keeps the answer
+        flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_ECHO
+        try:
+            answers = self._ipr.nlm_request(message, msg_type=kind, msg_flags=flags)
+        except NetlinkError as error:
+            if failures.is_gone(error):
+                return None
+            raise failures.of_netlink(error, "to show a queueing discipline") from error
+        return next((each for each in answers if each.get_attr("TCA_KIND")), None)
+
+
+def _share(message: Any) -> Share:
+    options = message.get_attr("TCA_OPTIONS")
+    parameters = options.get_attr("TCA_HTB_PARMS")
+    return Share(
+        rate=options.get_attr("TCA_HTB_RATE64") or parameters["rate"],
+        ceil=options.get_attr("TCA_HTB_CEIL64") or parameters["ceil"],
+        quantum=parameters["quantum"])
+
+
+@contextmanager
+def _refusing(what: str, gone_is_good: bool = False) -> Iterator[None]:
+    try:
+        yield
+    except NetlinkError as error:
+        if not (gone_is_good and failures.is_gone(error)):
+            raise failures.of_netlink(error, what) from error

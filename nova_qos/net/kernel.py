@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trees and rules together: listed, changed in an order that harms no traffic, and read back."""
+
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from pyroute2 import IPRoute
+
+from nova_qos import errors
+from nova_qos.model import UNLIMITED, Interfaces, Reading
+from nova_qos.net import layout, uplinks
+from nova_qos.net.htb import Trees
+from nova_qos.net.layout import WHOLE, Layout, Rules, Tree
+from nova_qos.net.nft import Table
+
+
+class Kernel:
+    """What is ours in the network namespace of the calling thread.
+
+    :raises HostRefused: none of the named uplinks is there
+    """
+
+    def __init__(self, ipr: IPRoute, table: Table, names: Sequence[str]) -> None:
+        self._ipr = ipr
+        self._trees = Trees(ipr)
+        self._table = table
+        self.uplinks, self._missing = uplinks.present(ipr, names)
+
+    def shaped(self) -> set[int]:
+        """The uplinks that have a tree of ours, by index.
+
+        :raises HostCannot: one has something that others have made
+        """
+        return {each.index for each in self.uplinks if self._trees.is_ours(each.index)}
+
+    def require_shapeable(self, interfaces: Interfaces) -> None:
+        """:raises HostCannot: packets of these interfaces never pass an uplink as such."""
+        if not interfaces:
+            raise errors.HostCannot("prio: the server has no network interface")
+        names = {each.name for each in self.uplinks}
+        for each in interfaces:
+            outside = each.parent is not None and each.parent not in names
+            why = each.obstacle or (f"{each.parent} is no uplink of ours" if outside else None)
+            if why:
+                raise errors.HostCannot(
+                    f"prio: the host cannot shape the traffic of interface {each.mac}: {why}")
+
+    def host_macs(self) -> set[str]:
+        """The addresses that the host itself may send from."""
+        return uplinks.host_macs(self._ipr)
+
+    def read(self) -> Layout:
+        """Everything that is ours, also on devices that are no uplinks any more."""
+        trees = {device: self._trees.read(device) for device in self._trees.devices()}
+        return Layout(trees, self._table.read())
+
+    def bring(self, before: Layout, after: Layout) -> None:
+        """Make what is there what is to be.
+
+        Classes come before the rules that choose them and go after those, and no class grows
+        before others have made room: at no time is more guaranteed than there is.
+        """
+        for device, tree in after.trees.items():
+            self._make_room(device, before.trees.get(device), tree)
+        if after.rules is None:
+            if before.rules is not None:
+                self._table.remove()
+        elif after.rules != before.rules:
+            self._table.change(before.rules, after.rules)
+        for device, tree in before.trees.items():
+            if device not in after.trees:
+                self._trees.remove(device)
+                continue
+            for minor in tree.keys() - after.trees[device].keys():
+                self._trees.drop(device, minor)
+        for device, tree in after.trees.items():
+            self._grow(device, before.trees.get(device, {}), tree)
+
+    def _make_room(self, device: int, before: Tree | None, after: Tree) -> None:
+        if before is None:
+            self._trees.create(device)
+        before = before or {}
+        if before.get(WHOLE) != after[WHOLE]:
+            self._trees.put(device, WHOLE, after[WHOLE], is_new=WHOLE not in before)
+        for minor, old in before.items():
+            new = after.get(minor) or replace(old, rate=layout.LEAST_RATE)
+            if new.rate < old.rate and minor != WHOLE:
+                self._trees.put(device, minor, new, is_new=False)
+        for minor in after.keys() - before.keys() - {WHOLE}:
+            self._trees.put(device, minor, after[minor], is_new=True)
+
+    def _grow(self, device: int, before: Tree, after: Tree) -> None:
+        for minor in before.keys() & after.keys() - {WHOLE}:
+            old, new = before[minor], after[minor]
+            if old != new and new.rate >= old.rate:
+                self._trees.put(device, minor, new, is_new=False)
+
+    def read_priority(self, interfaces: Interfaces) -> Reading:
+        """What the kernel does with these interfaces' packets.
+
+        :raises HostCannot: see ``require_shapeable`` and ``shaped``
+        """
+        self.require_shapeable(interfaces)
+        shaped = self.shaped()
+        maps = self._table.read_maps() if shaped else None
+        minor = next((maps.macs[each.mac] for each in interfaces if each.mac in maps.macs),
+                     None) if maps else None
+        if maps is None or minor is None or minor not in layout.WITH_PRIORITY:
+            return Reading(UNLIMITED)
+        weights = self._weights(minor)
+        faults = [*self._faults_of_uplinks(shaped, weights),
+                  *self._faults_of_rules(maps, minor, interfaces)]
+        weight = min(weights.values(), default=0)
+        return Reading(
+            layout.priority_of_weight(weight) if weight else UNLIMITED,
+            effective=not faults, reason="; ".join(faults) or None)
+
+    def priorities(self, there: Layout, minors: Mapping[str, int]) -> dict[str, int]:
+        """Those that the listed classes stand for, by server."""
+        mtus = {each.index: each.mtu for each in self.uplinks}
+        return {
+            server: layout.priority_of_weight(layout.weight_of_share(tree[minor], mtus[device]))
+            for server, minor in minors.items() if minor in layout.WITH_PRIORITY
+            for device, tree in there.trees.items() if minor in tree and device in mtus
+        }
+
+    def _weights(self, minor: int) -> dict[str, int]:
+        found = {each: self._trees.share(each.index, minor) for each in self.uplinks}
+        return {each.name: layout.weight_of_share(share, each.mtu)
+                for each, share in found.items() if share is not None}
+
+    def _faults_of_uplinks(self, shaped: set[int], weights: dict[str, int]) -> Iterator[str]:
+        for name in self._missing:
+            yield f"there is no uplink {name} now"
+        for each in self.uplinks:
+            if each.name not in weights or each.index not in shaped:
+                yield f"the server's class on uplink {each.name} is missing"
+            elif not self._table.has_gate(each.index):
+                yield f"nothing chooses the class of packets on uplink {each.name}"
+
+    def _faults_of_rules(
+        self, maps: Rules, minor: int, interfaces: Interfaces
+    ) -> Iterator[str]:
+        for each in interfaces:
+            if maps.macs.get(each.mac) != minor:
+                yield f"packets from {each.mac} do not find the server's class"
+            if each.tap is not None:
+                device = index_of(each.tap)
+                if device is None:
+                    yield f"there is no device {each.tap} now"
+                elif self._table.marks_tap(device) != minor:
+                    yield f"packets from device {each.tap} are not marked"
+        if maps.marks.get(layout.classid(minor)) != minor:
+            yield "the server's mark does not find its class"
+
+
+def index_of(device: str) -> int | None:
+    """The index of a device; None when there is none of that name."""
+    try:
+        return socket.if_nametoindex(device)
+    except OSError:
+        return None

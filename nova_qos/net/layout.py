@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of the kernel is ours: one tree of classes an uplink, and the rules that choose a class.
+
+Pure data: the other files of this room read it from the kernel and bring the kernel to it.
+"""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+
+from nova_qos import errors
+
+#: The handle of our trees, 5ca1:. Open vSwitch and libvirt use 1:.
+MAJOR = 0x5CA1
+#: The class that holds the whole capacity.
+WHOLE = 0x0001
+#: The class of guests' packets that no server is known to have sent.
+STRAYS = 0xFFFE
+#: Classes of servers with a priority, and of those without.
+WITH_PRIORITY, WITHOUT_PRIORITY = range(0x0010, 0x8000), range(0x8000, 0xFFF0)
+#: In bytes/s: below, a packet's duration does not fit into the kernel's fields.
+LEAST_RATE = 16
+_PRIORITY_OF_NO_WEIGHT = 99
+_EXACT_WEIGHT_BITS = 10
+_GRAIN_BITS = 4
+# Beyond the MTU: the Ethernet header and a VLAN tag. A quantum below a packet's size would let
+# every class send one packet a round, whatever its weight.
+_FRAME_BYTES = 18
+# Without meaning, but the kernel warns where there is none.
+_WHOLE_QUANTUM = 1518
+
+
+def classid(minor: int) -> int:
+    """The kernel's number of a class; also the mark of the packets that belong to it."""
+    return MAJOR << 16 | minor
+
+
+def weight_of_priority(priority: int) -> int:
+    """99 for the highest priority, 0, down to 1 for the lowest, 98."""
+    return _PRIORITY_OF_NO_WEIGHT - priority
+
+
+def priority_of_weight(weight: int) -> int:
+    """The priority of the API that has this weight."""
+    return _PRIORITY_OF_NO_WEIGHT - weight
+
+
+@dataclass(frozen=True)
+class Share:
+    """A class: what it is guaranteed and may take at most, in bytes/s, and how many bytes it may
+    borrow a round."""
+
+    rate: int
+    ceil: int
+    quantum: int
+
+
+Tree = dict[int, Share]
+
+
+def tree(weights: Mapping[int, int], capacity: int, mtu: int) -> Tree:
+    """The classes of one uplink by minor number; capacity in bytes/s.
+
+    The guaranteed rates follow the weights and never exceed the capacity together; what
+    is left is lent in proportion to the quanta, which follow the weights as well.
+    """
+    budget = _budget(sum(weights.values()))
+    shares = {WHOLE: Share(capacity, capacity, _WHOLE_QUANTUM)}
+    for minor, weight in weights.items():
+        rate = max(LEAST_RATE, capacity * weight // budget)
+        shares[minor] = Share(rate, capacity, weight * (mtu + _FRAME_BYTES))
+    return shares
+
+
+def weight_of_share(share: Share, mtu: int) -> int:
+    """The weight that a class was made with."""
+    return share.quantum // (mtu + _FRAME_BYTES)
+
+
+def _budget(total: int) -> int:
+    """The weight that stands for the whole capacity.
+
+    On a host with hundreds of servers it is rounded up, so that the change of one server changes
+    no other's rate, save where a threshold is crossed.
+    """
+    grain = 1 << max(0, total.bit_length() - _GRAIN_BITS)
+    return total if total.bit_length() <= _EXACT_WEIGHT_BITS else -(-total // grain) * grain
+
+
+@dataclass
+class Rules:
+    """The table of rules: a class by the packet's mark, else by its source address.
+
+    ``taps`` are chains that mark what comes in from a device, ``gates`` those that choose the
+    class on an uplink, each by the device's index. ``host_macs`` are the host's own
+    addresses: their packets go past the classes. ``strange`` names the chains that hold something
+    else than we put there.
+    """
+
+    macs: dict[str, int] = field(default_factory=dict)
+    marks: dict[int, int] = field(default_factory=dict)
+    taps: dict[int, int] = field(default_factory=dict)
+    gates: set[int] = field(default_factory=set)
+    host_macs: set[str] = field(default_factory=set)
+    strange: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Layout:
+    """All that is ours: trees by the index of their uplink, and the rules, None = no table."""
+
+    trees: dict[int, Tree] = field(default_factory=dict)
+    rules: Rules | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.trees) or self.rules is not None
+
+
+def free_minor(numbers: range, taken: Container[int]) -> int:
+    """The first number that no class has.
+
+    :raises HostRefused: there are no more
+    """
+    for number in numbers:
+        if number not in taken:
+            return number
+    raise errors.HostRefused(f"prio: the host has more than {len(numbers)} servers to shape")

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our nftables table: which class a packet belongs to.
+
+Everything is said to ``nft`` as JSON (libnftables-json(5)); a change is one transaction.
+"""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from nova_qos import errors
+from nova_qos.net import failures
+from nova_qos.net.layout import MAJOR, STRAYS, Rules, classid
+
+_TIMEOUT_SECONDS = 30
+_ABSENT = "No such file or directory"
+_BY_MAC, _BY_MARK, _HOST_MACS = "by_mac", "by_mark", "host_macs"
+_TAP, _GATE = "tap", "uplink"
+_CHAIN = re.compile(f"({_TAP}|{_GATE})([0-9]+)")
+# Before every other chain, so that they find the mark.
+_FIRST = -500
+
+Command = dict[str, Any]
+Rule = list[Command]
+_Key = TypeVar("_Key", str, int)
+
+
+class Table:
+    """A table of family netdev."""
+
+    def __init__(self, name: str) -> None:
+        self._place = {"family": "netdev", "table": name}
+        self._itself = {"table": {"family": "netdev", "name": name}}
+        self._words = ("netdev", name)
+
+    def read(self) -> Rules | None:
+        """Everything in it; None when there is no such table."""
+        listed = self._list("table")
+        return None if listed is None else _rules(listed)
+
+    def read_maps(self) -> Rules | None:
+        """What packets' addresses and marks are mapped to; None when there is no such table."""
+        rules = Rules()
+        for name in (_BY_MAC, _BY_MARK):
+            listed = self._list("map", name)
+            if listed is None:
+                return None
+            _add_elements(rules, listed)
+        return rules
+
+    def marks_tap(self, device: int) -> int | None:
+        """The class that a device's packets are marked with, None without a chain."""
+        listed = self._list("chain", f"{_TAP}{device}")
+        return None if listed is None else _rules(listed).taps.get(device)
+
+    def has_gate(self, device: int) -> bool:
+        """Whether packets leaving by this uplink are given a class."""
+        listed = self._list("chain", f"{_GATE}{device}")
+        return listed is not None and device in _rules(listed).gates
+
+    def change(self, before: Rules | None, after: Rules) -> None:
+        """Bring the table from what it holds to what it is to hold, all at once.
+
+        :param before: None when there is no table
+        """
+        commands = [*([] if before is not None else self._made()),
+                    *self._differences(before or Rules(), after)]
+        if commands:
+            self._run("-f", "-", commands=commands)
+
+    def remove(self) -> None:
+        """Take the table away, if it is there."""
+        if self._list("table") is not None:
+            self._run("-f", "-", commands=[{"delete": self._itself}])
+
+    def _made(self) -> list[Command]:
+        return [
+            {"add": self._itself},
+            {"add": {"map": {**self._place, "name": _BY_MAC, "type": "ether_addr",
+                             "map": "classid"}}},
+            {"add": {"map": {**self._place, "name": _BY_MARK, "type": "mark", "map": "classid"}}},
+            {"add": {"set": {**self._place, "name": _HOST_MACS, "type": "ether_addr"}}},
+        ]
+
+    def _differences(self, before: Rules, after: Rules) -> Iterator[Command]:
+        for chain in before.strange:
+            yield self._chain("delete", chain)
+        for gone in before.gates - after.gates:
+            yield self._chain("delete", f"{_GATE}{gone}")
+        for device, minor in before.taps.items():
+            if after.taps.get(device) != minor:
+                yield self._chain("delete", f"{_TAP}{device}")
+        yield from self._elements("delete", _HOST_MACS, before.host_macs - after.host_macs)
+        yield from self._mapping_differences(_BY_MAC, before.macs, after.macs)
+        yield from self._mapping_differences(_BY_MARK, before.marks, after.marks)
+        yield from self._elements("add", _HOST_MACS, after.host_macs - before.host_macs)
+        for device, minor in after.taps.items():
+            if before.taps.get(device) != minor:
+                yield from self._tap_chain(device, minor)
+        for device in after.gates - before.gates:
+            yield from self._gate_chain(device)
+
+    def _mapping_differences(
+        self, name: str, before: Mapping[_Key, int], after: Mapping[_Key, int]
+    ) -> Iterator[Command]:
+        stale = [key for key, minor in before.items() if after.get(key) != minor]
+        yield from self._elements("delete", name, stale)
+        fresh = [[key, _name(minor)] for key, minor in after.items() if before.get(key) != minor]
+        yield from self._elements("add", name, fresh)
+
+    def _elements(self, verb: str, name: str, elements: Iterable[object]) -> Iterator[Command]:
+        listed = list(elements)
+        if listed:
+            yield {verb: {"element": {**self._place, "name": name, "elem": listed}}}
+
+    def _chain(self, verb: str, name: str, **hook: object) -> Command:
+        return {verb: {"chain": {**self._place, "name": name, **hook}}}
+
+    def _hooked(self, chain: str, device: int, hook: str, priority: int) -> Command:
+        try:
+            name = socket.if_indextoname(device)
+        except OSError as error:
+            raise errors.HostRefused(f"prio: device {device} has just gone") from error
+        return self._chain("add", chain, type="filter", hook=hook, dev=name, prio=priority,
+                           policy="accept")
+
+    def _tap_chain(self, device: int, minor: int) -> Iterator[Command]:
+        yield self._hooked(f"{_TAP}{device}", device, "ingress", _FIRST)
+        yield from self._chain_rules(f"{_TAP}{device}", _tap_rules(minor))
+
+    def _gate_chain(self, device: int) -> Iterator[Command]:
+        yield self._hooked(f"{_GATE}{device}", device, "egress", 0)
+        yield from self._chain_rules(f"{_GATE}{device}", _GATE_RULES)
+
+    def _chain_rules(self, chain: str, rules: list[Rule]) -> Iterator[Command]:
+        for rule in rules:
+            yield {"add": {"rule": {**self._place, "chain": chain, "expr": rule}}}
+
+    def _list(self, kind: str, *name: str) -> list[Command] | None:
+        answer = self._run("list", kind, *self._words, *name, absent_is_none=True)
+        return None if answer is None else json.loads(answer)["nftables"]
+
+    def _run(
+        self, *arguments: str, commands: list[Command] | None = None, absent_is_none: bool = False
+    ) -> str | None:
+        program = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        if program is None:
+            raise errors.HostCannot("prio: the program nft is missing; install nftables")
+        try:
+            done = subprocess.run(  # noqa: S603  # no shell; the words are ours
+                [program, "-j", *arguments], capture_output=True, text=True,
+                input=json.dumps({"nftables": commands}), timeout=_TIMEOUT_SECONDS,
+                env={**os.environ, "LC_ALL": "C"})
+        except subprocess.TimeoutExpired as error:
+            raise errors.HostRefused("prio: nft does not come to an end") from error
+        if done.returncode and absent_is_none and _ABSENT in done.stderr:
+            return None
+        if done.returncode:
+            raise failures.of_nft(done.stderr or done.stdout)
+        return done.stdout
+
+
+def _name(minor: int) -> str:
+    return f"{MAJOR:x}:{minor:x}"
+
+
+def _set(key: str, value: object) -> Command:
+    return {"mangle": {"key": {"meta": {"key": key}}, "value": value}}
+
+
+def _tap_rules(minor: int) -> list[Rule]:
+    return [[_set("mark", classid(minor))]]
+
+
+_SOURCE = {"payload": {"protocol": "ether", "field": "saddr"}}
+# Later rules overrule earlier ones: a guest can choose its address, but nobody the mark.
+_GATE_RULES: list[Rule] = [
+    [{"match": {"op": "!=", "left": _SOURCE, "right": f"@{_HOST_MACS}"}},
+     _set("priority", _name(STRAYS))],
+    [_set("priority", {"map": {"key": _SOURCE, "data": f"@{_BY_MAC}"}})],
+    [_set("priority", {"map": {"key": {"meta": {"key": "mark"}}, "data": f"@{_BY_MARK}"}})],
+]
+
+
+def _rules(listed: list[Command]) -> Rules:
+    """What the listed objects hold; a chain with other rules than ours is strange."""
+    rules = Rules()
+    chains: dict[str, list[Rule]] = {
+        each["chain"]["name"]: [] for each in listed if "chain" in each}
+    for each in listed:
+        if "rule" in each:
+            chains[each["rule"]["chain"]].append(each["rule"]["expr"])
+    _add_elements(rules, listed)
+    for chain, expressions in chains.items():
+        named = _CHAIN.fullmatch(chain)
+        kind, device = (named[1], int(named[2])) if named else (None, 0)
+        if kind == _GATE and expressions == _GATE_RULES:
+            rules.gates.add(device)
+        elif kind == _TAP and (minor := _marked(expressions)) is not None:
+            rules.taps[device] = minor
+        else:
+            rules.strange.add(chain)
+    return rules
+
+
+def _marked(rules: list[Rule]) -> int | None:
+    """The class that a tap's packets are marked with, if its chain does that and no more."""
+    match rules:
+        case [[{"mangle": {"value": int(mark)}}]] if rules == _tap_rules(mark & 0xFFFF):
+            return mark & 0xFFFF
+    return None
+
+
+def _add_elements(rules: Rules, listed: list[Command]) -> None:
+    for each in listed:
+        held = each.get("map") or each.get("set") or {}
+        elements = held.get("elem", [])
+        if held.get("name") == _BY_MAC:
+            rules.macs.update((mac, _minor(name)) for mac, name in elements)
+        elif held.get("name") == _BY_MARK:
+            rules.marks.update((mark, _minor(name)) for mark, name in elements)
+        elif held.get("name") == _HOST_MACS:
+            rules.host_macs.update(elements)
+
+
+def _minor(name: str) -> int:
+    return int(name.partition(":")[2], 16)

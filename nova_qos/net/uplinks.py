@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The devices through which servers' traffic leaves the host."""
+
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from nova_qos import errors
+from nova_qos.net import failures
+
+_MAIN_TABLE = 254
+#: Kinds of devices that stand for a wire; None is a network card.
+_WIRES = (None, "bond", "team", "vlan")
+_SWITCH = "openvswitch"
+_LOOPBACK = "00:00:00:00:00:00"
+
+
+@dataclass(frozen=True)
+class Uplink:
+    """A device that is there now."""
+
+    index: int
+    name: str
+    mtu: int
+
+
+def find(ipr: IPRoute, name: str) -> Uplink | None:
+    """The device of that name; None when there is none."""
+    try:
+        (link,) = ipr.link("get", ifname=name)
+    except NetlinkError as error:
+        if failures.is_gone(error):
+            return None
+        raise failures.of_netlink(error, f"to show device {name}") from error
+    return Uplink(link["index"], name, link.get_attr("IFLA_MTU"))
+
+
+def of_default_route(ipr: IPRoute) -> list[str]:
+    """The devices of the default routes, or the wires below them: a VLAN's lower device, a
+    bridge's ports.
+
+    :raises HostRefused: there is no default route, or no wire below it can be told
+    """
+    links = {link["index"]: link for link in ipr.get_links()}
+    found = {wire for index in _default_devices(ipr) for wire in _wires(links, index)}
+    if not found:
+        raise errors.HostRefused(
+            "prio: no uplink is known: the device of the default route cannot be told; name the "
+            "devices in [nova_qos] uplinks")
+    return sorted(found)
+
+
+def host_macs(ipr: IPRoute) -> set[str]:
+    """The addresses that the host itself may send from."""
+    addresses = (link.get_attr("IFLA_ADDRESS") for link in ipr.get_links())
+    return {mac for mac in addresses if mac and len(mac) == len(_LOOPBACK) and mac != _LOOPBACK}
+
+
+def present(ipr: IPRoute, names: Sequence[str]) -> tuple[list[Uplink], list[str]]:
+    """Those that are there, and the names of those that are not.
+
+    :raises HostRefused: none is there
+    """
+    found = {name: find(ipr, name) for name in names}
+    uplinks = [uplink for uplink in found.values() if uplink]
+    missing = [name for name, uplink in found.items() if not uplink]
+    if not uplinks:
+        raise errors.HostRefused(f"prio: there is no uplink {', '.join(missing)} on this host now")
+    return uplinks, missing
+
+
+def _default_devices(ipr: IPRoute) -> Iterator[int]:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for route in ipr.route("dump", family=family):
+            if route["dst_len"] or route.get_attr("RTA_TABLE") != _MAIN_TABLE:
+                continue
+            hops = route.get_attr("RTA_MULTIPATH") or []
+            yield from (hop["oif"] for hop in hops)
+            if (device := route.get_attr("RTA_OIF")) is not None:
+                yield device
+
+
+def _kind(link: Any) -> str | None:
+    information = link.get_attr("IFLA_LINKINFO")
+    return None if information is None else information.get_attr("IFLA_INFO_KIND")
+
+
+def _wires(links: dict[int, Any], index: int) -> Iterator[str]:
+    link = links.get(index)
+    if link is None or link.get_attr("IFLA_IFNAME") == "lo":
+        return
+    kind = _kind(link)
+    if kind == "vlan" and link.get_attr("IFLA_LINK") in links:
+        yield from _wires(links, link.get_attr("IFLA_LINK"))
+    elif kind in ("bridge", _SWITCH):
+        # every port of the kernel's Open vSwitch has the same master, its bridges included
+        master = index if kind == "bridge" else link.get_attr("IFLA_MASTER")
+        for port, other in links.items():
+            if other.get_attr("IFLA_MASTER") == master is not None and _kind(other) in _WIRES:
+                yield from _wires(links, port)
+    elif kind in (*_WIRES, "veth", "macvlan"):
+        yield link.get_attr("IFLA_IFNAME")
