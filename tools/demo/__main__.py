@@ -5,9 +5,10 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from stack import leftovers
 from stack.layout import Layout
 
-from demo import observer, scenario, servers, sides
+from demo import network, observer, scenario, servers, sides, tables
 from demo.command import Nova
 from demo.errors import DemoFailed
 from demo.servers import Server
@@ -17,6 +18,7 @@ from demo.sides import Resource
 def main() -> int:
     """Exit status 0 when every side agreed in every step."""
     layout = Layout.of_environment()
+    leftovers.mark(layout)  # so that taking the cloud down ends what this has started
     start = time.monotonic()
     try:
         steps = _perform(layout)
@@ -36,7 +38,8 @@ def _perform(layout: Layout) -> int:
         print(f"  {server.name}  {server.uuid}  {server.address}  its balloon driver is alive")
     print(f"  after {time.monotonic() - began:.1f} s", flush=True)
     nova = Nova(layout)
-    resources = sides.resources(nova, observer.Observer(layout))
+    host = observer.Observer(layout)
+    resources = sides.resources(nova, host)
     steps = 0
     held: dict[str, scenario.Shares] = {}
     for change in scenario.CHANGES:
@@ -49,7 +52,7 @@ def _perform(layout: Layout) -> int:
         _ask(nova, resource, three, change.asked, held.get(change.resource))
         held[change.resource] = change.asked
         _compare(resource, three, change.asked)
-    return steps
+    return steps + network.perform(layout, nova, host, three, steps + 1)
 
 
 def _ask(
@@ -76,22 +79,17 @@ def _compare(resource: Resource, three: list[Server], asked: scenario.Shares) ->
     looks = {**resource.sides, **resource.remarks}
     with ThreadPoolExecutor(len(three)) as pool:
         seen = list(pool.map(lambda server: [look(server) for look in looks.values()], three))
-    heads = ["server", "asked", *looks]
-    print("  " + "  ".join(f"{head:>{len(head)}}" for head in heads))
+    tables.show(
+        ("server", "asked", *looks),
+        [(server.name, wanted, *values)
+         for server, wanted, values in zip(three, asked, seen, strict=True)])
     wrong = []
     for server, wanted, values in zip(three, asked, seen, strict=True):
-        cells = [server.name, str(wanted), *(_written(value) for value in values)]
-        print("  " + "  ".join(f"{c:>{len(h)}}" for c, h in zip(cells, heads, strict=True)))
         compared = zip(resource.sides, values, strict=False)
-        wrong += [f"{server.name}: {wanted} asked for, {side} shows {_written(value)}"
+        wrong += [f"{server.name}: {wanted} asked for, {side} shows {tables.written(value)}"
                   for side, value in compared if value != wanted]
-    sys.stdout.flush()
     if wrong:
         raise DemoFailed("the sides disagree: " + "; ".join(wrong))
-
-
-def _written(value: float) -> str:
-    return str(int(value)) if value == int(value) else f"{value:.3f}"
 
 
 if __name__ == "__main__":

@@ -40,6 +40,10 @@ class Observer:
                 return -1 if value.strip() == "unlimited" else int(value)
         raise DemoFailed(f"virsh {command} {server.name} shows no {field}: {printed}")
 
+    def mac_address(self, server: Server) -> str:
+        """The address of the server's interface."""
+        return self._libvirt.virsh("domiflist", server.uuid).split()[-1]
+
     def cgroup(self, controller: str, file: str, server: Server) -> int:
         """The number in a file of the control group of a server's process."""
         name = self._libvirt.virsh("domname", server.uuid).strip()
@@ -58,18 +62,21 @@ class Observer:
         MemTotal would not do: nova lets balloons deflate, so the guest's kernel goes on counting
         pages that it could have back.
         """
-        counters = self._inside(server, "grep balloon_ /proc/vmstat")
+        counters = self.inside(server, "grep balloon_ /proc/vmstat")
         pages = {line.split()[0]: int(line.split()[1]) for line in counters}
         held = pages["balloon_inflate"] - pages["balloon_deflate"]
         return MEMORY_MIB - held / _PAGES_PER_MIB
 
     def guest_available_mib(self, server: Server) -> int:
         """MemAvailable as the guest sees it."""
-        (line,) = self._inside(server, "grep MemAvailable /proc/meminfo")
+        (line,) = self.inside(server, "grep MemAvailable /proc/meminfo")
         return int(line.split()[1]) // 1024
 
-    def _inside(self, server: Server, script: str) -> list[str]:
-        """Run a line of shell in a guest, over its network; return the lines it prints."""
+    def inside(self, server: Server, script: str) -> list[str]:
+        """Run a line of shell in a guest, over its network; return the lines it prints.
+
+        :raises DemoFailed: its exit status is not 0
+        """
         answer = subprocess.run(
             ["ip", "netns", "exec", OUTSIDE, "curl", "--silent", "--show-error", "--fail",
              "--max-time", "20", "--retry", "10", "--retry-delay", "1", "--retry-connrefused",

@@ -31,3 +31,6 @@ CHANGES = (
     Change("I/O", "vm3 may write twice as much as each of the others", (500, 500, 1000)),
     Change("I/O", "vm2 comes first, vm3 last", (500, 900, 300)),
 )
+
+#: Their weights, 99 less the priority, are 39, 26 and 15: of 80 Mbit/s as many Mbit/s.
+NET_PRIORITIES: Shares = (60, 73, 84)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guests that send as much as they can to the world outside, and what arrives there."""
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+
+from stack.layout import Layout
+from stack.network import OUTSIDE, OUTSIDE_ADDRESS
+
+from demo.errors import DemoFailed
+from demo.observer import Observer
+from demo.servers import Server
+from testbed.errors import TestbedError
+from testbed.processes import Daemon, wait_until
+
+INTERVAL_S = 0.5
+#: Of an Ethernet frame of 1514 bytes, what TCP carries for its user and what iperf3 counts.
+DATA_SHARE = 1448 / 1514
+_FIRST_PORT = 5201
+_LONGEST_S = 120
+_TIMEOUT_S = 15
+# the remainder of an interval at a test's end, and its summary, do not match
+_LINE = re.compile(r"^\[ *\d+\] +([\d.]+)-([\d.]+) +sec .* ([\d.]+) Kbits/sec *$", re.MULTILINE)
+
+
+class Stream:
+    """One guest's stream to an iperf3 server of its own.
+
+    The guest's window is small enough that its packets wait a moment and none is dropped.
+    """
+
+    def __init__(self, layout: Layout, observer: Observer, server: Server, number: int) -> None:
+        self.server = server
+        self._port = str(_FIRST_PORT + number)
+        self._observer = observer
+        command = ["iperf3", "--server", "--port", self._port, "--interval", str(INTERVAL_S),
+                   "--format", "k", "--forceflush"]
+        self._receiver = Daemon(f"iperf3-{self._port}", ["ip", "netns", "exec", OUTSIDE, *command],
+                                layout.run, ready=lambda: "listening" in self._printed())
+
+    def open(self) -> None:
+        """Start the receiver; one that an earlier run has left is ended."""
+        self.close()
+        self._receiver.log_file.unlink(missing_ok=True)
+        try:
+            self._receiver.start()
+        except TestbedError as error:
+            raise DemoFailed(str(error)) from error
+
+    def close(self) -> None:
+        """End the receiver."""
+        self._receiver.stop()
+
+    def start(self) -> None:
+        """Let the guest send and wait until something arrives."""
+        before = len(self.received_mbit())
+        self._observer.inside(
+            self.server,
+            f"iperf3 --client {OUTSIDE_ADDRESS} --port {self._port} --time {_LONGEST_S}"
+            " --window 256K > /tmp/iperf3.log 2>&1 & echo $! > /tmp/iperf3.pid")
+        if not wait_until(lambda: len(self.received_mbit()) > before, _TIMEOUT_S):
+            raise DemoFailed(f"nothing arrives from {self.server.name}: {self._printed()}")
+
+    def stop(self) -> None:
+        """Let the guest send no more."""
+        self._observer.inside(self.server, "kill $(cat /tmp/iperf3.pid)")
+
+    def received_mbit(self) -> list[float]:
+        """What arrived in each whole interval until now, in Mbit/s."""
+        return [float(kbit) / 1000 for since, until, kbit in _LINE.findall(self._printed())
+                if float(until) - float(since) > INTERVAL_S * 0.9]
+
+    def _printed(self) -> str:
+        log = self._receiver.log_file
+        return log.read_text() if log.exists() else ""
+
+
+@contextlib.contextmanager
+def streams(layout: Layout, observer: Observer, three: Sequence[Server]) -> Iterator[list[Stream]]:
+    """A stream for each server, its receiver waiting; all are ended at the end."""
+    made = [Stream(layout, observer, server, number) for number, server in enumerate(three)]
+    try:
+        for stream in made:
+            stream.open()
+        yield made
+    finally:
+        for stream in made:
+            # without its receiver the guest's iperf3 ends too
+            stream.close()
