@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from pyroute2 import IPRoute
-from pyroute2.netlink import NLM_F_ACK, NLM_F_ECHO, NLM_F_REQUEST
+from pyroute2.netlink import NLM_F_ACK, NLM_F_CREATE, NLM_F_ECHO, NLM_F_REPLACE, NLM_F_REQUEST
 from pyroute2.netlink.exceptions import NetlinkError
-from pyroute2.netlink.rtnl import RTM_GETQDISC, RTM_GETTCLASS, TC_H_ROOT
+from pyroute2.netlink.rtnl import RTM_GETQDISC, RTM_GETTCLASS, RTM_NEWQDISC, TC_H_ROOT
 from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
 from nova_qos import errors
-from nova_qos.net import failures
+from nova_qos.net import failures, queue
 from nova_qos.net.layout import MAJOR, WHOLE, Share, Tree, classid
 
 _ROOT = MAJOR << 16
@@ -20,6 +20,10 @@ _ROOT = MAJOR << 16
 # and no more, since it is sent beyond the rate. Measured: with one packet a busy machine loses
 # 1 % of the capacity, with 10 ms the shares of a few seconds are off by 2 %.
 _BURST_SECONDS, _LEAST_BURST_BYTES = 0.002, 2000
+# The kernel keeps a burst as a duration at the class's rate, which must fit into 32 bits.
+_LONGEST_BURST_SECONDS = 200
+# What may wait in a class: enough for TCP to fill the uplink over a long way.
+_QUEUE_SECONDS, _LEAST_QUEUE_FRAMES = 0.1, 64
 
 
 class Trees:
@@ -79,15 +83,24 @@ class Trees:
             with _refusing(f"to remove the tree of device {device}", gone_is_good=True):
                 self._ipr.tc("del", index=device, handle=_ROOT, parent=TC_H_ROOT)
 
-    def put(self, device: int, minor: int, share: Share, is_new: bool) -> None:
-        """Make a class, or change it in place, which disturbs no traffic."""
+    def put(self, device: int, minor: int, share: Share, before: Share | None) -> None:
+        """Make a class, or change the one that is there in place, which disturbs no traffic."""
         parent = _ROOT if minor == WHOLE else classid(WHOLE)
         burst = max(int(share.ceil * _BURST_SECONDS), _LEAST_BURST_BYTES)
+        short = max(min(burst, share.rate * _LONGEST_BURST_SECONDS), _LEAST_BURST_BYTES)
         with _refusing(f"class {MAJOR:x}:{minor:x} on device {device}"):
             self._ipr.tc(
-                "add-class" if is_new else "change-class", "htb", device, classid(minor),
+                "change-class" if before else "add-class", "htb", device, classid(minor),
                 parent=parent, rate=share.rate, ceil=share.ceil, quantum=share.quantum, prio=0,
-                burst=burst, cburst=burst)
+                burst=short, cburst=burst)
+
+    def put_queue(self, device: int, minor: int, frame: int, capacity: int) -> None:
+        """Give a class its queue, which cuts what is larger than a frame; sizes in bytes."""
+        limit = max(int(capacity * _QUEUE_SECONDS), _LEAST_QUEUE_FRAMES * frame)
+        message = queue.message(device, classid(minor), frame, limit)
+        flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
+        with _refusing(f"the queue of class {MAJOR:x}:{minor:x} on device {device}"):
+            self._ipr.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
 
     def drop(self, device: int, minor: int) -> None:
         """Take a class away, with the packets that wait in it."""
@@ -121,7 +134,9 @@ class Trees:
 def _share(message: Any) -> Share:
     options = message.get_attr("TCA_OPTIONS")
     parameters = options.get_attr("TCA_HTB_PARMS")
+    # the handle of the queue, where there is one beside HTB's own
     return Share(
+        cuts=message["info"] != 0,
         rate=options.get_attr("TCA_HTB_RATE64") or parameters["rate"],
         ceil=options.get_attr("TCA_HTB_CEIL64") or parameters["ceil"],
         quantum=parameters["quantum"])

@@ -11,7 +11,7 @@ from nova_qos import errors
 from nova_qos.model import UNLIMITED, Interfaces, Reading
 from nova_qos.net import layout, uplinks
 from nova_qos.net.htb import Trees
-from nova_qos.net.layout import WHOLE, Layout, Rules, Tree
+from nova_qos.net.layout import WHOLE, Layout, Rules, Share, Tree
 from nova_qos.net.nft import Table
 
 
@@ -61,40 +61,46 @@ class Kernel:
         Classes come before the rules that choose them and go after those, and no class grows
         before others have made room: at no time is more guaranteed than there is.
         """
+        usable = {device: tree for device, tree in before.trees.items()
+                  if not layout.must_be_made_anew(tree, after.trees.get(device))}
         for device, tree in after.trees.items():
-            self._make_room(device, before.trees.get(device), tree)
+            if device not in usable:
+                self._trees.remove(device)
+                self._trees.create(device)
+            self._make_room(device, usable.get(device, {}), tree)
         if after.rules is None:
             if before.rules is not None:
                 self._table.remove()
         elif after.rules != before.rules:
             self._table.change(before.rules, after.rules)
-        for device, tree in before.trees.items():
-            if device not in after.trees:
-                self._trees.remove(device)
-                continue
-            for minor in tree.keys() - after.trees[device].keys():
-                self._trees.drop(device, minor)
+        for device in before.trees.keys() - after.trees.keys():
+            self._trees.remove(device)
         for device, tree in after.trees.items():
-            self._grow(device, before.trees.get(device, {}), tree)
+            for minor in usable.get(device, {}).keys() - tree.keys():
+                self._trees.drop(device, minor)
+            self._grow(device, usable.get(device, {}), tree)
 
-    def _make_room(self, device: int, before: Tree | None, after: Tree) -> None:
-        if before is None:
-            self._trees.create(device)
-        before = before or {}
-        if before.get(WHOLE) != after[WHOLE]:
-            self._trees.put(device, WHOLE, after[WHOLE], is_new=WHOLE not in before)
+    def _make_room(self, device: int, before: Tree, after: Tree) -> None:
+        whole = after[WHOLE]
+        if before.get(WHOLE) != whole:
+            self._trees.put(device, WHOLE, whole, before.get(WHOLE))
         for minor, old in before.items():
             new = after.get(minor) or replace(old, rate=layout.LEAST_RATE)
             if new.rate < old.rate and minor != WHOLE:
-                self._trees.put(device, minor, new, is_new=False)
+                self._put(device, minor, new, old, whole)
         for minor in after.keys() - before.keys() - {WHOLE}:
-            self._trees.put(device, minor, after[minor], is_new=True)
+            self._put(device, minor, after[minor], None, whole)
 
     def _grow(self, device: int, before: Tree, after: Tree) -> None:
         for minor in before.keys() & after.keys() - {WHOLE}:
             old, new = before[minor], after[minor]
             if old != new and new.rate >= old.rate:
-                self._trees.put(device, minor, new, is_new=False)
+                self._put(device, minor, new, old, after[WHOLE])
+
+    def _put(self, device: int, minor: int, new: Share, old: Share | None, whole: Share) -> None:
+        self._trees.put(device, minor, new, old)
+        if new.cuts and not (old and old.cuts):
+            self._trees.put_queue(device, minor, frame=whole.quantum, capacity=whole.rate)
 
     def read_priority(self, interfaces: Interfaces) -> Reading:
         """What the kernel does with these interfaces' packets.
@@ -118,17 +124,20 @@ class Kernel:
 
     def priorities(self, there: Layout, minors: Mapping[str, int]) -> dict[str, int]:
         """Those that the listed classes stand for, by server."""
-        mtus = {each.index: each.mtu for each in self.uplinks}
         return {
-            server: layout.priority_of_weight(layout.weight_of_share(tree[minor], mtus[device]))
+            server: layout.priority_of_weight(layout.weight_of_share(tree[minor], tree[WHOLE]))
             for server, minor in minors.items() if minor in layout.WITH_PRIORITY
-            for device, tree in there.trees.items() if minor in tree and device in mtus
+            for tree in there.trees.values() if minor in tree and WHOLE in tree
         }
 
     def _weights(self, minor: int) -> dict[str, int]:
-        found = {each: self._trees.share(each.index, minor) for each in self.uplinks}
-        return {each.name: layout.weight_of_share(share, each.mtu)
-                for each, share in found.items() if share is not None}
+        weights = {}
+        for each in self.uplinks:
+            share = self._trees.share(each.index, minor)
+            whole = self._trees.share(each.index, WHOLE)
+            if share is not None and whole is not None:
+                weights[each.name] = layout.weight_of_share(share, whole)
+        return weights
 
     def _faults_of_uplinks(self, shaped: set[int], weights: dict[str, int]) -> Iterator[str]:
         for name in self._missing:

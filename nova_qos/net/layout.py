@@ -20,13 +20,17 @@ WITH_PRIORITY, WITHOUT_PRIORITY = range(0x0010, 0x8000), range(0x8000, 0xFFF0)
 #: In bytes/s: below, a packet's duration does not fit into the kernel's fields.
 LEAST_RATE = 16
 _PRIORITY_OF_NO_WEIGHT = 99
+PRIORITIES = range(_PRIORITY_OF_NO_WEIGHT)
 _EXACT_WEIGHT_BITS = 10
 _GRAIN_BITS = 4
-# Beyond the MTU: the Ethernet header and a VLAN tag. A quantum below a packet's size would let
-# every class send one packet a round, whatever its weight.
-_FRAME_BYTES = 18
-# Without meaning, but the kernel warns where there is none.
-_WHOLE_QUANTUM = 1518
+# Beyond the MTU: the Ethernet header and two VLAN tags.
+_HEADER_BYTES = 22
+# A guest's card hands over segments of up to 64 KiB (GSO). HTB lends by rounds, in each of which
+# every class sends at least one packet, so none may exceed the quantum of weight 1. Up to
+# this capacity, 1 Gbit/s in bytes/s, segments are cut into frames; above, where cutting costs too
+# much and a round of large quanta is short, the quanta are large.
+_CUT_UP_TO = 125_000_000
+_LARGEST_SEGMENT = 65536 + _HEADER_BYTES
 
 
 def classid(minor: int) -> int:
@@ -46,12 +50,13 @@ def priority_of_weight(weight: int) -> int:
 
 @dataclass(frozen=True)
 class Share:
-    """A class: what it is guaranteed and may take at most, in bytes/s, and how many bytes it may
-    borrow a round."""
+    """A class: what it is guaranteed and may take at most, in bytes/s, how many bytes it may
+    borrow a round, and whether its queue cuts large segments."""
 
     rate: int
     ceil: int
     quantum: int
+    cuts: bool
 
 
 Tree = dict[int, Share]
@@ -61,19 +66,29 @@ def tree(weights: Mapping[int, int], capacity: int, mtu: int) -> Tree:
     """The classes of one uplink by minor number; capacity in bytes/s.
 
     The guaranteed rates follow the weights and never exceed the capacity together; what
-    is left is lent in proportion to the quanta, which follow the weights as well.
+    is left is lent in proportion to the quanta, which follow the weights as well. The quantum
+    of the whole is that of weight 1.
     """
+    cut = capacity <= _CUT_UP_TO
+    unit = mtu + _HEADER_BYTES if cut else _LARGEST_SEGMENT
     budget = _budget(sum(weights.values()))
-    shares = {WHOLE: Share(capacity, capacity, _WHOLE_QUANTUM)}
+    shares = {WHOLE: Share(capacity, capacity, unit, cuts=False)}
     for minor, weight in weights.items():
         rate = max(LEAST_RATE, capacity * weight // budget)
-        shares[minor] = Share(rate, capacity, weight * (mtu + _FRAME_BYTES))
+        shares[minor] = Share(rate, capacity, weight * unit, cut)
     return shares
 
 
-def weight_of_share(share: Share, mtu: int) -> int:
+def weight_of_share(share: Share, whole: Share) -> int:
     """The weight that a class was made with."""
-    return share.quantum // (mtu + _FRAME_BYTES)
+    return share.quantum // whole.quantum
+
+
+def must_be_made_anew(before: Tree, after: Tree | None) -> bool:
+    """Whether a tree cannot be changed in place: the quantum of weight 1 is another one now (the
+    uplink's MTU was changed), or the class of the whole is missing."""
+    return after is not None and (
+        WHOLE not in before or before[WHOLE].quantum != after[WHOLE].quantum)
 
 
 def _budget(total: int) -> int:

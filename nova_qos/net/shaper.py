@@ -58,6 +58,10 @@ class Shaper:
             return kernel.read_priority(interfaces)
 
     def write_priority(self, server_uuid: str, priority: int, neighbours: Neighbours) -> None:
+        if priority != UNLIMITED and priority not in layout.PRIORITIES:
+            raise errors.HostRefused(
+                f"prio: {priority} is not accepted: {layout.PRIORITIES[0]} to "
+                f"{layout.PRIORITIES[-1]}, or {UNLIMITED} for none")
         with self._kernel() as kernel:
             running = neighbours()
             if server_uuid not in running:
