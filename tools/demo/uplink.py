@@ -3,6 +3,7 @@
 
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 
 from stack.network import UPLINK
@@ -11,17 +12,20 @@ from demo.errors import DemoFailed
 
 _TABLE = ("netdev", "nova_qos")
 _CLASS = re.compile(
-    r"^class htb (?P<id>\S+) .*rate (?P<rate>\S+) ceil (?P<ceil>\S+) .*\n Sent (?P<sent>\d+) bytes",
-    re.MULTILINE)
+    r"^class htb (?P<id>\S+) .*rate (?P<rate>\S+) ceil (?P<ceil>\S+) .*\n"
+    r" Sent (?P<sent>\d+) bytes .*\n backlog (?P<backlog>\w+)b ", re.MULTILINE)
+_POLL_S = 0.1
 
 
 @dataclass(frozen=True)
 class Class:
-    """A class of the uplink: its guaranteed rate, the rate it may reach, the bytes it has sent."""
+    """A class of the uplink: its guaranteed rate, the rate it may reach, the bytes it has sent,
+    and whether packets wait in it."""
 
     rate: str
     ceil: str
     sent: int
+    waits: bool
 
 
 def root() -> str:
@@ -33,8 +37,22 @@ def root() -> str:
 def classes() -> dict[str, Class]:
     """The classes by their names, such as ``5ca1:10``."""
     printed = _run("tc", "-s", "class", "show", "dev", UPLINK)
-    return {found["id"]: Class(found["rate"], found["ceil"], int(found["sent"]))
+    return {found["id"]: Class(found["rate"], found["ceil"], int(found["sent"]),
+                               found["backlog"] != "0")
             for found in _CLASS.finditer(printed)}
+
+
+def idle_classes(seconds: float) -> set[str]:
+    """Watch for so long; the classes that had no packet waiting at some time.
+
+    One of them was not offered as much as it might have sent.
+    """
+    end = time.monotonic() + seconds
+    idle: set[str] = set()
+    while time.monotonic() < end:
+        idle |= {name for name, each in classes().items() if not each.waits}
+        time.sleep(_POLL_S)
+    return idle
 
 
 def class_of(mac: str) -> str:
