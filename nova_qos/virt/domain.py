@@ -106,6 +106,8 @@ class LibvirtDomain:
         self._do(lambda domain: domain.setBlkioParameters({"weight": weight}, _LIVE))
 
     def read_net_priority(self) -> Reading:
+        # the definition of a stopped domain can be read as well, and names no devices
+        self.require_running()
         return self._network.read_priority(self._definition().interfaces)
 
     def write_net_priority(self, priority: int) -> None:

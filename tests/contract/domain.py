@@ -22,12 +22,14 @@ READS: dict[str, Callable[[Domain], object]] = {
     "soft limit": lambda domain: domain.read_memory_soft_limit(),
     "shares": lambda domain: domain.read_cpu_shares(),
     "weight": lambda domain: domain.read_io_weight(),
+    "net priority": lambda domain: domain.read_net_priority(),
 }
 WRITES: dict[str, Callable[[Domain], None]] = {
     "memory": lambda domain: domain.write_memory(200 * MIB),
     "soft limit": lambda domain: domain.write_memory_soft_limit(200 * MIB),
     "shares": lambda domain: domain.write_cpu_shares(512),
     "weight": lambda domain: domain.write_io_weight(200),
+    "net priority": lambda domain: domain.write_net_priority(20),
 }
 CALLS: dict[str, Callable[[Domain], object]] = {
     **{f"read {name}": read for name, read in READS.items()},
@@ -208,6 +210,25 @@ class KernelKnobsContract(ContractTests):
         assert last in seen <= set(range(1000, 1020))
 
 
+class NetworkContract(ContractTests):
+    def test_priority_takes_its_whole_range_and_goes(self, domain: Domain) -> None:
+        assert domain.read_net_priority() == Reading(UNLIMITED)
+        for priority in (0, 98, 10, UNLIMITED):
+            domain.write_net_priority(priority)
+            assert domain.read_net_priority() == Reading(priority)
+
+    @pytest.mark.parametrize("priority", [-2, 99, 10**12])
+    def test_priority_out_of_range_is_refused(self, domain: Domain, priority: int) -> None:
+        with pytest.raises(errors.HostRefused):
+            domain.write_net_priority(priority)
+        assert domain.read_net_priority().applied == UNLIMITED
+
+    def test_tidying_keeps_the_priority(self, bench: Bench, domain: Domain) -> None:
+        domain.write_net_priority(30)
+        bench.host.tidy()
+        assert domain.read_net_priority() == Reading(30)
+
+
 class PausedContract(ContractTests):
     @pytest.fixture
     def server(self, bench: Bench) -> Server:
@@ -235,6 +256,8 @@ class PausedContract(ContractTests):
         domain.write_cpu_shares(700)
         domain.write_memory_soft_limit(90 * MIB)
         domain.write_io_weight(300)
+        domain.write_net_priority(40)
+        assert domain.read_net_priority().applied == 40
         assert domain.read_cpu_shares().applied == 700
         assert domain.read_memory_soft_limit().applied == 90 * MIB
         assert domain.read_io_weight().applied == 300

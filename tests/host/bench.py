@@ -2,6 +2,7 @@
 """Real servers on a private libvirt, put into any state by virsh and by their own shell."""
 
 import contextlib
+import subprocess
 import time
 from collections.abc import Iterator
 from functools import cached_property
@@ -14,7 +15,16 @@ from testbed.libvirtd import PrivateLibvirt
 from testbed.processes import wait_until
 
 MIB = 1024
+#: In the tests' own network namespace.
+BRIDGE, UPLINK, OUTER = "bridge", "uplink", "outer"
 _SETTLE_S = 20
+
+
+def forget_network() -> None:
+    """Take away whatever shares out the uplink."""
+    for command in (("tc", "qdisc", "delete", "dev", UPLINK, "root"),
+                    ("nft", "delete", "table", "netdev", "nova_qos")):
+        subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
 
 
 class RealServer:
@@ -58,6 +68,7 @@ class RealServer:
         self._libvirt.virsh("schedinfo", self.guest.name, "--live", "cpu_shares=1024")
         self._libvirt.virsh("memtune", self.guest.name, "--live", "--soft-limit", "-1")
         self._libvirt.virsh("blkiotune", self.guest.name, "--live", "--weight", "100")
+        forget_network()
         return touched
 
     def _run_again(self) -> bool:
@@ -90,7 +101,8 @@ class RealBench:
     def __init__(self, libvirt: PrivateLibvirt, images: GuestImages) -> None:
         self.libvirt = libvirt
         self.images = images
-        self.host = LibvirtHost(libvirt.uri, Shaper((), 80, 50))
+        self.network = Shaper((UPLINK,), rate_mbit=80, default_weight=50)
+        self.host = LibvirtHost(libvirt.uri, self.network)
 
     def server(self) -> RealServer:
         if self._healthy.renew():
@@ -115,11 +127,13 @@ class RealBench:
 
     @cached_property
     def _healthy(self) -> RealServer:
-        return RealServer(self.libvirt, TestGuest(self.libvirt, self.images, "healthy"))
+        guest = TestGuest(self.libvirt, self.images, "healthy", bridge=BRIDGE)
+        return RealServer(self.libvirt, guest)
 
     @cached_property
     def _driverless(self) -> RealServer:
-        guest = TestGuest(self.libvirt, self.images, "driverless", options="noballoon")
+        guest = TestGuest(
+            self.libvirt, self.images, "driverless", options="noballoon", bridge=BRIDGE)
         return RealServer(self.libvirt, guest)
 
     @cached_property

@@ -4,10 +4,12 @@
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pyroute2 import IPRoute, netns
 
 from testbed import packages
 from testbed.guest import GuestImages
@@ -15,7 +17,7 @@ from testbed.libvirtd import PrivateLibvirt
 
 pytest.register_assert_rewrite("tests.contract.domain", "tests.host.bench")
 
-from tests.host.bench import RealBench, RealServer  # noqa: E402
+from tests.host.bench import BRIDGE, OUTER, UPLINK, RealBench, RealServer  # noqa: E402
 
 _IMAGES = Path("/var/tmp/nova-qos-images")
 _HUGE_PAGES = Path("/proc/sys/vm/nr_overcommit_hugepages")
@@ -33,7 +35,33 @@ def _root() -> None:
 
 
 @pytest.fixture(scope="session")
-def libvirt(_root: None) -> Iterator[PrivateLibvirt]:
+def images(_root: None) -> GuestImages:
+    return GuestImages.build(_IMAGES)
+
+
+@pytest.fixture(scope="session")
+def _network(images: GuestImages) -> Iterator[None]:
+    """A network namespace in which everything runs that this session starts from here on."""
+    name = f"nova-qos-host-{uuid.uuid4().hex[:8]}"
+    # made before: what is downloaded comes over the machine's own network
+    netns.create(name)
+    try:
+        netns.pushns(name)
+        with IPRoute() as ipr:
+            ipr.link("add", ifname=UPLINK, kind="veth", peer={"ifname": OUTER})
+            ipr.link("add", ifname=BRIDGE, kind="bridge")
+            bridge = ipr.link_lookup(ifname=BRIDGE)[0]
+            ipr.link("set", ifname=UPLINK, master=bridge)
+            for device in ("lo", UPLINK, OUTER, BRIDGE):
+                ipr.link("set", ifname=device, state="up")
+        yield
+    finally:
+        netns.popns()
+        netns.remove(name)
+
+
+@pytest.fixture(scope="session")
+def libvirt(_root: None, _network: None) -> Iterator[PrivateLibvirt]:
     # Not pytest's own directory: a socket's path must be short, and /tmp may not take direct I/O.
     state = Path(tempfile.mkdtemp(prefix="nova-qos-host-", dir="/var/tmp"))
     private = PrivateLibvirt(state)
@@ -55,8 +83,10 @@ def _huge_pages(_root: None) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def bench(_huge_pages: None, libvirt: PrivateLibvirt) -> Iterator[RealBench]:
-    bench = RealBench(libvirt, GuestImages.build(_IMAGES))
+def bench(
+    _huge_pages: None, libvirt: PrivateLibvirt, images: GuestImages
+) -> Iterator[RealBench]:
+    bench = RealBench(libvirt, images)
     yield bench
     bench.host.close()
 

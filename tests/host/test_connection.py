@@ -67,14 +67,14 @@ def test_calls_of_many_threads_during_restarts(bench: RealBench, server: RealSer
     assert bench.host.domain(server.uuid).read_cpu_shares().applied == 1024
 
 
-def test_host_that_never_answered() -> None:
-    host = LibvirtHost("qemu+unix:///system?socket=/nonexistent/libvirt-sock")
+def test_host_that_never_answered(bench: RealBench) -> None:
+    host = LibvirtHost("qemu+unix:///system?socket=/nonexistent/libvirt-sock", bench.network)
     with pytest.raises(errors.HostAway, match="/nonexistent/libvirt-sock"):
         host.domain(str(uuid.uuid4()))
 
 
 def test_closed_connection_opens_again(bench: RealBench, server: RealServer) -> None:
-    host = LibvirtHost(bench.libvirt.uri)
+    host = LibvirtHost(bench.libvirt.uri, bench.network)
     domain = host.domain(server.uuid)
     host.close()
     assert domain.read_cpu_shares().applied == 1024

@@ -9,6 +9,7 @@ from nova_qos import errors
 from nova_qos.virt.balloon import Movements
 from nova_qos.virt.connection import Connection
 from nova_qos.virt.domain import UnifiedCgroupDomain
+from nova_qos.virt.inventory import Inventory
 from testbed.domain import TestGuest, memballoon_xml
 from tests.host.bench import RealBench, RealServer
 
@@ -56,9 +57,15 @@ def test_guest_that_died_stops_counting_as_alive(bench: RealBench, server: RealS
         server.stop()
 
 
-def test_unified_cgroup_host_offers_memory_only(bench: RealBench, server: RealServer) -> None:
-    domain = UnifiedCgroupDomain(Connection(bench.libvirt.uri), Movements(), server.uuid)
+def test_unified_cgroup_host_offers_memory_and_network(
+    bench: RealBench, server: RealServer
+) -> None:
+    connection = Connection(bench.libvirt.uri)
+    domain = UnifiedCgroupDomain(
+        connection, Movements(), bench.network, Inventory(connection).interfaces, server.uuid)
     assert domain.read_memory().applied == server.memory_kib
+    domain.write_net_priority(10)
+    assert domain.read_net_priority().applied == 10
     for refused in (
         domain.read_cpu_shares,
         domain.read_memory_soft_limit,

@@ -35,6 +35,7 @@ _XML = """\
     </disk>
     <serial type="file"><source path="{console}"/><target port="0"/></serial>
     <serial type="unix"><source mode="bind" path="{shell}"/><target port="1"/></serial>
+    {interface}
     {memballoon}
   </devices>
 </domain>
@@ -43,6 +44,11 @@ _MEMBALLOON = """\
 <memballoon model="virtio" autodeflate="on" freePageReporting="on">
       <stats period="{period_s}"/>
     </memballoon>"""
+_INTERFACE = """\
+<interface type="bridge">
+      <source bridge="{bridge}"/>
+      <model type="virtio"/>
+    </interface>"""
 _PROMPT = b"<exit status "
 _BOOT_TIMEOUT_S = 60
 _ANSWER_TIMEOUT_S = 60
@@ -69,11 +75,13 @@ class TestGuest:
         memballoon: str | None = None,
         memory_backing: str = "",
         disk_directory: Path | None = None,
+        bridge: str | None = None,
     ) -> None:
         """Define it, do not start it.
 
         ``options`` go to the guest's kernel command line: ``noballoon`` leaves the balloon driver
-        out. ``disk_directory`` puts the disk elsewhere, on a device of the test's.
+        out. ``disk_directory`` puts the disk elsewhere, on a device of the test's. ``bridge`` gives
+        it a network interface there.
         """
         self.name = name
         self.uuid = str(uuid.uuid4())
@@ -97,6 +105,7 @@ class TestGuest:
                 shell=self._place / "shell",
                 memballoon=memballoon_xml() if memballoon is None else memballoon,
                 memory_backing=memory_backing,
+                interface="" if bridge is None else _INTERFACE.format(bridge=bridge),
             )
         )
         libvirt.virsh("define", str(definition))
