@@ -3,6 +3,7 @@
 
 import pytest
 
+from nova_qos.model import Interface
 from nova_qos.virt.definition import Definition, Disk
 
 _DOMAIN = """
@@ -64,3 +65,36 @@ def test_disks() -> None:
         Disk("sda", "block", "/dev/b"),
         Disk("vdc", "network", None),
     )
+
+
+def test_interfaces_with_a_tap() -> None:
+    definition = parse(
+        '<interface type="bridge"><mac address="FA:16:3E:00:00:01"/><source bridge="br"/>'
+        '<target dev="tap1"/></interface>'
+        '<interface type="ethernet"><mac address="fa:16:3e:00:00:02"/><target dev="tap2"/>'
+        "</interface>")
+    assert definition.interfaces == (
+        Interface("fa:16:3e:00:00:01", "tap1"), Interface("fa:16:3e:00:00:02", "tap2"))
+
+
+def test_macvtap_has_a_parent() -> None:
+    (interface,) = parse(
+        '<interface type="direct"><mac address="fa:16:3e:00:00:03"/>'
+        '<source dev="eth1" mode="bridge"/><target dev="macvtap0"/></interface>').interfaces
+    assert interface == Interface("fa:16:3e:00:00:03", parent="eth1")
+
+
+@pytest.mark.parametrize(
+    ("interface", "word"),
+    [
+        ('type="hostdev"', "SR-IOV"),
+        ('type="vdpa"', "vDPA"),
+        ('type="vhostuser"', "vhost-user"),
+        ('type="user"', "type user"),
+        ('type="bridge"', "type bridge"),
+    ],
+)
+def test_interfaces_that_bypass_the_kernel(interface: str, word: str) -> None:
+    (found,) = parse(f'<interface {interface}><mac address="fa:16:3e:00:00:04"/></interface>'
+                     ).interfaces
+    assert word in (found.obstacle or "")

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which wire lies below the default route, on hosts that these machines' kernel cannot build.
+
+Links and routes are pyroute2's own messages, as it decodes them from the kernel.
+"""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from nova_qos import errors
+from nova_qos.net import uplinks
+
+
+def link(index: int, name: str, kind: str | None = None, **attributes: int) -> ifinfmsg:
+    message = ifinfmsg()
+    message["index"] = index
+    message["attrs"] = [("IFLA_IFNAME", name)]
+    message["attrs"] += [(f"IFLA_{key.upper()}", value) for key, value in attributes.items()]
+    if kind is not None:
+        information = ifinfmsg.ifinfo()
+        information["attrs"] = [("IFLA_INFO_KIND", kind)]
+        message["attrs"].append(("IFLA_LINKINFO", information))
+    return message
+
+
+def route(device: int, length: int = 0, table: int = 254) -> rtmsg:
+    message = rtmsg()
+    message["dst_len"] = length
+    message["attrs"] = [("RTA_TABLE", table), ("RTA_OIF", device)]
+    return message
+
+
+class Netlink:
+    """What a host's kernel would answer."""
+
+    def __init__(self, links: list[ifinfmsg], routes: list[rtmsg]) -> None:
+        self._links, self._routes = links, routes
+
+    def get_links(self) -> list[ifinfmsg]:
+        return self._links
+
+    def route(self, command: str, family: int) -> Iterator[Any]:
+        assert command == "dump"
+        return iter(self._routes if family == socket.AF_INET else [])
+
+
+CARD = link(2, "eth0")
+
+
+@pytest.mark.parametrize(
+    ("links", "device", "found"),
+    [
+        ([CARD], 2, ["eth0"]),
+        ([CARD, link(3, "eth0.7", "vlan", link=2)], 3, ["eth0"]),
+        ([link(2, "eth0", master=5), link(4, "tap1", "tun", master=5), link(5, "br0", "bridge")],
+         5, ["eth0"]),
+        ([link(2, "bond0", "bond", master=5), link(6, "eth1", master=2),
+          link(5, "br0", "bridge")], 5, ["bond0"]),
+        ([link(2, "eth0", master=9), link(9, "ovs-system", "openvswitch"),
+          link(10, "br-ex", "openvswitch", master=9), link(11, "vxlan", "vxlan", master=9)],
+         10, ["eth0"]),
+    ],
+    ids=["card", "vlan", "bridge", "bridge over bond", "open vswitch"],
+)
+def test_wire_below_the_default_route(
+    links: list[ifinfmsg], device: int, found: list[str]
+) -> None:
+    host = Netlink(links, [route(device), route(99, length=24), route(98, table=255)])
+    assert uplinks.of_default_route(host) == found
+
+
+@pytest.mark.parametrize(
+    "host",
+    [Netlink([CARD], []), Netlink([CARD, link(5, "br-ex", "tun")], [route(5)]),
+     Netlink([link(1, "lo")], [route(1)])],
+    ids=["no route", "switch in user space", "loopback"],
+)
+def test_an_unknown_uplink_asks_for_the_option(host: Netlink) -> None:
+    with pytest.raises(errors.HostRefused, match="uplinks"):
+        uplinks.of_default_route(host)
