@@ -2,8 +2,9 @@
 """Trees and rules together: listed, changed in an order that harms no traffic, and read back."""
 
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from pyroute2 import IPRoute
 
@@ -13,19 +14,32 @@ from nova_qos.net import layout, uplinks
 from nova_qos.net.htb import Trees
 from nova_qos.net.layout import WHOLE, Layout, Rules, Share, Tree
 from nova_qos.net.nft import Table
+from nova_qos.net.uplinks import Uplink
 
 
 class Kernel:
-    """What is ours in the network namespace of the calling thread.
+    """What is ours in the network namespace of the calling thread."""
 
-    :raises HostRefused: none of the named uplinks is there
-    """
-
-    def __init__(self, ipr: IPRoute, table: Table, names: Sequence[str]) -> None:
+    def __init__(
+        self, ipr: IPRoute, table: Table, names: Callable[[IPRoute], Sequence[str]]
+    ) -> None:
+        """:param names: tells which devices are uplinks, when that is needed"""
         self._ipr = ipr
         self._trees = Trees(ipr)
         self._table = table
-        self.uplinks, self._missing = uplinks.present(ipr, names)
+        self._names = names
+
+    @cached_property
+    def _looked_up(self) -> tuple[list[Uplink], list[str]]:
+        return uplinks.present(self._ipr, self._names(self._ipr))
+
+    @property
+    def uplinks(self) -> list[Uplink]:
+        """Those that are there.
+
+        :raises HostRefused: none is, or nobody knows which they are
+        """
+        return self._looked_up[0]
 
     def shaped(self) -> set[int]:
         """The uplinks that have a tree of ours, by index.
@@ -110,8 +124,7 @@ class Kernel:
         self.require_shapeable(interfaces)
         shaped = self.shaped()
         maps = self._table.read_maps() if shaped else None
-        minor = next((maps.macs[each.mac] for each in interfaces if each.mac in maps.macs),
-                     None) if maps else None
+        minor = minor_of(interfaces, maps.macs, self._table.marks_tap) if maps else None
         if maps is None or minor is None or minor not in layout.WITH_PRIORITY:
             return Reading(UNLIMITED)
         weights = self._weights(minor)
@@ -140,7 +153,7 @@ class Kernel:
         return weights
 
     def _faults_of_uplinks(self, shaped: set[int], weights: dict[str, int]) -> Iterator[str]:
-        for name in self._missing:
+        for name in self._looked_up[1]:
             yield f"there is no uplink {name} now"
         for each in self.uplinks:
             if each.name not in weights or each.index not in shaped:
@@ -162,6 +175,19 @@ class Kernel:
                     yield f"packets from device {each.tap} are not marked"
         if maps.marks.get(layout.classid(minor)) != minor:
             yield "the server's mark does not find its class"
+
+
+def minor_of(
+    interfaces: Interfaces, macs: Mapping[str, int], marked: Callable[[int], int | None]
+) -> int | None:
+    """The class of a server: the one that its tap's packets are marked with, else the one of its
+    address, which another network's server may have too; None when it has none."""
+    for each in interfaces:
+        device = index_of(each.tap) if each.tap else None
+        minor = marked(device) if device is not None else None
+        if minor is not None:
+            return minor
+    return next((macs[each.mac] for each in interfaces if each.mac in macs), None)
 
 
 def index_of(device: str) -> int | None:

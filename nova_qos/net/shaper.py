@@ -15,7 +15,7 @@ from pyroute2 import IPRoute
 from nova_qos import errors
 from nova_qos.model import UNLIMITED, Interfaces, Neighbours, Reading
 from nova_qos.net import layout, uplinks
-from nova_qos.net.kernel import Kernel, index_of
+from nova_qos.net.kernel import Kernel, index_of, minor_of
 from nova_qos.net.layout import Layout, Rules
 from nova_qos.net.nft import Table
 
@@ -75,40 +75,46 @@ class Shaper:
             self._bring(kernel, running, wanted)
             reading = kernel.read_priority(interfaces)
             if reading.applied != priority or not reading.effective:
-                # someone has changed what was thought to be there
+                # somebody has changed what was thought to be there
                 self._known = None
                 self._bring(kernel, running, wanted)
 
     def tidy(self, neighbours: Neighbours) -> None:
         self._found = ()
         with self._kernel() as kernel:
-            if not kernel.read() and not self._priorities:
+            there = kernel.read()
+            if not there and not self._priorities:
                 self._known = None
                 return
             running = neighbours()
-            self._known = self._listed(kernel, running)
+            self._known = self._listed(kernel, running, there)
+            priorities = self._priorities or {}
             try:
                 kernel.shaped()
-            except errors.HostCannot:
-                # an uplink was taken from us: nothing of ours may stay behind
+            except errors.QosError:
+                # the uplinks are someone else's now, or gone: nothing of ours may stay behind
                 self._bring(kernel, running, {})
+                self._priorities = priorities
                 raise
-            self._bring(kernel, running, self._priorities or {})
+            self._bring(kernel, running, priorities)
 
     @contextmanager
     def _kernel(self) -> Iterator[Kernel]:
         # opened anew each time: a thread may be in another namespace, and it takes a millisecond
         with self._lock, IPRoute() as ipr:
-            self._found = self._names or self._found or uplinks.of_default_route(ipr)
-            yield Kernel(ipr, self._table, self._found)
+            yield Kernel(ipr, self._table, self._uplink_names)
 
-    def _listed(self, kernel: Kernel, running: Mapping[str, Interfaces]) -> _Known:
-        there = kernel.read()
-        macs = there.rules.macs if there.rules else {}
-        minors = {
-            server: macs[each.mac]
-            for server, interfaces in running.items() for each in interfaces if each.mac in macs
-        }
+    def _uplink_names(self, ipr: IPRoute) -> Sequence[str]:
+        self._found = self._names or self._found or uplinks.of_default_route(ipr)
+        return self._found
+
+    def _listed(
+        self, kernel: Kernel, running: Mapping[str, Interfaces], there: Layout | None = None
+    ) -> _Known:
+        there = kernel.read() if there is None else there
+        rules = there.rules or Rules()
+        minors = {server: minor for server, interfaces in running.items()
+                  if (minor := minor_of(interfaces, rules.macs, rules.taps.get)) is not None}
         if self._priorities is None:
             self._priorities = kernel.priorities(there, minors)
         return _Known(there, minors, kernel.host_macs())

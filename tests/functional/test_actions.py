@@ -34,6 +34,9 @@ UNTOUCHED = {
     "io_priority": {
         "requested": None, "applied": 100, "unit": "weight", "range": [100, 1000], "default": 100,
         "state": "unset", "effective": True, "reason": None},
+    "net_priority": {
+        "requested": None, "applied": -1, "unit": "prio", "range": [0, 98], "default": -1,
+        "state": "unset", "effective": True, "reason": None},
 }
 
 
@@ -71,9 +74,15 @@ def test_the_actions_of_each_resource(server: Server, caller: Caller) -> None:
     assert answer("get-io-priority") == {"weight": 500}
     assert domain.weight == 500
 
+    assert answer("get-net-priority") == {"prio": -1}
+    assert answer("set-net-priority", {"prio": "3"}) == {"success": True}
+    assert answer("get-net-priority") == {"prio": 3}
+    assert domain.net_priority == 3
+
     assert answer("balloon-driver-enabled") == {"ballooning_enabled": True}
     assert server.saved() == {
-        "memory": 384, "memory_soft_limit": 256, "cpu_priority": 2048, "io_priority": 500}
+        "memory": 384, "memory_soft_limit": 256, "cpu_priority": 2048, "io_priority": 500,
+        "net_priority": 3}
 
 
 @every_way
@@ -122,9 +131,21 @@ def test_lifting_the_soft_limit_forgets_it(
     assert server.saved() == {"cpu_priority": 300}
 
 
+@pytest.mark.parametrize("value", [-1, "-1"])
+def test_minus_one_removes_a_network_priority(server: Server, value: object) -> None:
+    ADMIN.act(server, "set-qos", {"net_priority": 0, "cpu_priority": 300})
+    answer = ADMIN.act(server, "set-net-priority", {"prio": value})
+    assert (answer.status, answer.body) == (200, {"success": True})
+    assert ADMIN.act(server, "get-net-priority").body == {"prio": -1}
+    assert server.domain.net_priority == -1
+    assert server.saved() == {"cpu_priority": 300}
+
+
 def test_unsetting_puts_the_host_back_to_the_default(server: Server) -> None:
     unrelated = server.unrelated()
-    every = {"memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900}
+    every = {
+        "memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
+        "net_priority": 0}
     assert ADMIN.act(server, "set-qos", every).status == 200
     assert server.saved() == every
     assert server.unrelated() == unrelated
@@ -135,6 +156,7 @@ def test_unsetting_puts_the_host_back_to_the_default(server: Server) -> None:
     domain = server.domain
     assert (domain.actual_kib, domain.soft_limit_kib, domain.shares, domain.weight) == (
         512 * 1024, -1, 1024, 100)
+    assert domain.net_priority == -1
 
 
 def test_settings_stand_in_novas_own_table(server: Server) -> None:

@@ -17,9 +17,12 @@ from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Server
 
-GOOD = {"memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900}
+GOOD = {
+    "memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
+    "net_priority": 20}
 BAD = [
-    {"net_priority": 5}, {"share": 5}, {"cpu_priority": 5, "x" * 500: 5}, {"": 5},
+    {"disk_priority": 5}, {"net_priority": 99}, {"net_priority": -2}, {"share": 5},
+    {"cpu_priority": 5, "x" * 500: 5}, {"": 5},
     {"cpu_priority": 1}, {"cpu_priority": 262145}, {"memory": 0}, {"memory": 513},
     {"memory": -1}, {"io_priority": 99}, {"io_priority": 1001}, {"memory_soft_limit": 0},
     {"cpu_priority": True}, {"cpu_priority": 5.5}, {"cpu_priority": "x"}, {"cpu_priority": [5]},

@@ -15,7 +15,8 @@ def held(server: Server) -> dict[str, int]:
     domain = server.domain
     return {
         "memory": domain.actual_kib // 1024, "memory_soft_limit": domain.soft_limit_kib // 1024,
-        "cpu_priority": domain.shares, "io_priority": domain.weight}
+        "cpu_priority": domain.shares, "io_priority": domain.weight,
+        "net_priority": domain.net_priority}
 
 
 def test_two_sets_on_one_server(server: Server) -> None:
@@ -62,7 +63,8 @@ def test_a_refused_set_undoes_nothing_of_the_one_that_waited(server: Server) -> 
 
 def test_sets_of_different_resources_of_one_server(server: Server) -> None:
     """A save never takes along what another one saved meanwhile."""
-    asks = [("cpu_priority", 300), ("io_priority", 400), ("memory", 450), ("memory_soft_limit", 99)]
+    asks = [("cpu_priority", 300), ("io_priority", 400), ("memory", 450), ("memory_soft_limit", 99),
+            ("net_priority", 5)]
     for _ in range(5):
         server.reset()
         with ThreadPoolExecutor(len(asks)) as pool:
@@ -83,7 +85,7 @@ def test_a_hundred_sets_in_flight_on_one_host(boot: Callable[..., Server]) -> No
         start.wait(30)
         return ADMIN.act(server, "set-qos", {
             "cpu_priority": number, "io_priority": number, "memory_soft_limit": number,
-            "memory": 300 + number})
+            "memory": 300 + number, "net_priority": number % 99})
 
     with ThreadPoolExecutor(len(asks)) as pool:
         answers = list(pool.map(ask, asks))
@@ -95,4 +97,4 @@ def test_a_hundred_sets_in_flight_on_one_host(boot: Callable[..., Server]) -> No
         assert saved == held(server)
         assert saved["memory"] - 300 == saved["cpu_priority"] == saved["io_priority"]
         assert server.unrelated() == before
-        assert len(server.domain.writes) == 20 * 4
+        assert len(server.domain.writes) == 20 * 5

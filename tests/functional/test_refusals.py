@@ -11,8 +11,12 @@ from tests.functional.caller import ADMIN
 from tests.functional.cloud import Server
 
 each_row = pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
-BEFORE = {"memory": 400, "memory_soft_limit": 300, "cpu_priority": 50, "io_priority": 200}
-WANTED = {"memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900}
+BEFORE = {
+    "memory": 400, "memory_soft_limit": 300, "cpu_priority": 50, "io_priority": 200,
+    "net_priority": 40}
+WANTED = {
+    "memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
+    "net_priority": 20}
 
 
 @pytest.fixture
@@ -26,7 +30,8 @@ def changed(server: Server) -> Server:
 def held(domain: FakeDomain) -> dict[str, int]:
     return {
         "memory": domain.actual_kib // 1024, "memory_soft_limit": domain.soft_limit_kib // 1024,
-        "cpu_priority": domain.shares, "io_priority": domain.weight}
+        "cpu_priority": domain.shares, "io_priority": domain.weight,
+        "net_priority": domain.net_priority}
 
 
 @each_row

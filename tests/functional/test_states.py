@@ -13,7 +13,9 @@ from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
 
 each_row = pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
-SETTINGS = {"memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900}
+SETTINGS = {
+    "memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
+    "net_priority": 20}
 RUNNING = "the server is not running"
 TASKS = [
     task_states.DELETING, task_states.RESIZE_PREP, task_states.RESIZE_MIGRATING,
