@@ -53,6 +53,11 @@ class Observer:
             capture_output=True, text=True, check=True)
         return int(answer.stdout.split()[1])
 
+    def interface(self, server: str) -> tuple[str, str]:
+        """The server's tap device and its guest's address."""
+        words = self.libvirt.virsh("domiflist", server).split()
+        return words[-5], words[-1]
+
     def kill_agent(self) -> None:
         """End the agent as a crash would."""
         os.kill(self._agent_pid(), signal.SIGKILL)

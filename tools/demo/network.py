@@ -66,7 +66,7 @@ def _give(nova: Nova, observer: Observer, three: Sequence[Server]) -> list[str]:
     print(f"  root qdisc of {UPLINK}: {uplink.root()}")
     with ThreadPoolExecutor(len(three)) as pool:
         shown = list(pool.map(lambda server: nova.number("prio", _GET, server.name), three))
-    names = [uplink.class_of(observer.mac_address(server)) for server in three]
+    names = [_class(observer.mac_address(server)) for server in three]
     classes = uplink.classes()
     tables.show(
         ("server", "asked", f"nova {_GET}", "nft: class of its MAC", "tc: rate", "ceil"),
@@ -76,6 +76,13 @@ def _give(nova: Nova, observer: Observer, three: Sequence[Server]) -> list[str]:
     if tuple(shown) != scenario.NET_PRIORITIES:
         raise DemoFailed(f"{scenario.NET_PRIORITIES} asked for, nova shows {shown}")
     return names
+
+
+def _class(mac: str) -> str:
+    name = uplink.class_of(mac)
+    if name is None:
+        raise DemoFailed(f"nft shows no class for {mac}")
+    return name
 
 
 def _remove(nova: Nova, three: Sequence[Server]) -> None:

@@ -2,6 +2,7 @@
 """The compute host's uplink as tc and nft show it."""
 
 import re
+import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -55,16 +56,22 @@ def idle_classes(seconds: float) -> set[str]:
     return idle
 
 
-def class_of(mac: str) -> str:
-    """The class that packets of this address are given.
-
-    :raises DemoFailed: none
-    """
+def class_of(mac: str) -> str | None:
+    """The class that packets of this address are given."""
     printed = _run("nft", "list", "map", *_TABLE, "by_mac")
     found = re.search(rf"{mac} : (\S+?),?\s", printed)
-    if not found:
-        raise DemoFailed(f"nft list map shows no {mac}:\n{printed}")
-    return found.group(1)
+    return found.group(1) if found else None
+
+
+def mark_of(tap: str) -> str | None:
+    """The class whose mark packets from this device are given."""
+    # a chain may outlive the device that it was made for, and have another's number in its name
+    chain = f"tap{socket.if_nametoindex(tap)}"
+    printed = _run("nft", "list", "table", *_TABLE)
+    found = re.search(
+        rf'chain {chain} {{\n.* ingress device "{tap}" .*\n\s*meta mark set 0x(\w{{4}})0*(\w+)\n',
+        printed)
+    return ":".join(found.groups()) if found else None
 
 
 def has_table() -> bool:
