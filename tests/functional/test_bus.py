@@ -68,7 +68,7 @@ def test_servers_that_are_none(server: Server, uuid: str) -> None:
         call("set", server_uuid=uuid, settings=GOOD, force=False)
 
 
-@pytest.mark.parametrize("names", [["net_priority"], ["memory", "x"], "memory", [""]])
+@pytest.mark.parametrize("names", [["disk_priority"], ["memory", "x"], "memory", [""]])
 def test_readings_of_resources_that_are_none(server: Server, names: object) -> None:
     with pytest.raises(errors.InvalidSetting):
         call("read", server_uuid=server.uuid, names=names)
