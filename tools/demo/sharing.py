@@ -15,7 +15,7 @@ _TOLERANCE = 0.05
 _SETTLE_S, _MEASURE_S = 1.5, 5.0
 # after a change everybody has a second to get what is due
 _CHANGE_S, _FOLLOW_S = 1.0, 2.0
-_ATTEMPTS = 5
+_ATTEMPTS, _PAUSE_S = 6, 5
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,9 @@ def _require(senders: Sequence[Sender], look: Callable[[], _Seen]) -> None:
         if not idle:
             break
         # who offers less than is due leaves the rest to the others, as it should be
-        print(f"  tc: at times no packet of {', '.join(idle)} was waiting; once more", flush=True)
+        print(f"  tc: at times no packet of {', '.join(idle)} was waiting, so this machine is too "
+              f"busy for its guests; once more in {_PAUSE_S} s", flush=True)
+        time.sleep(_PAUSE_S)
     raise DemoFailed("; ".join(seen.wrong))
 
 
