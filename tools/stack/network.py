@@ -7,6 +7,7 @@ bridge) - qosuplink | qosext in the namespace ``qos-outside``, which plays the w
 
 import json
 import socket
+import subprocess
 from pathlib import Path
 
 from stack.layout import Layout
@@ -47,6 +48,7 @@ def up(layout: Layout) -> None:
 
 def down(layout: Layout) -> None:
     """Take away every device and namespace of the cloud, also those of killed services."""
+    _forget_priorities()
     networks = [path.name for path in (layout.state / "lib" / "dhcp").glob("*-*")]
     for name in (OUTSIDE, *(f"qdhcp-{network}" for network in networks)):
         if Path("/run/netns", name).exists():
@@ -58,6 +60,15 @@ def down(layout: Layout) -> None:
             try_run("ip", "link", "delete", device)
     # The datapath's own device has a fixed name; this refuses while another switch holds it.
     try_run("ip", "tuntap", "del", "dev", "ovs-netdev", "mode", "tap")
+
+
+def _forget_priorities() -> None:
+    """Delete the rules of nova-qos' agent, which go with its last server in a living cloud."""
+    table = ("netdev", "nova_qos")
+    listed = subprocess.run(["nft", "list", "table", *table], capture_output=True, text=True)
+    # another cloud's agent would give its table the same name
+    if UPLINK in listed.stdout:
+        run("nft", "delete", "table", *table)
 
 
 def _ports(layout: Layout) -> set[str]:
