@@ -28,7 +28,7 @@ _HEADER_BYTES = 22
 # A guest's card hands over segments of up to 64 KiB (GSO). HTB lends by rounds, in each of which
 # every class sends at least one packet, so none may exceed the quantum of weight 1. Up to
 # this capacity, 250 Mbit/s in bytes/s, segments are cut into frames; above, where cutting costs
-# too much and a round of large quanta is short, the quanta are large. Decision 0004 has the figures.
+# too much and a round of large quanta is short, the quanta are large (figures: decision 0004).
 _CUT_UP_TO = 31_250_000
 _LARGEST_SEGMENT = 65536 + _HEADER_BYTES
 
