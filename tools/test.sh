@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Runs the tests: tools/test.sh [lint] [unit] [functional] [host] [cloud]; without arguments, all.
+# Runs the tests: tools/test.sh [TIER]...; without arguments, all tiers.
 #
 #   lint        ruff, mypy, import-linter
 #   unit        our own code alone
 #   functional  a real nova API and conductor in one process
+#   net         the real kernel's shares, in network namespaces; needs root
 #   host        real libvirt and small real guests; needs root
 #   cloud       the demo's cloud through the real clients; needs root
 #
@@ -15,7 +16,7 @@ set -u
 root=$(cd "$(dirname "$0")/.." && pwd) || exit
 home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
 venv=$home/venv
-all="lint unit functional host cloud"
+all="lint unit functional net host cloud"
 
 fail() { echo "test.sh: $*" >&2; exit 2; }
 
@@ -83,6 +84,10 @@ tier_unit() { run_pytest tests/unit tests/contract; }
 
 tier_functional() { run_pytest tests/functional; }
 
+tier_net() {
+    install_packages tools/testbed/net.apt && run_pytest tests/net
+}
+
 tier_host() {
     install_packages tools/testbed/host.apt && run_pytest tests/host
 }
@@ -97,7 +102,7 @@ tier_cloud() {
 
 run_tier() { # NAME
     local began=$SECONDS outcome=passed
-    if [[ $1 =~ ^(host|cloud)$ ]] && ! am_root; then
+    if [[ $1 =~ ^(net|host|cloud)$ ]] && ! am_root; then
         echo "SKIPPED tier $1: needs root"
         summary+=("$1 skipped")
         return

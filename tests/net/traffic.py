@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""iperf3 flows on one clock, and what of them has arrived when."""
+
+import json
+import tempfile
+import time
+from functools import cached_property
+from typing import Any
+
+from testbed.netns import Guest, Namespace, Nic, Site
+
+_GRACE_S = 60
+
+
+class Clock:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def now(self) -> float:
+        return time.monotonic() - self._began
+
+    def wait_until(self, moment_s: float) -> None:
+        time.sleep(max(0.0, moment_s - self.now()))
+
+
+class Flow:
+    """One iperf3 client that sends for ``seconds``; figures are those of the receiving side."""
+
+    def __init__(self, clock: Clock, sender: Namespace, seconds: float, *options: str) -> None:
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115  # read when all is over
+        self._clock = clock
+        self._seconds = seconds
+        self.began = clock.now()
+        command = ["iperf3", "--json", "--get-server-output", "--interval", "0.1"]
+        self._client = sender.start(
+            *command, "--time", f"{seconds:g}", *options, output=self._output)
+
+    def mbit(self, begin: float, end: float) -> float:
+        """Payload that arrived between two moments of the clock, in Mbit/s."""
+        arrived = 0.0
+        for each in self._arrivals:
+            first, last = self.began + each["start"], self.began + each["end"]
+            overlap = min(last, end) - max(first, begin)
+            if overlap > 0:
+                arrived += each["bytes"] * overlap / (last - first)
+        return arrived * 8 / (end - begin) / 1e6
+
+    def silences(self, begin: float, end: float) -> list[float]:
+        """Moments at which nothing arrived for one of iperf3's intervals."""
+        return [
+            round(self.began + each["start"], 1) for each in self._arrivals
+            if begin <= self.began + each["start"] < end and each["bytes"] == 0
+        ]
+
+    def last_arrival(self) -> float:
+        """The moment when the last payload had arrived."""
+        return self.began + max(each["end"] for each in self._arrivals if each["bytes"])
+
+    def retransmits(self, begin: float, end: float) -> int:
+        """Segments that TCP sent again between two moments."""
+        return sum(
+            each["sum"]["retransmits"] for each in self._result["intervals"]
+            if begin <= self.began + each["sum"]["start"] < end
+        )
+
+    @property
+    def _arrivals(self) -> list[dict[str, Any]]:
+        return [each["sum"] for each in self._result["server_output_json"]["intervals"]]
+
+    @cached_property
+    def _result(self) -> Any:
+        self._client.wait(timeout=self._seconds + _GRACE_S)
+        self._output.seek(0)
+        text = self._output.read()
+        self._output.close()
+        result = json.loads(text)
+        assert "error" not in result, text[-2000:]
+        assert "intervals" in result.get("server_output_json", {}), text[-2000:]
+        return result
+
+
+def send(
+    clock: Clock,
+    site: Site,
+    guest: Guest,
+    seconds: float,
+    *,
+    nic: Nic | None = None,
+    udp_mbit: int | None = None,
+    version: int = 4,
+    greedy: bool = False,
+) -> Flow:
+    """Let a guest send to the outside world: UDP at a rate, or TCP.
+
+    TCP keeps no more waiting than the class can hold, so that nothing is lost and what arrives is
+    what was sent; ``greedy``, it does as it likes.
+    """
+    nic = nic or guest.nics[0]
+    address = nic.addresses[0 if version == 4 else 1]
+    where = ["--client", site.target(version), "--port", str(nic.port), "--bind", address]
+    bounded = [] if greedy or udp_mbit else ["--window", "256K"]
+    return Flow(
+        clock, guest.namespace, seconds, *where, "--bind-dev", nic.device, *_kind(udp_mbit),
+        *bounded)
+
+
+def send_from_host(clock: Clock, site: Site, seconds: float, udp_mbit: int) -> Flow:
+    """Let the host itself send to the outside world."""
+    where = ["--client", site.host_target, "--port", str(site.host_port)]
+    return Flow(clock, site.host, seconds, *where, *_kind(udp_mbit))
+
+
+def _kind(udp_mbit: int | None) -> list[str]:
+    if udp_mbit is None:
+        # the kernel's usual choice, whatever this machine's is
+        return ["--congestion", "cubic"]
+    return ["--udp", "--bitrate", f"{udp_mbit}M", "--length", "1400"]
+

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host, its guests and the outside world as network namespaces, joined as clouds join them."""
+
+import contextlib
+import itertools
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import IO, Literal
+
+from pyroute2 import netns
+
+from .errors import TestbedError
+from .processes import wait_until
+
+#: How guests' packets reach the uplink: over one bridge; over a veth pair between two bridges,
+#: as under OVS' hybrid plug; routed behind the host's own address; inside of a VXLAN tunnel.
+Path = Literal["bridge", "hop", "nat", "vxlan"]
+
+BRIDGE = "br0"
+UPLINK = "up0"
+_FIRST_PORT = 5201
+_SERVER = ("iperf3", "--server", "--json", "--interval", "0.1")
+_TUNNEL_MTU = 1450
+_Child = subprocess.Popen[str]
+_NAT = """\
+table inet testnat {
+    chain out {
+        type nat hook postrouting priority srcnat
+        oifname "up0" masquerade
+    }
+}
+"""
+_DISGUISE = """\
+table netdev disguise {{
+    chain out {{
+        type filter hook egress device "{device}" priority 0
+        ether saddr set {mac}
+    }}
+}}
+"""
+_COUNTER = """\
+table netdev senders {{
+    counter seen {{ }}
+    chain in {{
+        type filter hook ingress device "ext0" priority 0
+        ether saddr {mac} counter name seen
+    }}
+}}
+"""
+
+
+class Namespace:
+    """A network namespace with a name of its own; ``remove`` ends what was started in it."""
+
+    def __init__(self, label: str) -> None:
+        self.name = f"nova-qos-{os.getpid()}-{secrets.token_hex(3)}-{label}"
+        self._started: list[_Child] = []
+        _run("ip", "netns", "add", self.name)
+        self.ip("link set lo up")
+
+    def run(self, *command: str, text: str = "") -> str:
+        """Run a command inside, ``text`` on its input; return its output or raise TestbedError."""
+        return _run("ip", "netns", "exec", self.name, *command, text=text)
+
+    def ip(self, *lines: str) -> None:
+        """Run lines of ``ip``'s own language in one process. Raises TestbedError."""
+        _run("ip", "-n", self.name, "-batch", "-", text="\n".join(lines) + "\n")
+
+    def start(self, *command: str, output: IO[str] | int = subprocess.DEVNULL) -> _Child:
+        """Start a command inside and return at once; ``output`` is for both of its outputs."""
+        child = subprocess.Popen(
+            ["ip", "netns", "exec", self.name, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._started.append(child)
+        return child
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
+        """Let the calling thread, with what it starts, act inside."""
+        before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        try:
+            netns.setns(self.name, flags=0)
+            yield
+        finally:
+            netns.setns(before)
+            os.close(before)
+
+    def remove(self) -> None:
+        for child in self._started:
+            child.kill()
+            child.wait()
+        _run("ip", "netns", "delete", self.name)
+
+
+@dataclass(frozen=True)
+class Nic:
+    """One interface of a guest: ``device`` on its side, ``tap`` on the host's."""
+
+    number: int
+    device: str
+    mac: str
+    tenant: int
+
+    @property
+    def tap(self) -> str:
+        return f"tap{self.number}"
+
+    @property
+    def port(self) -> int:
+        """Where the outside world listens for what this interface sends."""
+        return _FIRST_PORT + self.number
+
+    @property
+    def addresses(self) -> tuple[str, str]:
+        return f"10.{self.tenant}.1.{self.number}", f"fd{self.tenant}::1:{self.number}"
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A server's inside: a namespace of its own with its interfaces."""
+
+    namespace: Namespace
+    nics: tuple[Nic, ...]
+
+
+class Site:
+    """Guests, the host between them and the uplink, and the outside world with iperf3 servers.
+
+    ``nics`` gives the number of interfaces of each guest. The host reaches the outside world
+    with an address of its own on every path, and there is a server for what it sends.
+    """
+
+    def __init__(self, path: Path, nics: Iterable[int]) -> None:
+        self.path = path
+        self._tenant = 77 if path in ("bridge", "hop") else 78
+        self._all: list[Namespace] = []
+        try:
+            self.host = self._namespace("host")
+            self.outside = self._namespace("outside")
+            self._join_outside()
+            numbers = itertools.count(1)
+            self.guests = [
+                self._add_guest(tuple(itertools.islice(numbers, count))) for count in nics
+            ]
+            self._listen()
+        except BaseException:
+            self.remove()
+            raise
+
+    def target(self, version: int = 4) -> str:
+        """The outside world's address for guests."""
+        return f"10.{self._outside_net}.0.1" if version == 4 else f"fd{self._outside_net}::1"
+
+    @property
+    def host_target(self) -> str:
+        """The outside world's address for the host itself."""
+        return "10.77.0.1"
+
+    @property
+    def host_port(self) -> int:
+        """Where the outside world listens for what the host itself sends."""
+        return _FIRST_PORT
+
+    def remove(self) -> None:
+        for namespace in self._all:
+            namespace.remove()
+
+    @property
+    def _outside_net(self) -> int:
+        return self._tenant if self.path == "vxlan" else 77
+
+    def _namespace(self, label: str) -> Namespace:
+        namespace = Namespace(label)
+        self._all.append(namespace)
+        return namespace
+
+    def _join_outside(self) -> None:
+        self.host.ip(
+            f"link add {UPLINK} type veth peer name ext0 netns {self.outside.name}",
+            f"link add {BRIDGE} type bridge forward_delay 0 mcast_snooping 0",
+            f"link set {UPLINK} up",
+            f"link set {BRIDGE} up",
+        )
+        self.outside.ip("link set ext0 up", *_addresses("ext0", 77, 1))
+        getattr(self, f"_join_{self.path}")()
+
+    def _join_bridge(self) -> None:
+        self.host.ip(f"link set {UPLINK} master {BRIDGE}", *_addresses(BRIDGE, 77, 2))
+
+    def _join_hop(self) -> None:
+        self.host.ip(
+            "link add br-int type bridge forward_delay 0 mcast_snooping 0",
+            "link set br-int up",
+            "link add qvb type veth peer name qvo",
+            f"link set qvb master {BRIDGE} up",
+            "link set qvo master br-int up",
+            f"link set {UPLINK} master br-int",
+            *_addresses("br-int", 77, 2),
+        )
+
+    def _join_nat(self) -> None:
+        self.host.ip(*_addresses(UPLINK, 77, 2), *_addresses(BRIDGE, 78, 1))
+        forwarding = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+        self.host.run("sysctl", "-q", "-w", *forwarding)
+        self.host.run("nft", "-f", "-", text=_NAT)
+
+    def _join_vxlan(self) -> None:
+        vxlan = "link add vx0 type vxlan id 42 dstport 4789"
+        self.host.ip(
+            *_addresses(UPLINK, 77, 2),
+            f"{vxlan} dev {UPLINK} local 10.77.0.2 remote 10.77.0.1",
+            f"link set vx0 master {BRIDGE} up",
+        )
+        self.outside.ip(
+            f"{vxlan} dev ext0 local 10.77.0.1 remote 10.77.0.2",
+            "link set vx0 up",
+            *_addresses("vx0", 78, 1),
+        )
+
+    def _add_guest(self, numbers: tuple[int, ...]) -> Guest:
+        namespace = self._namespace(f"guest{numbers[0]}")
+        nics = []
+        for position, number in enumerate(numbers):
+            mac = f"fa:16:3e:00:{number >> 8:02x}:{number & 255:02x}"
+            nic = Nic(number, f"eth{position}", mac, self._tenant)
+            self.plug(namespace, nic)
+            nics.append(nic)
+        # With two interfaces in one network, each is to answer for itself alone.
+        namespace.run("sysctl", "-q", "-w", "net.ipv4.conf.all.arp_ignore=1")
+        return Guest(namespace, tuple(nics))
+
+    def plug(self, namespace: Namespace, nic: Nic) -> None:
+        """Make the pair of tap and guest's device, in place of any of the same name."""
+        mtu = _TUNNEL_MTU if self.path == "vxlan" else 1500
+        with contextlib.suppress(TestbedError):
+            self.host.ip(f"link del {nic.tap}")
+        self.host.ip(
+            f"link add {nic.tap} type veth "
+            f"peer name {nic.device} address {nic.mac} mtu {mtu} netns {namespace.name}",
+            f"link set {nic.tap} master {BRIDGE} up",
+        )
+        ipv4, ipv6 = nic.addresses
+        namespace.ip(
+            f"link set {nic.device} up",
+            f"address add {ipv4}/16 dev {nic.device}",
+            f"address add {ipv6}/64 dev {nic.device} nodad",
+        )
+        if self.path == "nat":
+            via = f"dev {nic.device} metric {nic.number}"
+            namespace.ip(f"route add default via 10.78.0.1 {via}")
+            namespace.ip(f"route add default via fd78::1 {via}")
+
+    def disguise(self, guest: Guest, mac: str) -> None:
+        """Let all of a guest's packets carry another's address; count what arrives outside."""
+        (nic,) = guest.nics
+        guest.namespace.run("nft", "-f", "-", text=_DISGUISE.format(device=nic.device, mac=mac))
+        # what is sent to either guest goes on reaching it
+        port = ("dev", nic.tap)
+        self.host.run("bridge", "link", "set", *port, "learning", "off")
+        self.host.run("bridge", "fdb", "replace", nic.mac, *port, "master", "static")
+        self.outside.run("nft", "-f", "-", text=_COUNTER.format(mac=mac))
+
+    def seen_bytes(self) -> int:
+        """What has arrived outside under the address given to ``disguise``."""
+        listed = json.loads(self.outside.run("nft", "-j", "list", "counters"))["nftables"]
+        return next(each["counter"]["bytes"] for each in listed if "counter" in each)
+
+    def _listen(self) -> None:
+        ports = [self.host_port, *(nic.port for guest in self.guests for nic in guest.nics)]
+        for port in ports:
+            # a server's intervals are its own, whatever the client asks for
+            self.outside.start(*_SERVER, "--port", str(port))
+        if not wait_until(lambda: self._listening() >= set(ports), 20):
+            raise TestbedError(f"iperf3 does not listen on {set(ports) - self._listening()}")
+
+    def _listening(self) -> set[int]:
+        lines = self.outside.run("ss", "-Hltn").splitlines()
+        return {int(line.split()[3].rpartition(":")[2]) for line in lines}
+
+
+def _addresses(device: str, net: int, last: int) -> tuple[str, str]:
+    return (
+        f"address add 10.{net}.0.{last}/16 dev {device}",
+        f"address add fd{net}::{last}/64 dev {device} nodad",
+    )
+
+
+def _run(*command: str, text: str = "") -> str:
+    answer = subprocess.run(command, input=text, capture_output=True, text=True)
+    if answer.returncode:
+        raise TestbedError(f"{' '.join(command)}: {answer.stderr.strip()}")
+    return answer.stdout
