@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A host whose network priorities are set by our code, and looked at by tc and nft."""
+"""Hosts whose network priorities are set by our code."""
 
-import re
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from nova_qos.model import Interface, Interfaces, Reading
 from nova_qos.net.shaper import Shaper
 from testbed.netns import UPLINK, Guest, Namespace, Site
 
+RATE_MBIT = 80
 #: Of servers without a priority.
 DEFAULT_WEIGHT = 50
 # a priority p has the weight 99 - p
@@ -17,69 +16,83 @@ _NO_WEIGHT = 99
 
 
 class Bench:
-    """Servers by number, as the site has guests; calls of ours act inside of its host."""
+    """Servers by number; calls of ours act inside of the host's namespace."""
 
-    def __init__(self, site: Site, rate_mbit: int) -> None:
-        self.site = site
-        self.shaper = Shaper([UPLINK], rate_mbit, DEFAULT_WEIGHT)
-        self.uuids = [str(uuid.uuid4()) for _ in site.guests]
-        self.servers: dict[str, Interfaces] = {
-            server: interfaces(guest) for server, guest in zip(self.uuids, site.guests, strict=True)
-        }
+    def __init__(
+        self,
+        host: Namespace,
+        servers: Sequence[Interfaces],
+        uplinks: Sequence[str] = (UPLINK,),
+        rate_mbit: int = RATE_MBIT,
+    ) -> None:
+        self.host = host
+        self.uplinks = uplinks
+        self.uuids = [str(uuid.uuid4()) for _ in servers]
+        self.servers: dict[str, Interfaces] = dict(zip(self.uuids, servers, strict=True))
+        self._rate_mbit = rate_mbit
+        self.restart_agent()
+
+    def restart_agent(self) -> None:
+        """Forget all that our code has in memory."""
+        self.shaper = Shaper(self.uplinks, self._rate_mbit, DEFAULT_WEIGHT)
 
     def neighbours(self) -> Mapping[str, Interfaces]:
         return dict(self.servers)
 
     def prioritize(self, number: int, priority: int) -> None:
-        with self.site.host.inside():
+        with self.host.inside():
             self.shaper.write_priority(self.uuids[number], priority, self.neighbours)
 
     def weigh(self, number: int, weight: int) -> None:
         self.prioritize(number, _NO_WEIGHT - weight)
 
     def reading(self, number: int) -> Reading:
-        with self.site.host.inside():
+        with self.host.inside():
             return self.shaper.read_priority(self.servers[self.uuids[number]])
 
     def tidy(self) -> None:
-        with self.site.host.inside():
+        with self.host.inside():
             self.shaper.tidy(self.neighbours)
 
-    def class_bytes(self) -> dict[str, int]:
-        """What the kernel has sent, by class."""
-        return {name: each.sent_bytes for name, each in classes(self.site.host).items()}
+    def stop_server(self, number: int) -> None:
+        """It runs no more; its taps go with it."""
+        for each in self.servers.pop(self.uuids[number]):
+            if each.tap:
+                self.host.ip(f"link del {each.tap}")
 
 
-def interfaces(guest: Guest) -> Interfaces:
-    """As the agent finds them in a domain's definition."""
-    return tuple(Interface(mac=nic.mac, tap=nic.tap) for nic in guest.nics)
+class SiteBench(Bench):
+    """Guests that can send."""
+
+    def __init__(self, site: Site, rate_mbit: int = RATE_MBIT) -> None:
+        super().__init__(site.host, [_interfaces(each) for each in site.guests],
+                         rate_mbit=rate_mbit)
+        self.site = site
 
 
-@dataclass(frozen=True)
-class HtbClass:
-    """One class as tc shows it."""
+class QuietBench(Bench):
+    """Servers with a tap each, as libvirt makes them, and nobody who sends."""
 
-    parent: str
-    prio: int
-    quantum: int
-    rate: str
-    ceil: str
-    sent_bytes: int
-
-
-# tc of Debian 12 knows no JSON for classes
-_CLASS = re.compile(
-    r"class htb (?P<name>[0-9a-f]+:[0-9a-f]*) (?:parent )?(?P<parent>\S+) "
-    r"(?:leaf \S+ )?(?:prio (?P<prio>\d+) quantum (?P<quantum>\d+) )?"
-    r"rate (?P<rate>\S+) .*?ceil (?P<ceil>\S+) .*?\n Sent (?P<sent>\d+) bytes")
+    def __init__(self, host: Namespace, servers: int, uplinks: Sequence[str] = (UPLINK,)) -> None:
+        super().__init__(host, [(tap_interface(each),) for each in range(servers)], uplinks)
+        self.host.ip(
+            *(f"link add {name} type veth peer name {name}-far" for name in uplinks),
+            *(f"link set {name} up" for name in uplinks),
+            "link add br0 type bridge",
+            *(line for server in range(servers) for line in tap_lines(server)),
+        )
 
 
-def classes(host: Namespace, uplink: str = UPLINK) -> dict[str, HtbClass]:
-    """Every HTB class by name."""
-    shown = host.run("tc", "-s", "-d", "class", "show", "dev", uplink)
-    return {
-        each["name"]: HtbClass(
-            each["parent"], int(each["prio"] or 0), int(each["quantum"] or 0), each["rate"],
-            each["ceil"], int(each["sent"]))
-        for each in _CLASS.finditer(shown)
-    }
+def tap_interface(number: int) -> Interface:
+    return Interface(mac=f"fa:16:3e:00:{number >> 8:02x}:{number & 255:02x}", tap=f"tap{number}")
+
+
+def tap_lines(number: int) -> tuple[str, str]:
+    """Lines for ``ip`` that make a server's tap."""
+    tap = f"tap{number}"
+    return f"tuntap add name {tap} mode tap", f"link set {tap} master br0 up"
+
+
+def _interfaces(guest: Guest) -> Interfaces:
+    return tuple(
+        Interface(mac=nic.mac, tap=nic.tap, parent=nic.parent) for nic in guest.nics)

@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 
 from testbed import packages
+from testbed.netns import Namespace, Site
 from testbed.netns import Path as SitePath
-from testbed.netns import Site
 
 pytest.register_assert_rewrite("tests.net.bench", "tests.net.traffic")
 
-from tests.net.bench import Bench  # noqa: E402
+from tests.net.bench import RATE_MBIT, QuietBench, SiteBench  # noqa: E402
 
 _PACKAGES = Path(packages.__file__).with_name("net.apt")
 
-MakeBench = Callable[..., Bench]
+MakeBench = Callable[..., SiteBench]
+MakeQuiet = Callable[..., QuietBench]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,10 +35,24 @@ def make_bench() -> Iterator[MakeBench]:
     """Make a host with guests: ``make_bench("nat", [1, 1, 2])``."""
     made: list[Site] = []
 
-    def make(path: SitePath, nics: list[int], rate_mbit: int = 80) -> Bench:
+    def make(path: SitePath, nics: list[int], rate_mbit: int = RATE_MBIT) -> SiteBench:
         made.append(Site(path, nics))
-        return Bench(made[-1], rate_mbit)
+        return SiteBench(made[-1], rate_mbit)
 
     yield make
     for site in made:
         site.remove()
+
+
+@pytest.fixture
+def make_quiet() -> Iterator[MakeQuiet]:
+    """Make a host with that many servers, whose guests send nothing."""
+    made: list[Namespace] = []
+
+    def make(servers: int, *uplinks: str) -> QuietBench:
+        made.append(Namespace("quiet"))
+        return QuietBench(made[-1], servers, uplinks or ("up0",))
+
+    yield make
+    for host in made:
+        host.remove()

@@ -17,8 +17,9 @@ from .errors import TestbedError
 from .processes import wait_until
 
 #: How guests' packets reach the uplink: over one bridge; over a veth pair between two bridges,
-#: as under OVS' hybrid plug; routed behind the host's own address; inside of a VXLAN tunnel.
-Path = Literal["bridge", "hop", "nat", "vxlan"]
+#: as under OVS' hybrid plug; routed behind the host's own address; inside of a VXLAN tunnel;
+#: by devices of their own on top of the uplink, without any tap.
+Path = Literal["bridge", "hop", "nat", "vxlan", "macvlan"]
 
 BRIDGE = "br0"
 UPLINK = "up0"
@@ -102,16 +103,14 @@ class Namespace:
 
 @dataclass(frozen=True)
 class Nic:
-    """One interface of a guest: ``device`` on its side, ``tap`` on the host's."""
+    """One interface of a guest: ``device`` on its side, ``tap`` or ``parent`` on the host's."""
 
     number: int
     device: str
     mac: str
     tenant: int
-
-    @property
-    def tap(self) -> str:
-        return f"tap{self.number}"
+    tap: str | None
+    parent: str | None
 
     @property
     def port(self) -> int:
@@ -140,7 +139,7 @@ class Site:
 
     def __init__(self, path: Path, nics: Iterable[int]) -> None:
         self.path = path
-        self._tenant = 77 if path in ("bridge", "hop") else 78
+        self._tenant = 78 if path in ("nat", "vxlan") else 77
         self._all: list[Namespace] = []
         try:
             self.host = self._namespace("host")
@@ -225,28 +224,32 @@ class Site:
             *_addresses("vx0", 78, 1),
         )
 
+    def _join_macvlan(self) -> None:
+        self.host.ip(*_addresses(UPLINK, 77, 2))
+
     def _add_guest(self, numbers: tuple[int, ...]) -> Guest:
         namespace = self._namespace(f"guest{numbers[0]}")
         nics = []
         for position, number in enumerate(numbers):
             mac = f"fa:16:3e:00:{number >> 8:02x}:{number & 255:02x}"
-            nic = Nic(number, f"eth{position}", mac, self._tenant)
-            self.plug(namespace, nic)
+            place = (None, UPLINK) if self.path == "macvlan" else (f"tap{number}", None)
+            nic = Nic(number, f"eth{position}", mac, self._tenant, *place)
+            self._plug(namespace, nic)
             nics.append(nic)
         # With two interfaces in one network, each is to answer for itself alone.
         namespace.run("sysctl", "-q", "-w", "net.ipv4.conf.all.arp_ignore=1")
         return Guest(namespace, tuple(nics))
 
-    def plug(self, namespace: Namespace, nic: Nic) -> None:
-        """Make the pair of tap and guest's device, in place of any of the same name."""
+    def _plug(self, namespace: Namespace, nic: Nic) -> None:
         mtu = _TUNNEL_MTU if self.path == "vxlan" else 1500
-        with contextlib.suppress(TestbedError):
-            self.host.ip(f"link del {nic.tap}")
-        self.host.ip(
-            f"link add {nic.tap} type veth "
-            f"peer name {nic.device} address {nic.mac} mtu {mtu} netns {namespace.name}",
-            f"link set {nic.tap} master {BRIDGE} up",
-        )
+        guest_end = f"{nic.device} address {nic.mac} mtu {mtu} netns {namespace.name}"
+        if nic.tap is None:
+            self.host.ip(f"link add link {nic.parent} {guest_end} type macvlan mode bridge")
+        else:
+            self.host.ip(
+                f"link add {nic.tap} type veth peer name {guest_end}",
+                f"link set {nic.tap} master {BRIDGE} up",
+            )
         ipv4, ipv6 = nic.addresses
         namespace.ip(
             f"link set {nic.device} up",
@@ -263,7 +266,7 @@ class Site:
         (nic,) = guest.nics
         guest.namespace.run("nft", "-f", "-", text=_DISGUISE.format(device=nic.device, mac=mac))
         # what is sent to either guest goes on reaching it
-        port = ("dev", nic.tap)
+        port = ("dev", str(nic.tap))
         self.host.run("bridge", "link", "set", *port, "learning", "off")
         self.host.run("bridge", "fdb", "replace", nic.mac, *port, "master", "static")
         self.outside.run("nft", "-f", "-", text=_COUNTER.format(mac=mac))
