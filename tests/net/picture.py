@@ -108,11 +108,31 @@ def class_bytes(host: Namespace, device: str) -> dict[str, int]:
     return {each["name"]: int(each["sent"]) for each in _class_lines(host, device)}
 
 
+def class_of(host: Namespace, mac: str) -> str | None:
+    """The class that packets from an address get; None when the map does not tell."""
+    return _elements(_listed(host), "by_mac").get(mac)
+
+
 def tables(host: Namespace) -> list[str]:
     """Every nftables table of the host."""
     listed = json.loads(host.run("nft", "-j", "list", "tables"))["nftables"]
     return [f"{each['table']['family']} {each['table']['name']}" for each in listed
             if "table" in each]
+
+
+def disciplines(host: Namespace) -> list[str]:
+    """Every queueing discipline of the host."""
+    return host.run("tc", "qdisc", "show").splitlines()
+
+
+def shown(host: Namespace, device: str) -> list[str]:
+    """All that tc shows of a device."""
+    return [host.run("tc", kind, "show", "dev", device) for kind in ("qdisc", "class", "filter")]
+
+
+def everything(host: Namespace) -> list[str]:
+    """Enough to see whether anything was touched."""
+    return [*disciplines(host), *shown(host, "up0"), *tables(host)]
 
 
 def _class_lines(host: Namespace, device: str) -> list[re.Match[str]]:

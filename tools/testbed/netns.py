@@ -7,7 +7,8 @@ import json
 import os
 import secrets
 import subprocess
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Literal
 
@@ -82,6 +83,22 @@ class Namespace:
         )
         self._started.append(child)
         return child
+
+    @contextlib.contextmanager
+    def monitor(self, *command: str) -> Iterator[Callable[[], str]]:
+        """Run a command that reports events inside; the yielded function tells what it has said."""
+        with tempfile.TemporaryFile("w+") as output:
+            child = self.start(*command, output=output)
+
+            def said() -> str:
+                output.seek(0)
+                return output.read()
+
+            try:
+                yield said
+            finally:
+                child.kill()
+                child.wait()
 
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
