@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTB trees of ours on uplinks, over netlink."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -50,8 +51,9 @@ class Trees:
         if root["handle"] == _ROOT and root.get_attr("TCA_KIND") == "htb":
             return True
         raise errors.HostCannot(
-            f"prio: the traffic of this uplink is in the hands of {self._owner(device, root)}; "
-            "take that away, or name another device in [nova_qos] uplinks")
+            f"prio: the traffic of uplink {socket.if_indextoname(device)} is in the hands of "
+            f"{self._owner(device, root)}; take that away, or name another device in "
+            "[nova_qos] uplinks")
 
     def devices(self) -> set[int]:
         """Every device that has a tree of ours, uplink or not."""
