@@ -67,7 +67,10 @@ def follow(
 
 
 def _require(senders: Sequence[Sender], look: Callable[[], _Seen]) -> None:
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            print(f"  once more in {_PAUSE_S} s", flush=True)
+            time.sleep(_PAUSE_S)
         seen = look()
         tables.show(seen.heads, seen.rows)
         if not seen.wrong:
@@ -76,9 +79,8 @@ def _require(senders: Sequence[Sender], look: Callable[[], _Seen]) -> None:
         if not idle:
             break
         # who offers less than is due leaves the rest to the others, as it should be
-        print(f"  tc: at times no packet of {', '.join(idle)} was waiting, so this machine is too "
-              f"busy for its guests; once more in {_PAUSE_S} s", flush=True)
-        time.sleep(_PAUSE_S)
+        print(f"  tc: at times no packet of {', '.join(idle)} was waiting: "
+              "this machine is too busy for its guests", flush=True)
     raise DemoFailed("; ".join(seen.wrong))
 
 
