@@ -54,6 +54,11 @@ class Bench:
         with self.host.inside():
             self.shaper.tidy(self.neighbours)
 
+    def start_server(self, number: int) -> None:
+        """It runs again, with a tap of the same name."""
+        self.servers[self.uuids[number]] = (tap_interface(number),)
+        self.host.ip(*tap_lines(number))
+
     def stop_server(self, number: int) -> None:
         """It runs no more; its taps go with it."""
         for each in self.servers.pop(self.uuids[number]):
@@ -88,9 +93,9 @@ def tap_interface(number: int) -> Interface:
 
 
 def tap_lines(number: int) -> tuple[str, str]:
-    """Lines for ``ip`` that make a server's tap."""
-    tap = f"tap{number}"
-    return f"tuntap add name {tap} mode tap", f"link set {tap} master br0 up"
+    """Lines for ``ip`` that make a server's tap, with an address like libvirt's."""
+    tap, mac = f"tap{number}", tap_interface(number).mac.replace("fa", "fe", 1)
+    return f"tuntap add name {tap} mode tap", f"link set {tap} address {mac} master br0 up"
 
 
 def _interfaces(guest: Guest) -> Interfaces:

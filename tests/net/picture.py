@@ -84,6 +84,24 @@ def look(bench: Bench) -> Picture:
     )
 
 
+def wipe(bench: Bench) -> None:
+    """Take away all that is ours, by hand."""
+    for uplink in bench.uplinks:
+        if "5ca1:" in root(bench.host, uplink):
+            bench.host.run("tc", "qdisc", "del", "dev", uplink, "root")
+    if " ".join(TABLE) in tables(bench.host):
+        bench.host.run("nft", "delete", "table", *TABLE)
+    bench.restart_agent()
+
+
+def made_anew(bench: Bench, priorities: Mapping[int, int]) -> Picture:
+    """What the host looks like when all is taken away and made by a new agent."""
+    wipe(bench)
+    for number, priority in priorities.items():
+        bench.prioritize(number, priority)
+    return look(bench)
+
+
 def root(host: Namespace, device: str) -> str:
     """Kind and handle of a device's root queueing discipline."""
     shown = json.loads(host.run("tc", "-j", "qdisc", "show", "dev", device))

@@ -10,7 +10,7 @@ import pytest
 from nova_qos.model import UNLIMITED
 from testbed.netns import UPLINK, Namespace
 from testbed.processes import wait_until
-from tests.net.bench import QuietBench, tap_interface, tap_lines
+from tests.net.bench import QuietBench, tap_interface
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import WHOLE, class_of, classes
 
@@ -35,11 +35,9 @@ def test_change_touches_no_other_server(many: QuietBench) -> None:
 
 def test_server_that_comes_or_goes_touches_no_other(many: QuietBench) -> None:
     number = 7
-    server = many.uuids[number]
 
     def come() -> None:
-        many.servers[server] = (tap_interface(number),)
-        many.host.ip(*tap_lines(number))
+        many.start_server(number)
         many.tidy()
 
     def go() -> None:

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Devices vanish, others take away what is ours, rights and programs are missing."""
+
+import random
+import sys
+from collections.abc import Callable, Mapping
+from concurrent import futures
+
+import pytest
+
+from nova_qos import errors
+from nova_qos.model import UNLIMITED, Interfaces
+from testbed.netns import UPLINK
+from tests.net.bench import QuietBench, tap_lines
+from tests.net.conftest import MakeQuiet
+from tests.net.picture import class_of, classes, everything, look, made_anew, root
+
+STRANGE_TABLE = """\
+table netdev nova_qos {
+    map by_mac {
+        type ipv4_addr : classid
+    }
+}
+"""
+PRIORITIES = {0: 0, 1: 73}
+
+
+@pytest.fixture
+def bench(make_quiet: MakeQuiet) -> QuietBench:
+    bench = make_quiet(4, "up0", "up1")
+    for number, priority in PRIORITIES.items():
+        bench.prioritize(number, priority)
+    return bench
+
+
+def make_uplink(bench: QuietBench, name: str) -> None:
+    bench.host.ip(f"link add {name} type veth peer name {name}-far", f"link set {name} up")
+
+
+def rewrite(bench: QuietBench) -> None:
+    """The same priorities once more."""
+    for number, priority in PRIORITIES.items():
+        bench.prioritize(number, priority)
+
+
+REPAIRS = pytest.mark.parametrize("repair", [rewrite, QuietBench.tidy], ids=["write", "tidy"])
+Repair = Callable[[QuietBench], None]
+
+
+@REPAIRS
+@pytest.mark.parametrize("agent", ["same agent", "new agent"])
+def test_uplink_that_comes_back(bench: QuietBench, repair: Repair, agent: str) -> None:
+    bench.host.ip("link del up1")
+    bench.host.ip("link add another type veth peer name another-far")
+    reading = bench.reading(0)
+    assert (reading.applied, reading.effective) == (0, False)
+    assert "no uplink up1" in (reading.reason or "")
+    repair(bench)
+    assert "5ca1:" in root(bench.host, "up0")
+    make_uplink(bench, "up1")
+    if agent == "new agent":
+        bench.restart_agent()
+    repair(bench)
+    found = look(bench)
+    assert found.classes["up0"] == found.classes["up1"]
+    assert (bench.reading(0).applied, bench.reading(0).effective) == (0, True)
+    assert found == made_anew(bench, PRIORITIES)
+
+
+def test_no_uplink_at_all(bench: QuietBench) -> None:
+    bench.host.ip("link del up0", "link del up1")
+    for call in (lambda: bench.prioritize(0, 3), lambda: bench.reading(0)):
+        with pytest.raises(errors.HostRefused, match="no uplink up0, up1"):
+            call()
+    make_uplink(bench, "up0")
+    make_uplink(bench, "up1")
+    bench.prioritize(1, PRIORITIES[1])
+    bench.prioritize(0, PRIORITIES[0])
+    assert look(bench) == made_anew(bench, PRIORITIES)
+
+
+@REPAIRS
+def test_tap_made_anew_under_its_name(bench: QuietBench, repair: Repair) -> None:
+    """As a hard reboot does: its index is another one then."""
+    bench.host.ip("link del tap1", "tuntap add name tap9 mode tap", *tap_lines(1))
+    repair(bench)
+    found = look(bench)
+    assert bench.reading(1).effective
+    bench.host.ip("link del tap9")
+    bench.tidy()
+    assert look(bench) == made_anew(bench, PRIORITIES)
+    assert len(found.chains) == 6
+
+
+@REPAIRS
+def test_tap_that_is_not_there(bench: QuietBench, repair: Repair) -> None:
+    bench.host.ip("link del tap1")
+    repair(bench)
+    reading = bench.reading(1)
+    assert (reading.applied, reading.effective) == (73, False)
+    assert "tap1" in (reading.reason or "")
+    assert bench.reading(0).effective
+    bench.host.ip(*tap_lines(1))
+    repair(bench)
+    assert bench.reading(1).effective
+    # of the host's addresses the tap's is one
+    bench.tidy()
+    assert look(bench) == made_anew(bench, PRIORITIES)
+
+
+def test_tap_that_vanishes_during_the_call(bench: QuietBench) -> None:
+    """It is there when the servers are asked for, and gone when its chain is made."""
+    def vanishing() -> Mapping[str, Interfaces]:
+        found = dict(bench.servers)
+        if not tapless:
+            bench.host.ip("link del tap2")
+            tapless.append("tap2")
+        return found
+
+    tapless: list[str] = []
+    with bench.host.inside():
+        bench.shaper.write_priority(bench.uuids[2], 5, vanishing)
+    assert tapless
+    bench.host.ip(*tap_lines(2))
+    bench.tidy()
+    assert bench.reading(2).applied == 5
+    bench.prioritize(2, UNLIMITED)
+    assert look(bench) == made_anew(bench, PRIORITIES)
+
+
+HARM = {
+    "our qdisc": "tc qdisc del dev up0 root",
+    "both qdiscs": "tc qdisc del dev up0 root; tc qdisc del dev up1 root",
+    "a server's class": "tc class del dev up0 classid 5ca1:10",
+    "the class of one without priority": "tc class del dev up1 classid {last}",
+    "the strays' class": "tc class del dev up0 classid 5ca1:fffe",
+    "a queue": "tc qdisc del dev up0 parent 5ca1:10",
+    "rate": "tc class change dev up0 parent 5ca1:1 classid 5ca1:10 htb rate 1mbit ceil 2mbit",
+    "ceil": "tc class change dev up0 parent 5ca1:1 classid 5ca1:10 htb rate 1mbit ceil 2mbit "
+        "quantum {quantum}",
+    "class too many": "tc class add dev up0 parent 5ca1:1 classid 5ca1:777 htb rate 1mbit",
+    "address": "nft delete element netdev nova_qos by_mac {{ fa:16:3e:00:00:00 }}",
+    "address of one without priority":
+        "nft delete element netdev nova_qos by_mac {{ fa:16:3e:00:00:03 }}",
+    "mark": "nft delete element netdev nova_qos by_mark {{ 0x5ca10010 }}",
+    "the host's addresses": "nft flush set netdev nova_qos host_macs",
+    "tap's rule": "nft flush chain netdev nova_qos {tap}",
+    "tap's chain": "nft flush chain netdev nova_qos {tap}; nft delete chain netdev nova_qos {tap}",
+    "uplink's rules": "nft flush chain netdev nova_qos {gate}",
+    "uplink's chain":
+        "nft flush chain netdev nova_qos {gate}; nft delete chain netdev nova_qos {gate}",
+    "one rule too many": "nft add rule netdev nova_qos {gate} meta priority set 5ca1:11",
+    "address in another's class":
+        "nft delete element netdev nova_qos by_mac {{ fa:16:3e:00:00:01 }}; "
+        "nft add element netdev nova_qos by_mac {{ fa:16:3e:00:00:01 : 5ca1:10 }}",
+    "table": "nft delete table netdev nova_qos",
+    "all": "nft delete table netdev nova_qos; tc qdisc del dev up0 root; "
+        "tc qdisc del dev up1 root",
+}
+#: What is not of the servers that are written: a write does not look for it.
+ONLY_TIDY = {
+    "the class of one without priority", "the strays' class", "class too many",
+    "address of one without priority", "the host's addresses",
+}
+
+
+def do_harm(bench: QuietBench, what: str) -> None:
+    names = {
+        "tap": f"tap{_index(bench, 'tap1')}", "gate": f"uplink{_index(bench, 'up0')}",
+        "last": class_of(bench.host, "fa:16:3e:00:00:03"),
+        "quantum": classes(bench.host, "up0")["5ca1:10"].quantum,
+    }
+    for command in HARM[what].format(**names).split("; "):
+        bench.host.run(*command.split())
+
+
+def _index(bench: QuietBench, device: str) -> int:
+    return int(bench.host.run("cat", f"/sys/class/net/{device}/ifindex"))
+
+
+@REPAIRS
+@pytest.mark.parametrize("what", HARM)
+def test_taken_away_by_hand(bench: QuietBench, what: str, repair: Repair) -> None:
+    before = look(bench)
+    do_harm(bench, what)
+    assert look(bench) != before, "no harm was done"
+    repair(bench)
+    if repair is rewrite and what in ONLY_TIDY:
+        assert look(bench) != before, "a write repairs this, too: take it from the list"
+        return
+    assert look(bench) == before
+
+
+def test_two_servers_at_once(make_quiet: MakeQuiet) -> None:
+    """Many threads, each with a server of its own and all with one in common."""
+    bench = make_quiet(6)
+    last = {}
+
+    def work(number: int) -> None:
+        chance = random.Random(number)
+        for _ in range(8):
+            last[number] = chance.choice([UNLIMITED, 5, 40, 98])
+            bench.prioritize(number, last[number])
+            bench.prioritize(5, chance.choice([UNLIMITED, 7]))
+            bench.reading(5)
+            if chance.random() < 0.3:
+                bench.tidy()
+
+    with futures.ThreadPoolExecutor(5) as pool:
+        for done in [pool.submit(work, number) for number in range(5)]:
+            done.result()
+    bench.prioritize(5, 33)
+    last[5] = 33
+    assert {number: bench.reading(number).applied for number in range(6)} == last
+    found = classes(bench.host, UPLINK)
+    assert len(found) == 6 + 2
+    assert sum(each.rate for name, each in found.items() if name != "5ca1:1") <= 80_000_000
+
+
+def test_same_server_at_once(bench: QuietBench) -> None:
+    with futures.ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(bench.prioritize, 2, n) for n in range(12)]:
+            done.result()
+    bench.prioritize(2, UNLIMITED)
+    assert look(bench) == made_anew(bench, PRIORITIES)
+
+
+# Runs inside of a host with less than usual, and says how a write ended.
+CHILD = """\
+import sys
+from nova_qos import errors
+from nova_qos.model import Interface
+from nova_qos.net.shaper import Shaper
+try:
+    Shaper(["up0"], 80, 50).write_priority("one", 5, lambda: {
+        "one": (Interface(mac="fa:16:3e:00:00:00", tap="tap0"),)})
+except errors.QosError as error:
+    print(type(error).__name__, error.message)
+"""
+NO_RIGHT = ("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin")
+NO_NFT = ("unshare", "--mount", "sh", "-ec",
+          'mount --bind /dev/null "$(command -v nft)"; exec "$@"', "sh")
+
+
+@pytest.mark.parametrize(
+    ("less", "said"), [(NO_RIGHT, "CAP_NET_ADMIN"), (NO_NFT, "nft is missing")],
+    ids=["no right", "no nft"])
+@pytest.mark.parametrize("state", ["nothing there", "priority there"])
+def test_host_that_lacks_something(
+    make_quiet: MakeQuiet, less: tuple[str, ...], said: str, state: str
+) -> None:
+    bench = make_quiet(1)
+    if state == "priority there":
+        bench.prioritize(0, 7)
+    before = everything(bench.host)
+    answer = bench.host.run(*less, sys.executable, "-c", CHILD)
+    print(answer)
+    assert answer.startswith("HostCannot ")
+    assert said in answer
+    assert everything(bench.host) == before
+
+
+def test_kernel_that_refuses_a_class(bench: QuietBench) -> None:
+    """A class that a filter of somebody else's leads to cannot be removed."""
+    bench.host.run(
+        "tc", "filter", "add", "dev", "up0", "parent", "5ca1:", "protocol", "all", "prio", "1",
+        "u32", "match", "u32", "0", "0", "classid", "5ca1:10")
+    with pytest.raises(errors.HostRefused, match=r"5ca1:10.*busy"):
+        bench.prioritize(0, UNLIMITED)
+    bench.host.run("tc", "filter", "del", "dev", "up0", "parent", "5ca1:")
+    bench.prioritize(0, PRIORITIES[0])
+    bench.tidy()
+    assert look(bench) == made_anew(bench, PRIORITIES)
+
+
+def test_nft_that_refuses(make_quiet: MakeQuiet) -> None:
+    """A table of that name which somebody else has made for something else."""
+    bench = make_quiet(1)
+    bench.host.run("nft", "-f", "-", text=STRANGE_TABLE)
+    with pytest.raises(errors.HostRefused, match=r"nft refused.*by_mac"):
+        bench.prioritize(0, 5)
