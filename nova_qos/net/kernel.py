@@ -148,7 +148,7 @@ class Kernel:
         for each in self.uplinks:
             share = self._trees.share(each.index, minor)
             whole = self._trees.share(each.index, WHOLE)
-            if share is not None and whole is not None:
+            if share is not None and whole is not None and layout.is_sound(share, whole):
                 weights[each.name] = layout.weight_of_share(share, whole)
         return weights
 
@@ -157,7 +157,7 @@ class Kernel:
             yield f"there is no uplink {name} now"
         for each in self.uplinks:
             if each.name not in weights or each.index not in shaped:
-                yield f"the server's class on uplink {each.name} is missing"
+                yield f"the server's class on uplink {each.name} is missing or was changed"
             elif not self._table.has_gate(each.index):
                 yield f"nothing chooses the class of packets on uplink {each.name}"
 

@@ -84,6 +84,11 @@ def weight_of_share(share: Share, whole: Share) -> int:
     return share.quantum // whole.quantum
 
 
+def is_sound(share: Share, whole: Share) -> bool:
+    """Whether nobody has changed what a class may take at most, or taken its queue away."""
+    return share.ceil == whole.ceil and share.cuts == (whole.rate <= _CUT_UP_TO)
+
+
 def must_be_made_anew(before: Tree, after: Tree | None) -> bool:
     """Whether a tree cannot be changed in place: the quantum of weight 1 is another one now (the
     uplink's MTU was changed), or the class of the whole is missing."""

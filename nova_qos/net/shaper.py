@@ -68,8 +68,9 @@ class Shaper:
                 raise errors.ServerNotRunning("the server has no running domain on this host")
             interfaces = running[server_uuid]
             kernel.require_shapeable(interfaces)
-            shaped = kernel.shaped()
-            if self._known is None or set(self._known.layout.trees) != shaped:
+            shaped, present = kernel.shaped(), {each.index for each in kernel.uplinks}
+            known = None if self._known is None else set(self._known.layout.trees)
+            if known != shaped or (shaped and shaped != present):
                 self._known = self._listed(kernel, running)
             wanted = {**(self._priorities or {}), server_uuid: priority}
             self._bring(kernel, running, wanted)
