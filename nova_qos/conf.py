@@ -47,6 +47,30 @@ OPTIONS = [
         "has one. A priority p has the weight 99 - p, so 50 is like priority 49. Larger gives "
         "more to servers that nobody has set.",
     ),
+    cfg.IntOpt(
+        "check_interval",
+        default=60,
+        min=1,
+        help="Seconds between two looks at all servers of a host that have settings. What "
+        "somebody else has changed is found within that time.",
+    ),
+    cfg.StrOpt(
+        "drift",
+        default="correct",
+        choices=[
+            ("correct", "put the value back that was asked for"),
+            ("report", "leave it, and say so in get-qos"),
+        ],
+        help="What the agent does with a value that somebody else has changed on the host while "
+        "the server was running.",
+    ),
+    cfg.FloatOpt(
+        "hook_timeout",
+        default=10.0,
+        min=0.1,
+        help="Seconds that a post-create hook may take; after that the server goes on without "
+        "what the hook would have set.",
+    ),
 ]
 
 TC_OPTIONS = [

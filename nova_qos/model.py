@@ -5,7 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-State = Literal["unset", "applied", "pending", "drifted", "unsupported"]
+#: Why what was asked for is not there: it can still come; the host never will; host or guest will
+#: not at present; the guest took its memory back; somebody else has changed it.
+Hindrance = Literal["pending", "unsupported", "refused", "deflated", "drifted"]
+State = Literal["unset", "applied", "pending", "refused", "deflated", "drifted", "unsupported"]
+#: What has happened to a server; "unknown" after a time when nobody looked.
+Change = Literal["started", "changed", "ended", "unknown"]
 
 #: What the host says where a resource has no limit.
 UNLIMITED = -1
@@ -20,21 +25,33 @@ class Flavor:
 
 
 @dataclass(frozen=True)
+class NewServer:
+    """A server that has just been created, as post-create hooks see it."""
+
+    uuid: str
+    name: str
+    project_id: str
+    flavor: Flavor
+    extra_specs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Reading:
     """What the host answers for one resource of one server.
 
     ``applied`` is in the host's unit (memory: KiB), ``UNLIMITED`` where nothing limits, None where
     there is nothing to read. ``effective`` tells whether the value does anything on this host;
     ``reason`` is a sentence on whatever is not as one would expect. ``details`` are further
-    figures in the host's unit. ``hindered`` tells why the value asked for is not there:
-    "pending" = it can still come, "unsupported" = never on this host.
+    figures in the host's unit. ``hindered`` tells why the value asked for is not there, where that
+    is known; ``since`` is the time (s since 1970) from which on the agent has seen it like this.
     """
 
     applied: int | None
     effective: bool = True
     reason: str | None = None
     details: Mapping[str, int] = field(default_factory=dict)
-    hindered: Literal["pending", "unsupported"] | None = None
+    hindered: Hindrance | None = None
+    since: float | None = None
 
     @property
     def waits(self) -> bool:
@@ -47,13 +64,15 @@ class Balloon:
     """The state of a guest's memory balloon, in KiB.
 
     ``alive`` when a driver in the guest answers, else ``reason`` says what is missing.
-    ``usable_kib`` is what the guest could give without swapping.
+    ``usable_kib`` is what the guest could give without swapping. ``autodeflates``: a guest short
+    of memory takes it back by itself.
     """
 
     alive: bool
     reason: str | None
     actual_kib: int
     usable_kib: int
+    autodeflates: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +169,10 @@ class Domain(Protocol):
         """Set the priority of its outbound traffic; UNLIMITED takes it away."""
 
 
+#: Told a server's uuid and what has happened to it; None = any server. Returns at once.
+Listener = Callable[[str | None, Change], None]
+
+
 class Host(Protocol):
     """The machine that the agent runs on."""
 
@@ -159,6 +182,9 @@ class Host(Protocol):
         :raises ServerNotRunning: there is none
         :raises HostAway: libvirt does not answer
         """
+
+    def watch(self, listener: Listener) -> None:
+        """Tell the listener from now on what happens to servers, on a thread of the host's."""
 
     def tidy(self) -> None:
         """Bring what the servers share in line with which of them run now.

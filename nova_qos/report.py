@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requested, applied and effective, side by side: what get-qos answers."""
 
+from datetime import UTC, datetime
+
 from nova_qos.model import Flavor, Reading, State
 from nova_qos.resources import Resource
 
@@ -11,19 +13,19 @@ def state_of(resource: Resource, requested: int | None, flavor: Flavor, reading:
         return "unsupported"
     if requested is None:
         return "unset"
-    if reading.hindered == "pending" or reading.applied is None:
-        return "pending"
-    return "applied" if reading.applied == resource.to_host(requested, flavor) else "drifted"
+    if reading.applied == resource.to_host(resource.within(requested, flavor), flavor):
+        return "applied"
+    if reading.hindered is not None:
+        return reading.hindered
+    return "pending" if reading.applied is None else "drifted"
 
 
 def report(
     resource: Resource, requested: int | None, flavor: Flavor, reading: Reading
 ) -> dict[str, object]:
-    """One resource as get-qos shows it, in the API's unit."""
+    """One resource as get-qos shows it, in the API's unit; since: ISO 8601, UTC."""
     state = state_of(resource, requested, flavor, reading)
-    reason = reading.reason
-    if state == "drifted":
-        reason = "the host holds another value than was requested"
+    since = reading.since and datetime.fromtimestamp(int(reading.since), UTC).isoformat()
     return {
         "requested": requested,
         "applied": resource.from_host(reading.applied),
@@ -32,5 +34,16 @@ def report(
         "default": resource.default(flavor),
         "state": state,
         "effective": reading.effective,
-        "reason": reason,
+        "reason": _reason(resource, requested, flavor, reading, state),
+        "since": since,
     }
+
+
+def _reason(
+    resource: Resource, requested: int | None, flavor: Flavor, reading: Reading, state: State
+) -> str | None:
+    if state == "drifted" and reading.reason is None:
+        return "the host holds another value than was requested"
+    if state == "applied" and resource.within(requested, flavor) != requested:
+        return f"reduced to {resource.range_of(flavor)[1]} {resource.unit}, the most for the flavor"
+    return reading.reason

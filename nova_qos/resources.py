@@ -23,7 +23,8 @@ class Resource:
     value that, when asked for, means "no setting", and ``lifted`` what -1 is called when read.
     ``lowest_wins``: the smallest value gives the most. ``guard`` refuses, before anything is
     saved, what the host could not honour; ``settles`` says that an applied value arrives some
-    time after it was written.
+    time after it was written. ``retaken`` tells whether the guest itself may have taken back what
+    it had given, so that the reading is not the target any more.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Resource:
     answer_set: Callable[[Reading], dict[str, object]]
     ceiling: Callable[[Flavor], int] | None = None
     guard: Callable[[Domain, int, Limits], None] | None = None
+    retaken: Callable[[Domain, Reading, int], bool] | None = None
     lift: int | None = None
     lifted: str = "unlimited"
     lowest_wins: bool = False
@@ -90,6 +92,10 @@ class Resource:
                 f"{self.describe(flavor, field)}")
         return number
 
+    def within(self, value: int | None, flavor: Flavor) -> int | None:
+        """A saved setting as far as the server's present flavor allows it."""
+        return value if value is None else min(value, self.range_of(flavor)[1])
+
     def to_host(self, value: int | None, flavor: Flavor) -> int:
         """A requested value, or the default where there is none, in the host's unit."""
         wanted = self.default(flavor) if value is None else value
@@ -124,6 +130,10 @@ def _guard_memory(domain: Domain, memory_kib: int, limits: Limits) -> None:
             f"memory: {memory_kib // units.KIB_PER_MIB} MiB is less than the guest can spare; the "
             f"lowest safe value now is {-(-lowest // units.KIB_PER_MIB)} MiB. Ask for that, or "
             'give "force": true')
+
+
+def _has_deflated(domain: Domain, reading: Reading, memory_kib: int) -> bool:
+    return (reading.applied or 0) > memory_kib and domain.read_balloon().autodeflates
 
 
 def lowest_safe_kib(balloon: Balloon, reserve_kib: int) -> int:
@@ -164,6 +174,7 @@ MEMORY = Resource(
     answer_set=_memory_set,
     guard=_guard_memory,
     settles=True,
+    retaken=_has_deflated,
     forceable=True,
     is_size=True,
 )

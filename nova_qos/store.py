@@ -6,17 +6,23 @@ only file that loads or saves nova's objects.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from nova import exception, objects
 
 from nova_qos import errors
-from nova_qos.model import Flavor
+from nova_qos.model import Flavor, NewServer
 from nova_qos.resources import TABLE
 
 #: What an instance must be loaded with for everything here.
 ATTRIBUTES = ("system_metadata", "flavor")
+#: Saved instead of a setting that is still to be taken off the host.
+_LIFTED = "lifted"
+_CREATED = "qos:created"
+#: Between the request for a server and its launch; a longer time means that it was unshelved.
+_LONGEST_BUILD = timedelta(hours=1)
 
 # nova ships no types, and its object classes exist only once they are registered
 Context = Any
@@ -43,18 +49,26 @@ def flavor_of(instance: Instance) -> Flavor:
 def requested(instance: Instance) -> dict[str, int]:
     """The saved settings by resource name; a resource without a setting is absent."""
     saved = instance.system_metadata
-    return {
-        name: int(saved[row.stored_as]) for name, row in TABLE.items() if row.stored_as in saved
-    }
+    return {name: int(saved[row.stored_as]) for name, row in TABLE.items()
+            if saved.get(row.stored_as, _LIFTED) != _LIFTED}
 
 
-def save(instance: Instance, settings: Mapping[str, int | None]) -> None:
+def lifted(instance: Instance) -> list[str]:
+    """The resources whose setting was unset when nobody could take it off the host."""
+    saved = instance.system_metadata
+    return [name for name, row in TABLE.items() if saved.get(row.stored_as) == _LIFTED]
+
+
+def save(
+    instance: Instance, settings: Mapping[str, int | None], later: Container[str] = ()
+) -> None:
     """Keep the settings as desired state; None forgets one, an absent resource stays as it is.
 
+    :param later: resources of which a forgotten setting is still to be taken off the host
     :raises TaskInProgress: nova started a task on the server meanwhile; nothing was saved
     :raises ServerGone: the server was deleted meanwhile
     """
-    _change(instance, settings)
+    _change(instance, settings, later)
     try:
         instance.save(expected_task_state=[None])
     except exception.UnexpectedTaskStateError as error:
@@ -63,20 +77,62 @@ def save(instance: Instance, settings: Mapping[str, int | None]) -> None:
         raise errors.ServerGone(error.format_message()) from error
 
 
-def restore(context: Context, server_uuid: str, settings: Mapping[str, int | None]) -> None:
-    """Put settings back that must not stay saved, whatever nova does with the server by now."""
+def restore(
+    context: Context, server_uuid: str, settings: Mapping[str, int | None],
+    later: Container[str] = (),
+) -> None:
+    """Put settings as they must be, whatever nova does with the server by now."""
     with contextlib.suppress(errors.ServerGone, exception.InstanceNotFound):
         instance = load(context, server_uuid)
-        _change(instance, settings)
+        _change(instance, settings, later)
         instance.save()
 
 
-def _change(instance: Instance, settings: Mapping[str, int | None]) -> None:
+def _change(
+    instance: Instance, settings: Mapping[str, int | None], later: Container[str]
+) -> None:
     for name, value in settings.items():
-        if value is None:
-            instance.system_metadata.pop(TABLE[name].stored_as, None)
+        key = TABLE[name].stored_as
+        if value is not None:
+            instance.system_metadata[key] = str(value)
+        elif name in later:
+            instance.system_metadata[key] = _LIFTED
         else:
-            instance.system_metadata[TABLE[name].stored_as] = str(value)
+            instance.system_metadata.pop(key, None)
+
+
+def kept_on(context: Context, host: str) -> list[str]:
+    """The servers of a host, by uuid, that have settings or have just lost one."""
+    instances = objects.InstanceList.get_by_host(
+        context, host, expected_attrs=["system_metadata"])
+    return [instance.uuid for instance in instances if requested(instance) or lifted(instance)]
+
+
+def is_new(instance: Instance, host: str, since: float) -> bool:
+    """Whether the server was created on this host after that time (s since 1970), and its
+    creation has not been dealt with."""
+    if _CREATED in instance.system_metadata or instance.launched_on != host:
+        return False
+    launched = instance.launched_at
+    return launched is not None and launched.timestamp() >= since and (
+        launched - instance.created_at < _LONGEST_BUILD)
+
+
+def save_of_new(instance: Instance, settings: Mapping[str, int | None]) -> None:
+    """Keep the settings of a new server that nobody else has set, and that it was dealt with.
+
+    :raises TaskInProgress, ServerGone: as ``save``
+    """
+    known = requested(instance)
+    instance.system_metadata[_CREATED] = "1"
+    save(instance, {name: value for name, value in settings.items() if name not in known})
+
+
+def describe(instance: Instance) -> NewServer:
+    """A server as post-create hooks see it."""
+    return NewServer(
+        uuid=instance.uuid, name=instance.display_name, project_id=instance.project_id,
+        flavor=flavor_of(instance), extra_specs=dict(instance.flavor.extra_specs))
 
 
 def register_service(context: Context, host: str, binary: str, topic: str) -> None:

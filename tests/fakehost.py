@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from nova_qos import errors
-from nova_qos.model import UNLIMITED, Balloon, Reading
+from nova_qos.model import UNLIMITED, Balloon, Listener, Reading
 
 
 class FakeDomain:
@@ -35,6 +35,7 @@ class FakeDomain:
         self.net_priority = UNLIMITED
         self.driver = True
         self.paused = False
+        self.autodeflates = False
         self.pinned: str | None = None
         self.balloon_step_kib: int | None = None
         self.refuse: set[str] = set()
@@ -73,7 +74,7 @@ class FakeDomain:
         self._movable()
         why_not = self._why_not_alive()
         usable = self._usable() if self.driver else 0
-        return Balloon(why_not is None, why_not, self.actual_kib, usable)
+        return Balloon(why_not is None, why_not, self.actual_kib, usable, self.autodeflates)
 
     def read_memory_soft_limit(self) -> Reading:
         self._offered("memory_soft_limit")
@@ -149,6 +150,7 @@ class FakeHost:
         self.domains: dict[str, FakeDomain] = {}
         self.away = False
         self.entered = threading.Semaphore(0)
+        self.happened: Listener = lambda server_uuid, change: None
 
     def add(self, server_uuid: str, memory_kib: int = 512 * 1024) -> FakeDomain:
         self.domains[server_uuid] = FakeDomain(memory_kib)
@@ -161,6 +163,9 @@ class FakeHost:
         if server_uuid not in self.domains:
             raise errors.ServerNotRunning("the server is not running")
         return self.domains[server_uuid]
+
+    def watch(self, listener: Listener) -> None:
+        self.happened = listener
 
     def tidy(self) -> None:
         if self.away:

@@ -3,7 +3,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import oslo_messaging as messaging
@@ -12,16 +12,15 @@ from nova import manager
 from oslo_concurrency import lockutils
 from oslo_config import cfg
 from oslo_log import log
-from oslo_service import periodic_task
 
 from nova_qos import errors, rpc, store, units
 from nova_qos.agent.apply import apply
+from nova_qos.agent.hooks import Hooks
+from nova_qos.agent.keeper import Keeper, lock_of
 from nova_qos.model import Domain, Host, Limits, Reading
 from nova_qos.resources import TABLE
 
 LOG = log.getLogger(__name__)
-#: How soon what the servers share follows when one of them stops, starts or moves.
-_TIDY_SECONDS = 10
 #: What a message may have been under way when it arrives, and its answer will be.
 _TRANSIT_SECONDS = 0.5
 Wire = dict[str, dict[str, Any]]
@@ -50,10 +49,16 @@ class AgentManager(manager.Manager):
 
     target = messaging.Target(version=rpc.VERSION)
 
-    def __init__(self, host: str, machine: Host, options: cfg.ConfigOpts) -> None:
+    def __init__(
+        self, host: str, machine: Host, options: cfg.ConfigOpts, hooks: Hooks | None = None
+    ) -> None:
+        """:param hooks: those that are installed, unless others are given"""
         self._machine = machine
         self._options = options
-        self._complaint: str | None = None
+        self._new_since = time.time()
+        if hooks is None:
+            hooks = Hooks.installed(options)
+        self.keeper = Keeper(host, machine, options, hooks)
         super().__init__(host=host, service_name="nova-qos-agent")
 
     def init_host(self, service_ref: Any) -> None:
@@ -61,26 +66,30 @@ class AgentManager(manager.Manager):
         if service_ref is None:
             store.register_service(
                 nova_context.get_admin_context(), self.host, self.service_name, rpc.TOPIC)
+        elif service_ref.last_seen_up is not None:
+            # what was created since is as new as what will be
+            self._new_since = service_ref.last_seen_up.timestamp()
 
-    @periodic_task.periodic_task(spacing=_TIDY_SECONDS, run_immediately=True)
-    def tidy(self, context: store.Context) -> None:
-        """Bring what the servers share in line with which of them run."""
-        complaint = None
-        try:
-            self._machine.tidy()
-        except errors.QosError as error:
-            complaint = error.message
-        # a host that cannot would fill the log
-        if complaint and complaint != self._complaint:
-            LOG.warning("The network is not as it should be: %s", complaint)
-        self._complaint = complaint
+    def post_start_hook(self) -> None:
+        """Called by nova's service when it can be asked."""
+        self.keeper.start(self._new_since)
+
+    def graceful_shutdown(self, timeout: int) -> None:
+        """Called by nova's service when it stops."""
+        self.cleanup_host()
+
+    def cleanup_host(self) -> None:
+        """Called instead by services of nova before 34."""
+        self.keeper.stop()
 
     @_answers
     def read(self, context: store.Context, server_uuid: str, names: list[str]) -> Wire:
         """What the host holds for the named resources; one that it cannot do does not spoil
         the others."""
         domain = self._machine.domain(server_uuid)
-        return {name: rpc.reading_to_wire(_read(domain, name)) for name in _known(names)}
+        explain = self.keeper.standings.explain
+        return {name: rpc.reading_to_wire(explain(server_uuid, name, _read(domain, name)))
+                for name in _known(names)}
 
     @_answers
     def balloon(self, context: store.Context, server_uuid: str) -> tuple[bool, str | None]:
@@ -101,7 +110,7 @@ class AgentManager(manager.Manager):
         :raises TaskInProgress: nova works on the server
         """
         answer_by = time.monotonic() + self._options.nova_qos.rpc_timeout - _TRANSIT_SECONDS
-        with lockutils.lock(f"nova-qos-{server_uuid}"):
+        with lockutils.lock(lock_of(server_uuid)):
             instance = store.load(context, server_uuid)
             flavor = store.flavor_of(instance)
             names = _known(settings)
@@ -111,7 +120,22 @@ class AgentManager(manager.Manager):
             LOG.info("Set %s; the host holds %s", checked,
                      {name: reading.applied for name, reading in readings.items()},
                      instance=instance)
-        return {name: rpc.reading_to_wire(reading) for name, reading in readings.items()}
+            return {name: rpc.reading_to_wire(reading)
+                    for name, reading in self._noted(server_uuid, targets, readings)}
+
+    def _noted(
+        self, server_uuid: str, targets: Mapping[str, int], readings: Mapping[str, Reading]
+    ) -> Iterator[tuple[str, Reading]]:
+        standings = self.keeper.standings
+        for name, reading in readings.items():
+            if reading.applied == targets[name]:
+                standings.settle(server_uuid, name, targets[name])
+            elif reading.hindered is not None:
+                standings.hinder(server_uuid, name, targets[name], reading.hindered,
+                                 reading.reason or "")
+            yield name, standings.explain(server_uuid, name, reading)
+        if any(reading.hindered == "pending" for reading in readings.values()):
+            self.keeper.put(server_uuid)
 
     def _set(
         self, context: store.Context, instance: store.Instance,
@@ -126,17 +150,19 @@ class AgentManager(manager.Manager):
             skipped = _guard(domain, settings, targets, limits)
         except (errors.ServerNotRunning, errors.HostAway) as error:
             domain, skipped = None, dict.fromkeys(targets, _pending(error))
-        store.save(instance, settings)
+        store.save(instance, settings, later=_waiting(skipped))
         if domain is None:
             return skipped
         now = {name: target for name, target in targets.items() if name not in skipped}
         try:
             return skipped | apply(domain, now, options.balloon_timeout)
         except (errors.ServerNotRunning, errors.HostAway) as error:
+            store.restore(context, instance.uuid, settings, later=targets)
             return dict.fromkeys(targets, _pending(error))
         except Exception as error:
             if time.monotonic() > answer_by:
                 # the API may have answered already that it is saved and will be applied
+                self.keeper.put(instance.uuid)
                 raise errors.AgentAway(f"the agent's answer came too late: {error}") from error
             store.restore(
                 context, instance.uuid, {name: before.get(name) for name in settings})
@@ -180,6 +206,10 @@ def _guard(
         except errors.ServerNotRunning as error:
             skipped[name] = _pending(error)
     return skipped
+
+
+def _waiting(readings: Mapping[str, Reading]) -> list[str]:
+    return [name for name, reading in readings.items() if reading.hindered == "pending"]
 
 
 def _pending(error: errors.QosError) -> Reading:

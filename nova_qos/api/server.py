@@ -93,7 +93,8 @@ class Server:
                 self._context, self._instance.host, self._instance.uuid, settings, force)
         except (errors.Unreachable, errors.ServerNotRunning) as error:
             # nobody there who could save it: done here, to be applied when the host can
-            store.save(store.load(self._context, self._instance.uuid), settings)
+            instance = store.load(self._context, self._instance.uuid)
+            store.save(instance, settings, later=settings)
             return dict.fromkeys(
                 TABLE, Reading(None, effective=False, reason=error.message, hindered="pending"))
 

@@ -14,12 +14,14 @@ import nova.db.main.api  # noqa: E402
 from nova import config, objects, service  # noqa: E402
 from nova.conductor import rpcapi as conductor  # noqa: E402
 from nova.objects import base as objects_base  # noqa: E402
+from oslo_config import cfg  # noqa: E402
 from oslo_log import log as logging  # noqa: E402
 from oslo_service import opts as service_options  # noqa: E402
 
 from nova_qos import rpc  # noqa: E402
 from nova_qos.agent.manager import AgentManager  # noqa: E402
 from nova_qos.net.shaper import Shaper  # noqa: E402
+from nova_qos.virt import events  # noqa: E402
 from nova_qos.virt.host import LibvirtHost  # noqa: E402
 
 BINARY = "nova-qos-agent"
@@ -45,8 +47,12 @@ def main() -> None:
     # like nova-compute: objects come and go through nova-conductor, never from the database
     nova.db.main.api.DISABLE_DB_ACCESS = True
     objects_base.NovaObject.indirection_api = conductor.ConductorAPI()
+    events.run_loop()
     manager = f"{LibvirtAgent.__module__}.{LibvirtAgent.__name__}"
-    server = service.Service.create(binary=BINARY, topic=rpc.TOPIC, manager=manager)
+    try:
+        server = service.Service.create(binary=BINARY, topic=rpc.TOPIC, manager=manager)
+    except cfg.Error as error:
+        sys.exit(f"{BINARY}: {error}")
     service.serve(server, workers=1, no_fork=True)
     service.wait()
 

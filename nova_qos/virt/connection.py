@@ -13,17 +13,21 @@ _Answer = TypeVar("_Answer")
 
 
 class Connection:
-    """A connection shared by all threads.
-
-    Keepalive is off: libvirt answers keepalive messages only where its event loop runs.
-    """
+    """A connection shared by all threads."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self._lock = threading.Lock()
         self._connection: libvirt.virConnect | None = None
+        self._welcomes: list[Callable[[libvirt.virConnect], None]] = []
         # Without a handler the library writes every error to stderr, also those we expect.
         libvirt.registerErrorHandler(lambda _context, _error: None, None)
+
+    def on_open(self, welcome: Callable[[libvirt.virConnect], None]) -> None:
+        """Have this called with each connection that is opened from now on; a present one is
+        opened anew when it is next needed."""
+        self._welcomes.append(welcome)
+        self.close()
 
     def call(self, work: Callable[[libvirt.virConnect], _Answer]) -> _Answer:
         """Do ``work`` on the connection, once more on a new one if it was lost meanwhile.
@@ -55,9 +59,12 @@ class Connection:
         with self._lock:
             if self._connection is None:
                 try:
-                    self._connection = libvirt.open(self.uri)
+                    opened = libvirt.open(self.uri)
+                    for welcome in self._welcomes:
+                        welcome(opened)
                 except libvirt.libvirtError as error:
                     raise failures.away(self.uri, error) from error
+                self._connection = opened
             return self._connection
 
     def _forget(self, lost: libvirt.virConnect) -> None:

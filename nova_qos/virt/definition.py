@@ -49,6 +49,7 @@ class Definition:
     stats_period_s: int
     disks: tuple[Disk, ...]
     interfaces: tuple[Interface, ...] = ()
+    autodeflates: bool = False
 
     @classmethod
     def parse(cls, xml: str) -> "Definition":
@@ -66,6 +67,7 @@ class Definition:
                 for disk in root.iterfind("devices/disk")
                 if disk.get("device", "disk") in ("disk", "lun")
             ),
+            autodeflates=balloon is not None and balloon.get("autodeflate") == "on",
             interfaces=tuple(
                 _interface(each) for each in root.iterfind("devices/interface")),
         )

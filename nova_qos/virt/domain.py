@@ -80,7 +80,8 @@ class LibvirtDomain:
             time.sleep(_POLL_SECONDS)
         # A balloon that goes on moving may still grow, but nobody knows what the guest can spare.
         usable_kib = 0 if outdated and not paused else report.usable_kib
-        return Balloon(why_not is None, why_not, report.actual_kib, usable_kib)
+        return Balloon(
+            why_not is None, why_not, report.actual_kib, usable_kib, definition.autodeflates)
 
     def read_memory_soft_limit(self) -> Reading:
         kib = self._do(lambda domain: domain.memoryParameters(_LIVE))["soft_limit"]

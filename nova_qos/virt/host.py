@@ -3,10 +3,11 @@
 
 from pathlib import Path
 
-from nova_qos.model import Domain, Network
+from nova_qos.model import Domain, Listener, Network
 from nova_qos.virt.balloon import Movements
 from nova_qos.virt.connection import Connection
 from nova_qos.virt.domain import LibvirtDomain, UnifiedCgroupDomain
+from nova_qos.virt.events import Events
 from nova_qos.virt.inventory import Inventory
 
 _UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers")
@@ -33,6 +34,10 @@ class LibvirtHost:
             server_uuid)
         domain.require_running()
         return domain
+
+    def watch(self, listener: Listener) -> None:
+        """Tell the listener from now on what happens to servers; ``events.run_loop`` must run."""
+        Events(self._connection, listener).start()
 
     def tidy(self) -> None:
         """See ``Network.tidy``.

@@ -21,6 +21,7 @@ from nova.tests.functional import integrated_helpers
 from sqlalchemy.exc import SADeprecationWarning
 
 from nova_qos import rpc, store
+from nova_qos.agent.hooks import Hook, Hooks
 from nova_qos.agent.manager import AgentManager
 from nova_qos.resources import TABLE
 from tests.fakehost import FakeDomain, FakeHost
@@ -31,6 +32,8 @@ FLAVOR_MIB = 512
 STORED = {row.stored_as: row.name for row in TABLE.values()}
 #: The hosts by name: what their agents find there.
 MACHINES: dict[str, "Machine"] = {}
+#: What all agents call for new servers.
+HOOKS: dict[str, Hook] = {}
 
 
 class Machine(FakeHost):
@@ -59,7 +62,7 @@ class FakeAgent(AgentManager):
     """The agent of a host in memory; nova's service makes it by name."""
 
     def __init__(self, host: str) -> None:
-        super().__init__(host, MACHINES[host], CONF)
+        super().__init__(host, MACHINES[host], CONF, Hooks(HOOKS, CONF))
 
 
 class Server:
@@ -81,7 +84,13 @@ class Server:
     def saved(self) -> dict[str, int]:
         """The settings in the database, read without the code under test."""
         kept = self.instance().system_metadata
-        return {STORED[key]: int(value) for key, value in kept.items() if key in STORED}
+        return {STORED[key]: int(value) for key, value in kept.items()
+                if key in STORED and value != "lifted"}
+
+    def lifted(self) -> set[str]:
+        """What is unset but still to be taken off the host, likewise."""
+        kept = self.instance().system_metadata
+        return {STORED[key] for key, value in kept.items() if key in STORED and value == "lifted"}
 
     def unrelated(self) -> dict[str, str]:
         """All that nova itself keeps in the same place."""
@@ -110,7 +119,13 @@ class Server:
         instance.task_state, instance.locked, instance.locked_by = None, False, None
         instance.save()
         self.machine.away = False
-        self.machine.add(self.uuid, FLAVOR_MIB * 1024)
+        self.restart()
+
+    def restart(self) -> FakeDomain:
+        """Another domain, as after a stop and a start: nothing of what was set is left."""
+        domain = self.machine.add(self.uuid, FLAVOR_MIB * 1024)
+        self.machine.happened(self.uuid, "started")
+        return domain
 
 
 class Cloud(integrated_helpers._IntegratedTestBase):
@@ -145,6 +160,8 @@ class Cloud(integrated_helpers._IntegratedTestBase):
 
     def _setup_compute_service(self) -> Any:
         self.flags(compute_driver="fake.MediumFakeDriver")
+        # no test is to be disturbed by it
+        self.flags(check_interval=86400, group="nova_qos")
         self.flags(cpu_allocation_ratio=50.0, ram_allocation_ratio=50.0)
         self.flags(api_paste_config=self._paste_file(), group="wsgi")
         for host in ("silent", "halted", "compute"):

@@ -63,6 +63,7 @@ def test_no_agent_on_the_host(boot: Callable[[str], Server], host: str) -> None:
     assert answer.status == 202
     assert server.saved() == {
         "memory_soft_limit": 200, "cpu_priority": 78, "io_priority": 900, "net_priority": 20}
+    assert server.lifted() == {"memory"}
     assert server.domain.writes == []
 
 

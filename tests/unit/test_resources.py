@@ -136,7 +136,8 @@ def test_a_report_has_every_figure_in_the_unit_of_the_api(row: Resource) -> None
     least, most = row.range_of(FLAVOR)
     assert report(row, least, FLAVOR, Reading(row.to_host(least, FLAVOR))) == {
         "requested": least, "applied": least, "unit": row.unit, "range": [least, most],
-        "default": row.default(FLAVOR), "state": "applied", "effective": True, "reason": None}
+        "default": row.default(FLAVOR), "state": "applied", "effective": True, "reason": None,
+        "since": None}
 
 
 def test_a_drift_says_so() -> None:

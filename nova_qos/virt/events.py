@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libvirt's events, and a connection that comes back by itself.
+
+libvirt calls back on the thread of its event loop, which must not call libvirt itself.
+"""
+
+import contextlib
+import threading
+import time
+
+import libvirt
+
+from nova_qos import errors
+from nova_qos.model import Change, Listener
+from nova_qos.virt.connection import Connection
+
+_RETRY_SECONDS = 2.0
+# A libvirtd that lives but does not answer counts as away after 15 s.
+_KEEPALIVE_SECONDS, _KEEPALIVE_COUNT = 5, 3
+_MEANING: dict[int, Change] = {
+    libvirt.VIR_DOMAIN_EVENT_STARTED: "started",
+    libvirt.VIR_DOMAIN_EVENT_RESUMED: "changed",
+    libvirt.VIR_DOMAIN_EVENT_STOPPED: "ended",
+}
+
+
+class Events:
+    """Tells a listener what happens to servers until the process ends."""
+
+    def __init__(self, connection: Connection, listener: Listener) -> None:
+        self._connection = connection
+        self._listener = listener
+
+    def start(self) -> None:
+        """Begin; libvirt need not be there yet."""
+        self._connection.on_open(self._subscribe)
+        threading.Thread(target=self._stay_connected, name="libvirt-watch", daemon=True).start()
+
+    def _stay_connected(self) -> None:
+        while True:
+            # opens it when it is lost
+            with contextlib.suppress(errors.HostAway, libvirt.libvirtError):
+                self._connection.call(lambda connection: connection.getLibVersion())
+            time.sleep(_RETRY_SECONDS)
+
+    def _subscribe(self, connection: libvirt.virConnect) -> None:
+        connection.setKeepAlive(_KEEPALIVE_SECONDS, _KEEPALIVE_COUNT)
+        for event, callback in (
+            (libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._lifecycle),
+            (libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._started),
+            (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, self._changed),
+            (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, self._changed),
+        ):
+            connection.domainEventRegisterAny(None, event, callback, None)
+        self._listener(None, "unknown")
+
+    def _lifecycle(
+        self, _connection: libvirt.virConnect, domain: libvirt.virDomain, event: int, _detail: int,
+        _opaque: object,
+    ) -> None:
+        if event in _MEANING:
+            self._listener(domain.UUIDString(), _MEANING[event])
+
+    def _started(
+        self, _connection: libvirt.virConnect, domain: libvirt.virDomain, *_details: object
+    ) -> None:
+        self._listener(domain.UUIDString(), "started")
+
+    def _changed(
+        self, _connection: libvirt.virConnect, domain: libvirt.virDomain, *_details: object
+    ) -> None:
+        self._listener(domain.UUIDString(), "changed")
+
+
+def run_loop() -> None:
+    """Run libvirt's event loop on a thread of its own; to be called before any connection is
+    opened, once in a process."""
+    libvirt.virEventRegisterDefaultImpl()
+
+    def loop() -> None:
+        while True:
+            libvirt.virEventRunDefaultImpl()
+
+    threading.Thread(target=loop, name="libvirt-events", daemon=True).start()
