@@ -129,7 +129,7 @@ class Keeper:
             self._all_at_once.wait(self._options.nova_qos.check_interval)
 
     def _tidy(self) -> None:
-        while not self._stopped.wait(_TIDY_SECONDS):
+        while not self._stopped.is_set():
             complaint = None
             try:
                 self._machine.tidy()
@@ -139,6 +139,7 @@ class Keeper:
             if complaint and complaint != self._complaint:
                 LOG.warning("The network is not as it should be: %s", complaint)
             self._complaint = complaint
+            self._stopped.wait(_TIDY_SECONDS)
 
     def look(self, server_uuid: str) -> float | None:
         """Make the host hold what is saved for one server.
