@@ -53,7 +53,7 @@ PYTHON
 
 requirements_stamp() { /usr/bin/python3 --version && sha256sum <"$root/tools/stack/requirements.txt"; }
 
-package_stamp() { echo "$root" && cat "$root"/{setup.cfg,requirements.txt} | sha256sum; }
+package_stamp() { echo "$root" && cat "$root"/{setup.cfg,requirements.txt,hooks/pyproject.toml} | sha256sum; }
 
 install_requirements() {
     "$venv/bin/pip" --version || /usr/bin/python3 -m venv --clear "$venv" || return
@@ -66,7 +66,7 @@ install_package() {
     # pbr asks git for the version: there may be none, or a tree that belongs to someone else
     git -C "$root" rev-parse --verify -q HEAD >/dev/null || export PBR_VERSION=0.0.1
     rm -f "$venv/package-stamp"
-    pip_install -e "$root" && package_stamp >"$venv/package-stamp"
+    pip_install -e "$root" -e "$root/hooks" && package_stamp >"$venv/package-stamp"
 }
 
 pip_install() { "$venv/bin/pip" install --disable-pip-version-check "$@"; }

@@ -41,7 +41,7 @@ PYTHON
 }
 
 stamp() {
-    cat "$root"/{requirements.txt,test-requirements.txt,setup.cfg} | sha256sum
+    cat "$root"/{requirements.txt,test-requirements.txt,setup.cfg,hooks/pyproject.toml} | sha256sum
     echo "$root"
     /usr/bin/python3 --version
 }
@@ -57,7 +57,7 @@ make_venv() {
         rm -rf "$venv"
         /usr/bin/python3 -m venv "$venv" &&
             "$venv/bin/pip" install -q --disable-pip-version-check \
-                -r "$root/test-requirements.txt" -e "$root" >"$home/pip.log" 2>&1 ||
+                -r "$root/test-requirements.txt" -e "$root" -e "$root/hooks" >"$home/pip.log" 2>&1 ||
             { tail -n 20 "$home/pip.log" >&2; return 1; }
         stamp >"$venv/stamp"
     fi

@@ -5,10 +5,10 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from nova_qos_hooks.ballooning import Ballooning
 from oslo_config import cfg
 
 from nova_qos.model import Flavor, NewServer
+from nova_qos_hooks.ballooning import Ballooning
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import HOOKS, Cloud, Server, eventually
 

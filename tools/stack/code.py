@@ -8,7 +8,7 @@ from pathlib import Path
 from stack import services
 from stack.layout import Layout
 
-_PACKAGES = ("nova_qos", "novaclient_qos")
+_PACKAGES = ("nova_qos", "novaclient_qos", "hooks")
 # what the configuration, the devices and the guests come from
 _RECIPE = ("tools/stack", "tools/testbed/guest.py", "tools/testbed/guest_files")
 
