@@ -81,11 +81,17 @@ class QuietBench(Bench):
     def __init__(self, host: Namespace, servers: int, uplinks: Sequence[str] = (UPLINK,)) -> None:
         super().__init__(host, [(tap_interface(each),) for each in range(servers)], uplinks)
         self.host.ip(
-            *(f"link add {name} type veth peer name {name}-far" for name in uplinks),
-            *(f"link set {name} up" for name in uplinks),
-            "link add br0 type bridge",
+            *(line for name in uplinks for line in uplink_lines(name)),
+            "link add br0 address 02:00:00:00:00:00 type bridge",
             *(line for server in range(servers) for line in tap_lines(server)),
         )
+
+
+def uplink_lines(name: str) -> tuple[str, str]:
+    """Lines for ``ip`` that make an uplink, ``up0`` to ``up9``, with an address of its own."""
+    near, far = f"02:00:00:00:01:0{name[2:]}", f"02:00:00:00:02:0{name[2:]}"
+    peer = f"peer name {name}-far address {far}"
+    return f"link add {name} address {near} type veth {peer}", f"link set {name} up"
 
 
 def tap_interface(number: int) -> Interface:

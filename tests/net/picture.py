@@ -20,7 +20,7 @@ _CLASS = re.compile(
 _CHAIN = re.compile(
     r'chain (?P<name>\S+) {\n\s+type filter hook (?P<hook>\S+) device "(?P<device>[^"]+)" '
     r"priority [^;]+; policy accept;\n(?P<rules>[^}]*)}")
-_BIT = {"bit": 1, "Kbit": 1000, "Mbit": 10**6, "Gbit": 10**9}
+_BIT = {"bit": 1, "Kbit": 1000, "Mbit": 10**6, "Gbit": 10**9, "Tbit": 10**12}
 
 
 @dataclass(frozen=True)
