@@ -38,7 +38,7 @@ class Standings:
         with self._lock:
             standing = self._of(server_uuid, name)
             if standing.settled != target:
-                standing.settled_s = time.monotonic()
+                standing.settled_s, standing.since = time.monotonic(), time.time()
             standing.settled, standing.missing, standing.why = target, None, None
 
     def hinder(

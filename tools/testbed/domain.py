@@ -49,6 +49,7 @@ _INTERFACE = """\
       <source bridge="{bridge}"/>
       <model type="virtio"/>
     </interface>"""
+_READY = "guest ready"
 _PROMPT = b"<exit status "
 _BOOT_TIMEOUT_S = 60
 _ANSWER_TIMEOUT_S = 60
@@ -118,7 +119,7 @@ class TestGuest:
 
     def wait_for_shell(self) -> None:
         """Wait until the guest has booted. Raises TestbedError with the console's end."""
-        if not wait_until(lambda: "guest ready" in self.console(), _BOOT_TIMEOUT_S):
+        if not wait_until(lambda: _READY in self.console(), _BOOT_TIMEOUT_S):
             raise TestbedError(f"guest {self.name} did not boot:\n{self.console()[-1000:]}")
 
     def remove(self) -> None:
@@ -156,6 +157,16 @@ class TestGuest:
         with self._send("echo c > /proc/sysrq-trigger"):
             if not wait_until(lambda: "Kernel panic" in self.console(), _ANSWER_TIMEOUT_S):
                 raise TestbedError(f"guest {self.name} does not crash")
+
+    def restart_itself(self) -> None:
+        """Let the guest restart, as a person inside would, and wait until it has booted again.
+
+        Raises TestbedError with the console's end.
+        """
+        boots = self.console().count(_READY)
+        with self._send("echo b > /proc/sysrq-trigger"):
+            if not wait_until(lambda: self.console().count(_READY) > boots, _BOOT_TIMEOUT_S):
+                raise TestbedError(f"guest {self.name} did not boot:\n{self.console()[-1000:]}")
 
     def memory_kib(self, field: str) -> int:
         """A line of the guest's own /proc/meminfo, such as MemTotal or MemAvailable, in KiB."""

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a real libvirt tells of its servers, also across its own restarts."""
+
+import os
+import queue
+import signal
+import time
+
+import pytest
+
+from nova_qos.model import Change
+from nova_qos.virt import events
+from nova_qos.virt.host import LibvirtHost
+from tests.host.bench import RealBench, RealServer
+
+Told = tuple[str | None, Change]
+
+
+class Ear:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self._told: queue.Queue[Told] = queue.Queue()
+
+    def __call__(self, server_uuid: str | None, change: Change) -> None:
+        self._told.put((server_uuid, change))
+
+    def hears(self, wanted: Told, seconds: float) -> bool:
+        """Whether that is told within the time."""
+        give_up = time.monotonic() + seconds
+        while (left := give_up - time.monotonic()) > 0:
+            try:
+                if self._told.get(timeout=left) == wanted:
+                    return True
+            except queue.Empty:
+                break
+        return False
+
+
+@pytest.fixture(scope="session")
+def _loop() -> None:
+    events.run_loop()
+
+
+@pytest.fixture
+def ear(_loop: None, bench: RealBench, server: RealServer) -> Ear:
+    ear = Ear()
+    host = LibvirtHost(bench.libvirt.uri, bench.network)
+    host.watch(ear)
+    assert ear.hears((None, "unknown"), 5)
+    return ear
+
+
+def test_a_server_that_ends_and_starts(ear: Ear, server: RealServer) -> None:
+    server.stop()
+    assert ear.hears((server.uuid, "ended"), 5)
+    server.guest.start()
+    assert ear.hears((server.uuid, "started"), 1)
+
+
+def test_a_server_that_goes_on_after_a_pause(ear: Ear, server: RealServer) -> None:
+    server.pause()
+    server.resume()
+    assert ear.hears((server.uuid, "changed"), 5)
+
+
+def test_a_guest_that_restarts_itself(ear: Ear, server: RealServer) -> None:
+    server.guest.restart_itself()
+    assert ear.hears((server.uuid, "started"), 1)
+
+
+def test_libvirtd_that_restarts(ear: Ear, bench: RealBench, server: RealServer) -> None:
+    bench.libvirt.restart()
+    assert ear.hears((None, "unknown"), 15)
+    server.pause()
+    server.resume()
+    assert ear.hears((server.uuid, "changed"), 5)
+
+
+def test_libvirtd_that_hangs(ear: Ear, bench: RealBench, server: RealServer) -> None:
+    """It lives and does not answer: after 15 s it counts as away, and nobody waits for it."""
+    pid = bench.libvirt.libvirtd_pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(25)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert ear.hears((None, "unknown"), 10)
+    server.pause()
+    server.resume()
+    assert ear.hears((server.uuid, "changed"), 5)
