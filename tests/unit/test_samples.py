@@ -15,7 +15,8 @@ SAMPLES = Path(__file__).parents[2] / "etc" / "nova-qos"
 def generated(tmp_path: Path) -> dict[str, str]:
     config, policy = tmp_path / "nova.conf.sample", tmp_path / "policy.yaml.sample"
     config_generator.main(
-        ["--namespace", "nova_qos", "--namespace", "nova_qos_hooks", "--wrap-width", "80", "--output-file", str(config)])
+        ["--namespace", "nova_qos", "--namespace", "nova_qos_hooks", "--wrap-width", "80",
+         "--output-file", str(config)])
     policy_generator.generate_sample(
         ["--namespace", "nova_qos", "--output-file", str(policy)], conf=cfg.ConfigOpts())
     return {path.name: path.read_text() for path in (config, policy)}
