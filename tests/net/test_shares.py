@@ -194,3 +194,16 @@ def test_change_does_not_interrupt_the_others(make_bench: MakeBench) -> None:
     for number, flow in enumerate(flows):
         assert flow.silences(1, 8.5) == [], f"server {number}"
         assert flow.retransmits(1, 8.5) < 20, f"server {number}"
+
+
+def test_uplink_whose_frames_grow(make_bench: MakeBench) -> None:
+    """Before anybody has told the agent."""
+    bench = make_bench("bridge", [1])
+    bench.weigh(0, 50)
+    (guest,) = bench.site.guests
+    bench.host.ip(f"link set {UPLINK} mtu 9000", "link set tap1 mtu 9000")
+    bench.site.outside.ip("link set ext0 mtu 9000")
+    guest.namespace.ip("link set eth0 mtu 9000")
+    clock = Clock()
+    flow = send(clock, bench.site, guest, 2, udp_mbit=40, datagram_bytes=8000)
+    assert flow.mbit(0.5, 1.5) == pytest.approx(40, rel=TOLERANCE)

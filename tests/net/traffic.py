@@ -10,6 +10,7 @@ from typing import Any
 from testbed.netns import Guest, Namespace, Nic, Site
 
 _GRACE_S = 60
+_DATAGRAM_BYTES = 1400
 
 
 class Clock:
@@ -91,6 +92,7 @@ def send(
     udp_mbit: int | None = None,
     version: int = 4,
     greedy: bool = False,
+    datagram_bytes: int = _DATAGRAM_BYTES,
 ) -> Flow:
     """Let a guest send to the outside world: UDP at a rate, or TCP.
 
@@ -102,8 +104,8 @@ def send(
     where = ["--client", site.target(version), "--port", str(nic.port), "--bind", address]
     bounded = [] if greedy or udp_mbit else ["--window", "256K"]
     return Flow(
-        clock, guest.namespace, seconds, *where, "--bind-dev", nic.device, *_kind(udp_mbit),
-        *bounded)
+        clock, guest.namespace, seconds, *where, "--bind-dev", nic.device,
+        *_kind(udp_mbit, datagram_bytes), *bounded)
 
 
 def send_from_host(clock: Clock, site: Site, seconds: float, udp_mbit: int) -> Flow:
@@ -112,9 +114,9 @@ def send_from_host(clock: Clock, site: Site, seconds: float, udp_mbit: int) -> F
     return Flow(clock, site.host, seconds, *where, *_kind(udp_mbit))
 
 
-def _kind(udp_mbit: int | None) -> list[str]:
+def _kind(udp_mbit: int | None, datagram_bytes: int = _DATAGRAM_BYTES) -> list[str]:
     if udp_mbit is None:
         # the kernel's usual choice, whatever this machine's is
         return ["--congestion", "cubic"]
-    return ["--udp", "--bitrate", f"{udp_mbit}M", "--length", "1400"]
+    return ["--udp", "--bitrate", f"{udp_mbit}M", "--length", str(datagram_bytes)]
 
