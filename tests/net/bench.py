@@ -50,9 +50,9 @@ class Bench:
         with self.host.inside():
             return self.shaper.read_priority(self.servers[self.uuids[number]])
 
-    def tidy(self) -> None:
+    def tidy(self, mend: bool = True) -> None:
         with self.host.inside():
-            self.shaper.tidy(self.neighbours)
+            self.shaper.tidy(self.neighbours, mend)
 
     def start_server(self, number: int) -> None:
         """It runs again, with a tap of the same name."""

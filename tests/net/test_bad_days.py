@@ -101,6 +101,23 @@ def test_tap_that_is_not_there(bench: QuietBench, repair: Repair) -> None:
     assert look(bench) == made_anew(bench, PRIORITIES)
 
 
+def test_what_others_have_changed_can_be_left(bench: QuietBench) -> None:
+    """Tidying without mending follows the servers, and nothing else."""
+    (interface,) = bench.servers[bench.uuids[0]]
+    bench.host.run(
+        "nft", "delete", "element", "netdev", "nova_qos", "by_mac", f"{{ {interface.mac} }}")
+    changed = look(bench)
+    bench.tidy(mend=False)
+    assert look(bench) == changed
+    bench.stop_server(2)
+    bench.tidy(mend=False)
+    assert look(bench).classes["up0"].keys() < changed.classes["up0"].keys()
+    assert bench.reading(1).effective
+    assert not bench.reading(0).effective
+    bench.tidy()
+    assert bench.reading(0).effective
+
+
 def test_tap_that_vanishes_during_the_call(bench: QuietBench) -> None:
     """It is there when the servers are asked for, and gone when its chain is made."""
     def vanishing() -> Mapping[str, Interfaces]:

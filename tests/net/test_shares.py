@@ -197,13 +197,16 @@ def test_change_does_not_interrupt_the_others(make_bench: MakeBench) -> None:
 
 
 def test_uplink_whose_frames_grow(make_bench: MakeBench) -> None:
-    """Before anybody has told the agent."""
+    """A queue that cuts for small frames takes no large ones: seen, and mended by a tidy."""
     bench = make_bench("bridge", [1])
     bench.weigh(0, 50)
     (guest,) = bench.site.guests
     bench.host.ip(f"link set {UPLINK} mtu 9000", "link set tap1 mtu 9000")
     bench.site.outside.ip("link set ext0 mtu 9000")
     guest.namespace.ip("link set eth0 mtu 9000")
+    assert not bench.reading(0).effective
+    bench.tidy()
+    assert bench.reading(0).effective
     clock = Clock()
     flow = send(clock, bench.site, guest, 2, udp_mbit=40, datagram_bytes=8000)
     assert flow.mbit(0.5, 1.5) == pytest.approx(40, rel=TOLERANCE)
