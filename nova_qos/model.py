@@ -119,9 +119,10 @@ class Network(Protocol):
     def write_priority(self, server_uuid: str, priority: int, neighbours: Neighbours) -> None:
         """Give a server's outbound packets a priority, 0 (highest) to 98; UNLIMITED takes it."""
 
-    def tidy(self, neighbours: Neighbours) -> None:
-        """Forget servers that run no more, follow those whose devices were made anew, mend what
-        others have changed, and leave nothing behind when no server has a priority."""
+    def tidy(self, neighbours: Neighbours, mend: bool) -> None:
+        """Forget servers that run no more, follow those whose devices were made anew, and leave
+        nothing behind when no server has a priority; with ``mend``, also put right what others
+        have changed."""
 
 
 class Domain(Protocol):
@@ -186,8 +187,9 @@ class Host(Protocol):
     def watch(self, listener: Listener) -> None:
         """Tell the listener from now on what happens to servers, on a thread of the host's."""
 
-    def tidy(self) -> None:
-        """Bring what the servers share in line with which of them run now.
+    def tidy(self, mend: bool) -> None:
+        """Bring what the servers share in line with which of them run now; with ``mend``, also
+        put right what others have changed.
 
         :raises HostCannot, HostRefused, HostAway: it could not be done; the next one mends it
         """

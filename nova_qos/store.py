@@ -101,11 +101,10 @@ def _change(
             instance.system_metadata.pop(key, None)
 
 
-def kept_on(context: Context, host: str) -> list[str]:
-    """The servers of a host, by uuid, that have settings or have just lost one."""
-    instances = objects.InstanceList.get_by_host(
-        context, host, expected_attrs=["system_metadata"])
-    return [instance.uuid for instance in instances if requested(instance) or lifted(instance)]
+def on_host(context: Context, host: str) -> list[Instance]:
+    """The servers of a host."""
+    return list(objects.InstanceList.get_by_host(
+        context, host, expected_attrs=list(ATTRIBUTES)))
 
 
 def is_new(instance: Instance, host: str, since: float) -> bool:

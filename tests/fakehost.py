@@ -167,6 +167,6 @@ class FakeHost:
     def watch(self, listener: Listener) -> None:
         self.happened = listener
 
-    def tidy(self) -> None:
+    def tidy(self, mend: bool) -> None:
         if self.away:
             raise errors.HostAway("libvirt does not answer")

@@ -7,7 +7,7 @@ them from there, load what is saved, and make the host agree with it.
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import oslo_messaging as messaging
 from nova import context as nova_context
@@ -24,7 +24,7 @@ from nova_qos.resources import TABLE, Resource
 
 LOG = log.getLogger(__name__)
 _WORKERS = 4
-#: How soon what the servers share follows when one of them stops, starts or moves.
+#: How soon what the servers share is put right when somebody else has changed it.
 _TIDY_SECONDS = 10.0
 _FIRST_DELAY_S = 0.25
 #: The longest pauses between two looks: at what comes soon by itself, such as the end of a task or
@@ -53,6 +53,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._attempts: dict[str, int] = {}
         self._all_at_once = threading.Event()
+        self._shared = threading.Event()
         self._stopped = threading.Event()
         self._complaint: str | None = None
         self._threads: list[threading.Thread] = []
@@ -75,12 +76,14 @@ class Keeper:
         """Let the threads end; what is being applied is finished."""
         self._stopped.set()
         self._all_at_once.set()
+        self._shared.set()
         self._schedule.close()
         for thread in self._threads:
             thread.join(_SOON_S)
 
     def happened(self, server_uuid: str | None, change: Change) -> None:
         """What the host tells of its servers; returns at once."""
+        self._shared.set()
         if server_uuid is None:
             self._all_at_once.set()
             return
@@ -120,26 +123,51 @@ class Keeper:
         while not self._stopped.is_set():
             self._all_at_once.clear()
             try:
-                for server_uuid in store.kept_on(nova_context.get_admin_context(), self._host):
-                    self._schedule.put(server_uuid)
+                for instance in store.on_host(nova_context.get_admin_context(), self._host):
+                    if not self._is_held(instance):
+                        self._schedule.put(instance.uuid)
             except messaging.MessagingException as error:
                 LOG.warning("Could not list the servers of this host: %s", error)
                 self._all_at_once.wait(_SOON_S)
                 continue
             self._all_at_once.wait(self._options.nova_qos.check_interval)
 
+    def _is_held(self, instance: store.Instance) -> bool:
+        """Whether a server needs no look: what was listed may be older than what was saved since,
+        so nothing is changed here."""
+        if store.lifted(instance) or self._is_new(instance):
+            return False
+        requested = store.requested(instance)
+        if not requested:
+            return True
+        try:
+            domain = self._machine.domain(instance.uuid)
+            for row, target in _targets(instance, requested):
+                if row.read(domain).applied != target:
+                    return False
+                self.standings.settle(instance.uuid, row.name, target)
+        except errors.ServerNotRunning:
+            return True
+        except errors.QosError:
+            return False
+        return True
+
+    def _is_new(self, instance: store.Instance) -> bool:
+        return bool(self._hooks) and store.is_new(instance, self._host, self._new_since)
+
     def _tidy(self) -> None:
         while not self._stopped.is_set():
+            self._shared.clear()
             complaint = None
             try:
-                self._machine.tidy()
+                self._machine.tidy(mend=self._options.nova_qos.drift == "correct")
             except errors.QosError as error:
                 complaint = error.message
             # a host that cannot would fill the log
             if complaint and complaint != self._complaint:
                 LOG.warning("The network is not as it should be: %s", complaint)
             self._complaint = complaint
-            self._stopped.wait(_TIDY_SECONDS)
+            self._shared.wait(_TIDY_SECONDS)
 
     def look(self, server_uuid: str) -> float | None:
         """Make the host hold what is saved for one server.
@@ -162,19 +190,16 @@ class Keeper:
             # never into a running task; while a server arrives here it still belongs elsewhere
             if instance.task_state is not None or instance.host != self._host:
                 return _SOON_S
-            if self._hooks and store.is_new(instance, self._host, self._new_since):
+            if self._is_new(instance):
                 store.save_of_new(instance, self._hooks.settings(store.describe(instance), domain))
             return self._converge(instance, domain)
 
     def _converge(self, instance: store.Instance, domain: Domain) -> float | None:
-        flavor = store.flavor_of(instance)
         lifted = store.lifted(instance)
         settings: Mapping[str, int | None] = {
             **dict.fromkeys(lifted), **store.requested(instance)}
         pauses: list[float] = []
-        for name, value in settings.items():
-            row = TABLE[name]
-            target = row.to_host(row.within(value, flavor), flavor)
+        for row, target in _targets(instance, settings):
             pause_s = self._hold(instance.uuid, domain, row, target)
             if pause_s is not None:
                 pauses.append(pause_s)
@@ -225,3 +250,13 @@ class Keeper:
                 f"{row.key}: the host took {target} but holds {reading.applied}")
         self.standings.hinder(*of, target, "pending", f"{row.key}: the guest is on its way there")
         return _SOON_S
+
+
+def _targets(
+    instance: store.Instance, settings: Mapping[str, int | None]
+) -> Iterator[tuple[Resource, int]]:
+    """What the host is to hold for each of the settings, in its unit."""
+    flavor = store.flavor_of(instance)
+    for name, value in settings.items():
+        row = TABLE[name]
+        yield row, row.to_host(row.within(value, flavor), flavor)

@@ -68,9 +68,7 @@ class Shaper:
                 raise errors.ServerNotRunning("the server has no running domain on this host")
             interfaces = running[server_uuid]
             kernel.require_shapeable(interfaces)
-            shaped, present = kernel.shaped(), {each.index for each in kernel.uplinks}
-            known = None if self._known is None else set(self._known.layout.trees)
-            if known != shaped or (shaped and shaped != present):
+            if self._known is None or self._is_elsewhere(kernel):
                 self._known = self._listed(kernel, running)
             wanted = {**(self._priorities or {}), server_uuid: priority}
             self._bring(kernel, running, wanted)
@@ -80,9 +78,14 @@ class Shaper:
                 self._known = None
                 self._bring(kernel, running, wanted)
 
-    def tidy(self, neighbours: Neighbours) -> None:
+    def tidy(self, neighbours: Neighbours, mend: bool) -> None:
         self._found = ()
         with self._kernel() as kernel:
+            if not mend and self._known is not None and not self._is_elsewhere(kernel):
+                # from what was thought to be there: what others have changed stays as it is
+                self._known.host_macs = kernel.host_macs()
+                self._bring(kernel, neighbours(), self._priorities or {})
+                return
             there = kernel.read()
             if not there and not self._priorities:
                 self._known = None
@@ -98,6 +101,12 @@ class Shaper:
                 self._priorities = priorities
                 raise
             self._bring(kernel, running, priorities)
+
+    def _is_elsewhere(self, kernel: Kernel) -> bool:
+        """Whether uplinks have come or gone, or a tree is not where it was thought to be."""
+        shaped, present = kernel.shaped(), {each.index for each in kernel.uplinks}
+        known = self._known.layout.trees if self._known else {}
+        return known.keys() != shaped or bool(shaped and shaped != present)
 
     @contextmanager
     def _kernel(self) -> Iterator[Kernel]:

@@ -39,12 +39,12 @@ class LibvirtHost:
         """Tell the listener from now on what happens to servers; ``events.run_loop`` must run."""
         Events(self._connection, listener).start()
 
-    def tidy(self) -> None:
+    def tidy(self, mend: bool) -> None:
         """See ``Network.tidy``.
 
         :raises HostCannot, HostRefused, HostAway: it could not be done
         """
-        self._network.tidy(self._inventory.interfaces)
+        self._network.tidy(self._inventory.interfaces, mend)
 
     def close(self) -> None:
         """Leave libvirt; a later call comes back to it."""

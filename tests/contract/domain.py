@@ -225,7 +225,7 @@ class NetworkContract(ContractTests):
 
     def test_tidying_keeps_the_priority(self, bench: Bench, domain: Domain) -> None:
         domain.write_net_priority(30)
-        bench.host.tidy()
+        bench.host.tidy(mend=True)
         assert domain.read_net_priority() == Reading(30)
 
 
