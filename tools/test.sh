@@ -9,6 +9,7 @@
 #   net         the real kernel's shares, in network namespaces; needs root
 #   host        real libvirt and small real guests; needs root
 #   cloud       the demo's cloud through the real clients; needs root
+#   benchmark   ratios and goals, printed and not judged; needs root
 #
 # A virtual environment is made in ${NOVA_QOS_TEST_DIR:-$HOME/.cache/nova-qos-test}. As root, the
 # Debian packages that are missing are installed. Exit status 1 if any tier failed.
@@ -16,7 +17,7 @@ set -u
 root=$(cd "$(dirname "$0")/.." && pwd) || exit
 home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
 venv=$home/venv
-all="lint unit functional net host cloud"
+all="lint unit functional net host cloud benchmark"
 
 fail() { echo "test.sh: $*" >&2; exit 2; }
 
@@ -100,9 +101,18 @@ tier_cloud() {
     return $failed
 }
 
+tier_benchmark() {
+    local log=$home/benchmark.log
+    install_packages tools/testbed/net.apt || return
+    PYTHONPATH=$root/tools:$root/hooks "$venv/bin/python" -m tests.benchmark.network --rounds 10 ||
+        return
+    PYTHONPATH=$root/tools:$root/hooks "$venv/bin/python" -m tests.benchmark.agent_start 2>"$log" ||
+        { tail -n 20 "$log" >&2; return 1; }
+}
+
 run_tier() { # NAME
     local began=$SECONDS outcome=passed
-    if [[ $1 =~ ^(net|host|cloud)$ ]] && ! am_root; then
+    if [[ $1 =~ ^(net|host|cloud|benchmark)$ ]] && ! am_root; then
         echo "SKIPPED tier $1: needs root"
         summary+=("$1 skipped")
         return
