@@ -60,13 +60,14 @@ class Person:
         found: dict[str, Any] = self.request("GET", f"/servers/{server}").json()["server"]
         return found
 
-    def wait_for_status(self, server: str, status: str) -> None:
+    def wait_for_status(self, server: str, status: str, seconds: float = 120) -> None:
         """Wait until nova has brought the server there and has no task left on it."""
         def there() -> bool:
             seen = self.show(server)
+            assert status == "ERROR" or seen["status"] != "ERROR", seen.get("fault")
             return seen["status"] == status and not seen.get("OS-EXT-STS:task_state")
 
-        wait_for(there, 120, f"server {server} becomes {status}")
+        wait_for(there, seconds, f"server {server} becomes {status}")
 
     def delete(self, server: str) -> None:
         """Delete the server and wait until it is gone."""

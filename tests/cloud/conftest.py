@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """People and servers of the demo's cloud, which ``tools/demo.sh --up`` has brought up."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from stack.layout import Layout
@@ -10,6 +10,7 @@ from stack.tenants import IMAGE, IMAGE_WITHOUT_BALLOON, NETWORK, credentials
 from nova_qos.resources import BALLOON, TABLE
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
+from tests.cloud.values import DRIVER_S, SETTINGS, await_held
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +38,19 @@ def _named(admin: Person, kind: str, service: str, path: str, name: str) -> str:
     return str(found[0]["id"])
 
 
+def _create(admin: Person, name: str, image: str = IMAGE, flavor: str = "m512") -> str:
+    flavors = admin.request("GET", "/flavors").json()["flavors"]
+    wanted = {
+        "name": name,
+        "flavorRef": next(each["id"] for each in flavors if each["name"] == flavor),
+        "imageRef": _named(admin, "images", "image", "/v2/images", image),
+        "networks": [{"uuid": _named(admin, "networks", "network", "/v2.0/networks", NETWORK)}],
+    }
+    answer = admin.request("POST", "/servers", json={"server": wanted})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["server"]["id"])
+
+
 def _boot(admin: Person, name: str, image: str) -> str:
     """A server of that name: the demo's if it runs or is stopped, else a new one."""
     for old in admin.request("GET", f"/servers/detail?name=^{name}$").json()["servers"]:
@@ -45,16 +59,7 @@ def _boot(admin: Person, name: str, image: str) -> str:
         if old["status"] in ("ACTIVE", "SHUTOFF"):
             return str(old["id"])
         admin.delete(old["id"])
-    flavors = admin.request("GET", "/flavors").json()["flavors"]
-    wanted = {
-        "name": name,
-        "flavorRef": next(flavor["id"] for flavor in flavors if flavor["name"] == "m512"),
-        "imageRef": _named(admin, "images", "image", "/v2/images", image),
-        "networks": [{"uuid": _named(admin, "networks", "network", "/v2.0/networks", NETWORK)}],
-    }
-    answer = admin.request("POST", "/servers", json={"server": wanted})
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["server"]["id"])
+    return _create(admin, name, image)
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +77,21 @@ def servers(admin: Person) -> Iterator[dict[str, str]]:
         assert status == 200, answer
     yield found
     admin.delete(found["without-balloon"])
+
+
+@pytest.fixture
+def boot(admin: Person) -> Iterator[Callable[[str, str], str]]:
+    """Makes another server of that name and flavor; it goes with the test."""
+    made: list[str] = []
+
+    def make(name: str, flavor: str) -> str:
+        made.append(_create(admin, name, flavor=flavor))
+        admin.wait_for_status(made[-1], "ACTIVE")
+        return made[-1]
+
+    yield make
+    for server in made:
+        admin.delete(server)
 
 
 @pytest.fixture
@@ -95,3 +115,14 @@ def host(admin: Person, servers: dict[str, str]) -> Observer:
         server: admin.show(server)["addresses"][NETWORK][0]["addr"] for server in servers.values()
     }
     return Observer(Layout.of_environment(), addresses)
+
+
+@pytest.fixture
+def kept(admin: Person, host: Observer, vm2: str) -> Iterator[str]:
+    """vm2, with a setting for everything."""
+    # a test that failed may have left it on its way
+    admin.wait_for_status(vm2, "ACTIVE")
+    wait_for(lambda: admin.act(vm2, "set-qos", SETTINGS)[0] == 200, DRIVER_S, "all are set")
+    await_held(host, vm2, SETTINGS, 0)
+    yield vm2
+    admin.act(vm2, "set-qos", dict.fromkeys(SETTINGS))

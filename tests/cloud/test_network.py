@@ -171,7 +171,8 @@ def test_server_that_stops(admin: Person, host: Observer, vm1: str, vm2: str) ->
 def test_hard_reboot(admin: Person, host: Observer, vm1: str, vm2: str) -> None:
     for server in (vm1, vm2):
         assert admin.act(server, SET, {"prio": 3}) == DONE
-    admin.act(vm2, "reboot", {"reboot": {"type": "HARD"}})
+    status, answer = admin.act(vm2, "reboot", {"type": "HARD"})
+    assert status == 202, answer
     admin.wait_for_status(vm2, "ACTIVE")
 
     def found_again() -> bool:

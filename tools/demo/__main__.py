@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from stack import leftovers
 from stack.layout import Layout
 
-from demo import network, observer, scenario, servers, sides, tables
+from demo import network, observer, reboot, scenario, servers, sides, tables
 from demo.command import Nova
 from demo.errors import DemoFailed
 from demo.servers import Server
@@ -52,7 +52,10 @@ def _perform(layout: Layout) -> int:
         _ask(nova, resource, three, change.asked, held.get(change.resource))
         held[change.resource] = change.asked
         _compare(resource, three, change.asked)
-    return steps + network.perform(layout, nova, host, three, steps + 1)
+    steps += network.perform(layout, nova, host, three, steps + 1)
+    asked = {name: shares[scenario.REBOOTED] for name, shares in held.items()}
+    asked["network"] = scenario.NET_PRIORITIES[scenario.REBOOTED]
+    return steps + reboot.perform(nova, resources, asked, three, steps + 1)
 
 
 def _ask(

@@ -8,6 +8,7 @@ from stack import services
 from stack.layout import Layout
 from stack.network import OUTSIDE
 
+from demo import uplink
 from demo.errors import DemoFailed
 from demo.servers import MEMORY_MIB, Server
 from testbed.errors import TestbedError
@@ -43,6 +44,14 @@ class Observer:
     def mac_address(self, server: Server) -> str:
         """The address of the server's interface."""
         return self._libvirt.virsh("domiflist", server.uuid).split()[-1]
+
+    def network_priority(self, server: Server) -> int:
+        """What the class of the server's packets says."""
+        words = self._libvirt.virsh("domiflist", server.uuid).split()
+        priority = uplink.priority_of(mac=words[-1], tap=words[-5])
+        if priority is None:
+            raise DemoFailed(f"tc and nft do not agree on the class of {server.name}")
+        return priority
 
     def cgroup(self, controller: str, file: str, server: Server) -> int:
         """The number in a file of the control group of a server's process."""

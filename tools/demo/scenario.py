@@ -34,3 +34,8 @@ CHANGES = (
 
 #: Their weights, 99 less the priority, are 39, 26 and 15: of 80 Mbit/s as many Mbit/s.
 NET_PRIORITIES: Shares = (60, 73, 84)
+
+#: Which of the three is rebooted at the end, with all that it has by then and its priority again.
+REBOOTED = 1
+#: What can be set, as set-qos calls it.
+ALL = ("memory", "memory_soft_limit", "cpu_priority", "io_priority", "net_priority")

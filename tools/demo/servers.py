@@ -30,11 +30,12 @@ def running() -> list[Server]:
     :raises DemoFailed: one does not get there
     """
     cloud = tenants.connect()
-    uuids = {name: _made(cloud, name) for name in NAMES}
-    return [_awaited(cloud, name, uuid) for name, uuid in uuids.items()]
+    uuids = {name: made(cloud, name) for name in NAMES}
+    return [awaited(cloud, name, uuid) for name, uuid in uuids.items()]
 
 
-def _made(cloud: Any, name: str) -> str:
+def made(cloud: Any, name: str, flavor: str = FLAVOR) -> str:
+    """The uuid of the server of that name, which is on its way to run."""
     found = cloud.compute.find_server(name)
     if found and found.status == "SHUTOFF":
         cloud.compute.start_server(found)
@@ -47,12 +48,16 @@ def _made(cloud: Any, name: str) -> str:
         found = cloud.compute.create_server(
             name=name,
             image_id=cloud.image.find_image(tenants.IMAGE, ignore_missing=False).id,
-            flavor_id=cloud.compute.find_flavor(FLAVOR, ignore_missing=False).id,
+            flavor_id=cloud.compute.find_flavor(flavor, ignore_missing=False).id,
             networks=[{"uuid": cloud.network.find_network(tenants.NETWORK).id}])
     return str(found.id)
 
 
-def _awaited(cloud: Any, name: str, uuid: str) -> Server:
+def awaited(cloud: Any, name: str, uuid: str) -> Server:
+    """The server when it runs and its balloon driver lives.
+
+    :raises DemoFailed: it does not get there
+    """
     def is_active() -> bool:
         server = cloud.compute.get_server(uuid)
         if server.status == "ERROR":

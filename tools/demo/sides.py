@@ -61,4 +61,9 @@ def resources(nova: Nova, host: Observer) -> dict[str, Resource]:
              "virsh blkiotune": from_virsh("weight", "blkiotune"),
              "blkio.bfq.weight": from_cgroup("blkio", "blkio.bfq.weight")},
             {}),
+        "network": Resource(
+            "network priority", "tc-set-net-priority",
+            {"nova tc-get-net-priority": from_nova("prio", "tc-get-net-priority"),
+             "tc and nft": host.network_priority},
+            {}),
     }

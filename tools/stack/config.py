@@ -136,7 +136,7 @@ def _write_nova(layout: Layout) -> None:
             "instances_path": layout.instances, "my_ip": "127.0.0.1",
             "resume_guests_state_on_host_boot": True, "cpu_allocation_ratio": 16,
             "ram_allocation_ratio": 4, "disk_allocation_ratio": 16,
-            "service_down_time": 30, "report_interval": 5,
+            "service_down_time": 30, "report_interval": 5, "allow_resize_to_same_host": True,
             # the guests have nobody who would listen to a power button
             "shutdown_timeout": 3,
         },
@@ -157,7 +157,8 @@ def _write_nova(layout: Layout) -> None:
                        "ovsdb_interface": "native"},
         "oslo_concurrency": {"lock_path": layout.state / "lock"},
         "notifications": {"notification_format": "both"},
-        "nova_qos": {"rpc_timeout": 15, "balloon_timeout": 10, "uplinks": UPLINK},
+        "nova_qos": {"rpc_timeout": 15, "balloon_timeout": 10, "uplinks": UPLINK,
+                     "check_interval": 5},
         "tc": {"htb_rate": HTB_RATE_MBIT},
         "scheduler": {"workers": 1},
         "conductor": {"workers": 1},

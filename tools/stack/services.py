@@ -86,6 +86,8 @@ def web(layout: Layout, service: str, module: str, processes: int) -> Daemon:
          "--module", f"{module}:application", "--virtualenv", str(layout.state / "venv"),
          "--master", "--die-on-term", "--processes", str(processes), "--threads", "4",
          "--enable-threads", "--lazy-apps", "--need-app", "--http-chunked-input",
+         # glance's client sends images in parts of 1 MiB, which is just too much unless told
+         "--chunked-input-limit", str(4 * 2**20),
          "--buffer-size", "65535", "--add-header", "Connection: close", "--disable-logging"],
         layout.run, ready=_serves(PORTS[service]), ready_timeout_s=60, environment=environment)
 
@@ -100,10 +102,10 @@ def worker(
                   environment=_environment(layout))
 
 
-def agent(layout: Layout) -> Daemon:
-    """Our own agent."""
+def agent(layout: Layout, *more: Path) -> Daemon:
+    """Our own agent; more: configuration files besides nova.conf."""
     return worker(layout, "nova-qos-agent", "nova-qos-agent",
-                  layout.etc("nova-compute") / "nova.conf")
+                  layout.etc("nova-compute") / "nova.conf", *more)
 
 
 def control(layout: Layout) -> list[Daemon]:

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What somebody changes by hand on the host is put right by the periodic check."""
+
+import subprocess
+
+import pytest
+from demo import uplink
+from stack.network import UPLINK
+
+from tests.cloud.api import Person, wait_for
+from tests.cloud.host import Observer
+from tests.cloud.values import SETTINGS, await_applied, await_held, held
+
+#: The demo's nova.conf looks every 5 s for values, the agent every 10 s at what servers share.
+CHECKED_S = 20
+
+
+@pytest.mark.parametrize(("resource", "command"), [
+    ("memory", ["setmem", "{}", "400M", "--live"]),
+    ("memory_soft_limit", ["memtune", "{}", "--soft-limit", "99M", "--live"]),
+    ("cpu_priority", ["schedinfo", "{}", "--live", "cpu_shares=33"]),
+    ("io_priority", ["blkiotune", "{}", "--weight", "123", "--live"]),
+])
+def test_with_virsh(
+    admin: Person, host: Observer, kept: str, resource: str, command: list[str]
+) -> None:
+    host.libvirt.virsh(*(kept if word == "{}" else word for word in command))
+    if resource != "memory":
+        assert held(host, kept)[resource] != SETTINGS[resource]
+    await_held(host, kept, SETTINGS, CHECKED_S)
+    await_applied(admin, kept)
+
+
+def test_with_a_groups_file(admin: Person, host: Observer, kept: str) -> None:
+    host.group_file(kept, "cpu", "cpu.shares").write_text("44")
+    assert host.cgroup(kept, "cpu", "cpu.shares") == 44
+    await_held(host, kept, SETTINGS, CHECKED_S)
+    await_applied(admin, kept)
+
+
+@pytest.mark.parametrize("command", [
+    ["tc", "qdisc", "del", "dev", UPLINK, "root"],
+    ["tc", "class", "change", "dev", UPLINK, "parent", "5ca1:1", "classid", "{name}",
+     "htb", "rate", "1mbit", "ceil", "1mbit"],
+    ["nft", "delete", "table", "netdev", "nova_qos"],
+    ["nft", "delete", "element", "netdev", "nova_qos", "by_mac", "{{ {mac} }}"],
+    ["nft", "flush", "chain", "netdev", "nova_qos", "{chain}"],
+], ids=lambda command: " ".join(command[:3]))
+def test_with_tc_and_nft(admin: Person, host: Observer, kept: str, command: list[str]) -> None:
+    tap, mac = host.interface(kept)
+    name = uplink.class_of(mac)
+    assert name is not None
+    before = uplink.classes()[name]
+    words = {"name": name, "mac": mac, "chain": uplink.chain_of(tap)}
+    subprocess.run([word.format_map(words) for word in command], check=True, capture_output=True)
+
+    def as_before() -> bool:
+        now = uplink.classes().get(uplink.class_of(mac) or "") if uplink.has_table() else None
+        return now is not None and (now.rate, now.ceil) == (before.rate, before.ceil)
+
+    wait_for(as_before, CHECKED_S, "the class is there with its rates")
+    await_held(host, kept, SETTINGS, CHECKED_S)
+    await_applied(admin, kept)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A short soak with a seed of its own; a long one: ``python -m tests.soak --minutes 5``."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def test_nothing_differs_in_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "tests.soak", "--minutes", "0.75"],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=400)
+    *_, counted = (line for line in answer.stdout.splitlines() if line.startswith("seed "))
+    with capsys.disabled():
+        print(f"\n  {counted}")
+    assert answer.returncode == 0, answer.stdout[-20000:] + answer.stderr

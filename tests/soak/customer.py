@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Somebody who does random things with one server, and remembers what was promised."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+
+from keystoneauth1.exceptions import ClientException
+
+from tests.cloud.api import Person
+from tests.cloud.host import Observer
+
+Value = int | None
+Step = tuple[str, object, str]
+#: Each leaves the server running; the middle state is the one it waits for.
+OPERATIONS: dict[str, Sequence[Step]] = {
+    "stop, start": [("os-stop", None, "SHUTOFF"), ("os-start", None, "ACTIVE")],
+    "hard reboot": [("reboot", {"type": "HARD"}, "ACTIVE")],
+    "pause, unpause": [("pause", None, "PAUSED"), ("unpause", None, "ACTIVE")],
+    "suspend, resume": [("suspend", None, "SUSPENDED"), ("resume", None, "ACTIVE")],
+    "rescue, unrescue": [("rescue", None, "RESCUE"), ("unrescue", None, "ACTIVE")],
+}
+_TO_ACTIVE = {
+    "SHUTOFF": ("os-start", None), "PAUSED": ("unpause", None), "SUSPENDED": ("resume", None),
+    "RESCUE": ("unrescue", None), "ERROR": ("reboot", {"type": "HARD"})}
+_SETTLE_S = 90
+
+
+class Customer:
+    """Acts on one server until told to stop; nobody else sets anything there."""
+
+    def __init__(
+        self, name: str, server: str, memory_mib: int, admin: Person, host: Observer,
+        choose: random.Random, say: Callable[[str], None],
+    ) -> None:
+        self.name, self.server = name, server
+        self._memory_mib = memory_mib
+        self._admin, self._host, self._choose, self._say = admin, host, choose, say
+        #: By resource, what may be saved: one value, two after an answer that told nothing.
+        self.promised: dict[str, set[Value]] = {}
+        self.sets = self.operations = 0
+
+    def act(self) -> None:
+        """Do one thing."""
+        act = self._choose.choices(
+            (self._set, self._operate, self._reset_guest, self._meddle), (6, 3, 1, 1))[0]
+        act()
+        time.sleep(self._choose.uniform(0, 1.5))
+
+    def settle(self) -> None:
+        """Bring the server to ACTIVE, whatever has become of it."""
+        give_up = time.monotonic() + _SETTLE_S
+        while time.monotonic() < give_up:
+            seen = self._admin.show(self.server)
+            if not seen.get("OS-EXT-STS:task_state"):
+                if seen["status"] == "ACTIVE":
+                    return
+                self._try(*_TO_ACTIVE.get(seen["status"], ("reboot", {"type": "HARD"})))
+            time.sleep(0.5)
+        self._say(f"{self.name}: is {seen['status']} after {_SETTLE_S} s")
+
+    def _values(self) -> dict[str, Callable[[], int]]:
+        number = self._choose.randint
+        return {
+            "memory": lambda: number(self._memory_mib // 2, self._memory_mib),
+            "memory_soft_limit": lambda: number(64, 512),
+            "cpu_priority": lambda: number(2, 4096),
+            "io_priority": lambda: number(100, 1000),
+            "net_priority": lambda: number(0, 98),
+        }
+
+    def _set(self) -> None:
+        values = self._values()
+        names = self._choose.sample(sorted(values), self._choose.randint(1, len(values)))
+        asked: dict[str, Value] = {
+            name: None if self._choose.random() < 0.2 else values[name]() for name in names}
+        status = self._try("set-qos", asked)
+        self.sets += 1
+        self._say(f"{self.name}: set-qos {asked}: {status}")
+        for name, value in asked.items():
+            if status in (200, 202):
+                self.promised[name] = {value}
+            elif status is None or status >= 500:
+                self.promised.setdefault(name, {None}).add(value)
+
+    def _operate(self) -> None:
+        name = self._choose.choice(sorted(OPERATIONS))
+        self._say(f"{self.name}: {name}")
+        self.operations += 1
+        for action, value, there in OPERATIONS[name]:
+            if self._try(action, value) not in (200, 202) or not self._reaches(there):
+                self._say(f"{self.name}: {action} did not end in {there}")
+                break
+        self.settle()
+
+    def _reset_guest(self) -> None:
+        self._say(f"{self.name}: reset")
+        self._virsh("reset", self.server)
+
+    def _meddle(self) -> None:
+        shares = self._choose.randint(2, 4096)
+        self._say(f"{self.name}: virsh schedinfo cpu_shares={shares}")
+        self._virsh("schedinfo", self.server, "--live", f"cpu_shares={shares}")
+
+    def _virsh(self, *words: str) -> None:
+        try:
+            self._host.libvirt.virsh(*words)
+        except Exception as error:  # noqa: BLE001  # libvirtd is away at times
+            self._say(f"{self.name}: virsh {words[0]}: {str(error)[:100]}")
+
+    def _try(self, action: str, value: object) -> int | None:
+        try:
+            return self._admin.act(self.server, action, value)[0]
+        except (ClientException, ValueError) as error:
+            self._say(f"{self.name}: {action}: {error}")
+            return None
+
+    def _reaches(self, status: str) -> bool:
+        try:
+            self._admin.wait_for_status(self.server, status, 30)
+        except AssertionError:
+            return False
+        return True
