@@ -148,7 +148,7 @@ class Kernel:
         for each in self.uplinks:
             share = self._trees.share(each.index, minor)
             whole = self._trees.share(each.index, WHOLE)
-            if share is not None and whole is not None and layout.is_sound(share, whole):
+            if share and whole and layout.is_sound(share, whole, each.mtu):
                 weights[each.name] = layout.weight_of_share(share, whole)
         return weights
 

@@ -69,13 +69,12 @@ def tree(weights: Mapping[int, int], capacity: int, mtu: int) -> Tree:
     is left is lent in proportion to the quanta, which follow the weights as well. The quantum
     of the whole is that of weight 1.
     """
-    cut = capacity <= _CUT_UP_TO
-    unit = mtu + _HEADER_BYTES if cut else _LARGEST_SEGMENT
+    unit = _unit(capacity, mtu)
     budget = _budget(sum(weights.values()))
     shares = {WHOLE: Share(capacity, capacity, unit, cuts=False)}
     for minor, weight in weights.items():
         rate = max(LEAST_RATE, capacity * weight // budget)
-        shares[minor] = Share(rate, capacity, weight * unit, cut)
+        shares[minor] = Share(rate, capacity, weight * unit, _cuts(capacity))
     return shares
 
 
@@ -84,9 +83,20 @@ def weight_of_share(share: Share, whole: Share) -> int:
     return share.quantum // whole.quantum
 
 
-def is_sound(share: Share, whole: Share) -> bool:
-    """Whether nobody has changed what a class may take at most, or taken its queue away."""
-    return share.ceil == whole.ceil and share.cuts == (whole.rate <= _CUT_UP_TO)
+def is_sound(share: Share, whole: Share, mtu: int) -> bool:
+    """Whether nobody has changed what a class may take at most, taken its queue away, or let the
+    uplink's frames grow beyond what the queue takes."""
+    return (share.ceil == whole.ceil and share.cuts == _cuts(whole.rate)
+            and whole.quantum == _unit(whole.rate, mtu))
+
+
+def _cuts(capacity: int) -> bool:
+    return capacity <= _CUT_UP_TO
+
+
+def _unit(capacity: int, mtu: int) -> int:
+    """The quantum of weight 1: no packet is larger."""
+    return mtu + _HEADER_BYTES if _cuts(capacity) else _LARGEST_SEGMENT
 
 
 def must_be_made_anew(before: Tree, after: Tree | None) -> bool:

@@ -68,7 +68,7 @@ class Shaper:
                 raise errors.ServerNotRunning("the server has no running domain on this host")
             interfaces = running[server_uuid]
             kernel.require_shapeable(interfaces)
-            if self._known is None or self._is_elsewhere(kernel):
+            if self._is_elsewhere(kernel) or self._known is None:
                 self._known = self._listed(kernel, running)
             wanted = {**(self._priorities or {}), server_uuid: priority}
             self._bring(kernel, running, wanted)
