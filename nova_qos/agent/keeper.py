@@ -7,7 +7,8 @@ them from there, load what is saved, and make the host agree with it.
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import oslo_messaging as messaging
 from nova import context as nova_context
@@ -65,9 +66,13 @@ class Keeper:
         :param new_since: servers launched here after that time (s since 1970) are new
         """
         self._new_since = new_since
-        works = [("look", self._work)] * _WORKERS + [("check", self._check), ("tidy", self._tidy)]
-        self._threads = [threading.Thread(target=work, name=f"qos-{name}", daemon=True)
-                         for name, work in works]
+        options = self._options.nova_qos
+        works: list[Callable[[], None]] = [self._work] * _WORKERS
+        works += [
+            lambda: self._repeat(self._check, self._all_at_once, options.check_interval),
+            lambda: self._repeat(self._tidy, self._shared, _TIDY_SECONDS),
+        ]
+        self._threads = [threading.Thread(target=work, daemon=True) for work in works]
         for thread in self._threads:
             thread.start()
         self._machine.watch(self.happened)
@@ -100,17 +105,33 @@ class Keeper:
 
     def _work(self) -> None:
         while (server_uuid := self._schedule.take()) is not None:
-            pause_s: float | None = _SELDOM_S
-            try:
+            pause_s: float | None = _SOON_S
+            with self._outliving_everything(f"look after server {server_uuid}"):
                 pause_s = self.look(server_uuid)
-            except (errors.QosError, messaging.MessagingException) as error:
-                # nova-conductor or libvirt is away: both come back
-                LOG.warning("Could not look after server %s: %s", server_uuid, error)
-                pause_s = _SOON_S
-            except Exception:
-                LOG.exception("Could not look after server %s", server_uuid)
-            if pause_s is not None:
+            if pause_s is None:
+                self._attempts.pop(server_uuid, None)
+            else:
                 self._again(server_uuid, pause_s)
+
+    def _repeat(self, work: Callable[[], None], early: threading.Event, pause_s: float) -> None:
+        while not self._stopped.is_set():
+            early.clear()
+            until_next_s = min(pause_s, _SOON_S)
+            with self._outliving_everything("look after the host's servers"):
+                work()
+                until_next_s = pause_s
+            early.wait(until_next_s)
+
+    @contextmanager
+    def _outliving_everything(self, what: str) -> Iterator[None]:
+        """A thread that ended would take what it keeps with it."""
+        try:
+            yield
+        except (errors.QosError, messaging.MessagingException) as error:
+            # libvirt or nova-conductor is away: both come back
+            LOG.warning("Could not %s: %s", what, error)
+        except Exception:
+            LOG.exception("Could not %s", what)
 
     def _again(self, server_uuid: str, longest_s: float) -> None:
         with self._lock:
@@ -119,18 +140,10 @@ class Keeper:
         self._schedule.put(server_uuid, min(_FIRST_DELAY_S * 2.0**min(attempt, 20), longest_s))
 
     def _check(self) -> None:
-        """Look at every server with settings: at the start, in intervals, and after blind times."""
-        while not self._stopped.is_set():
-            self._all_at_once.clear()
-            try:
-                for instance in store.on_host(nova_context.get_admin_context(), self._host):
-                    if not self._is_held(instance):
-                        self._schedule.put(instance.uuid)
-            except messaging.MessagingException as error:
-                LOG.warning("Could not list the servers of this host: %s", error)
-                self._all_at_once.wait(_SOON_S)
-                continue
-            self._all_at_once.wait(self._options.nova_qos.check_interval)
+        """Look at every server that does not hold what was asked for."""
+        for instance in store.on_host(nova_context.get_admin_context(), self._host):
+            if not self._is_held(instance):
+                self._schedule.put(instance.uuid)
 
     def _is_held(self, instance: store.Instance) -> bool:
         """Whether a server needs no look: what was listed may be older than what was saved since,
@@ -156,18 +169,15 @@ class Keeper:
         return bool(self._hooks) and store.is_new(instance, self._host, self._new_since)
 
     def _tidy(self) -> None:
-        while not self._stopped.is_set():
-            self._shared.clear()
-            complaint = None
-            try:
-                self._machine.tidy(mend=self._options.nova_qos.drift == "correct")
-            except errors.QosError as error:
-                complaint = error.message
-            # a host that cannot would fill the log
-            if complaint and complaint != self._complaint:
-                LOG.warning("The network is not as it should be: %s", complaint)
-            self._complaint = complaint
-            self._shared.wait(_TIDY_SECONDS)
+        complaint = None
+        try:
+            self._machine.tidy(mend=self._options.nova_qos.drift == "correct")
+        except errors.QosError as error:
+            complaint = error.message
+        # a host that cannot would fill the log
+        if complaint and complaint != self._complaint:
+            LOG.warning("The network is not as it should be: %s", complaint)
+        self._complaint = complaint
 
     def look(self, server_uuid: str) -> float | None:
         """Make the host hold what is saved for one server.
