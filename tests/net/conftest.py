@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from testbed import packages
-from testbed.netns import Namespace, Site
+from testbed.netns import Namespace, Site, remove_leftovers
 from testbed.netns import Path as SitePath
 
 pytest.register_assert_rewrite("tests.net.bench", "tests.net.traffic")
@@ -28,6 +28,7 @@ def _root() -> None:
     absent = packages.missing(packages.read_list(_PACKAGES))
     if absent:
         pytest.fail(f"install these packages, or let tools/test.sh do it: {' '.join(absent)}")
+    remove_leftovers()
 
 
 @pytest.fixture

@@ -76,10 +76,10 @@ def test_flood_from_the_host_is_neither_starved_nor_counted(
     for number, weight in enumerate(THESIS):
         bench.weigh(number, weight)
     clock = Clock()
-    flood = send_from_host(clock, bench.site, 6, flood_mbit)
-    flows = [send(clock, bench.site, guest, 6) for guest in bench.site.guests]
-    check_shares("beside the flood", flows, THESIS, 1, 5.5)
-    arrived = flood.mbit(1, 5.5)
+    flood = send_from_host(clock, bench.site, 5, flood_mbit)
+    flows = [send(clock, bench.site, guest, 5) for guest in bench.site.guests]
+    check_shares("beside the flood", flows, THESIS, 1, 4.5)
+    arrived = flood.mbit(1, 4.5)
     print(f"of the flood arrived {arrived:.1f} of {flood_mbit} Mbit/s")
     assert arrived > 0.97 * flood_mbit
 
@@ -93,7 +93,7 @@ def test_two_servers(make_bench: MakeBench, weights: tuple[int, int], protocol: 
         bench.weigh(number, weight)
     clock = Clock()
     flows = [send(clock, bench.site, guest, 6, udp_mbit=udp_mbit) for guest in bench.site.guests]
-    check_shares(protocol, flows, weights, 1.5, 5.5)
+    check_shares(protocol, flows, weights, 2, 5.5)
 
 
 def test_twenty_servers(make_bench: MakeBench) -> None:
@@ -144,10 +144,10 @@ def test_servers_without_priority_and_strangers_have_the_default_weight(
     del bench.servers[bench.uuids[2]]
     bench.weigh(0, 99)
     clock = Clock()
-    flows = [send(clock, bench.site, guest, 6) for guest in bench.site.guests]
-    check_shares("default weight", flows, (99, DEFAULT_WEIGHT, DEFAULT_WEIGHT), 1, 5.5)
+    flows = [send(clock, bench.site, guest, 4.5) for guest in bench.site.guests]
+    check_shares("default weight", flows, (99, DEFAULT_WEIGHT, DEFAULT_WEIGHT), 1, 4)
     strays = class_bytes(bench.host, UPLINK)["5ca1:fffe"]
-    assert strays * 8 / 1e6 > flows[2].mbit(0, 6) * 6
+    assert strays * 8 / 1e6 > flows[2].mbit(0, 4) * 4
 
 
 def test_interfaces_of_a_server_share_its_class(make_bench: MakeBench) -> None:
@@ -156,9 +156,9 @@ def test_interfaces_of_a_server_share_its_class(make_bench: MakeBench) -> None:
     bench.weigh(1, 30)
     two, one = bench.site.guests
     clock = Clock()
-    flows = [send(clock, bench.site, two, 6, nic=nic) for nic in two.nics]
-    flows.append(send(clock, bench.site, one, 6))
-    first, second, other = [flow.mbit(1, 5.5) for flow in flows]
+    flows = [send(clock, bench.site, two, 4.5, nic=nic) for nic in two.nics]
+    flows.append(send(clock, bench.site, one, 4.5))
+    first, second, other = [flow.mbit(1, 4) for flow in flows]
     check_figures("two interfaces and one", [first + second, other], (30, 30))
     assert min(first, second) > 5
 
@@ -170,9 +170,9 @@ def test_server_that_spoofs_an_address_gains_nothing(make_bench: MakeBench) -> N
     victim, spoofer = bench.site.guests
     bench.site.disguise(spoofer, victim.nics[0].mac)
     clock = Clock()
-    flows = [send(clock, bench.site, guest, 6, udp_mbit=90) for guest in bench.site.guests]
-    check_shares("the second under the address of the first", flows, (75, 15), 1, 5.5)
-    arrived = sum(flow.mbit(0, 6) for flow in flows) * 6e6 / 8
+    flows = [send(clock, bench.site, guest, 4.5, udp_mbit=90) for guest in bench.site.guests]
+    check_shares("the second under the address of the first", flows, (75, 15), 1, 4)
+    arrived = sum(flow.mbit(0, 4) for flow in flows) * 4e6 / 8
     assert bench.site.seen_bytes() > arrived, "the disguise does not work"
 
 

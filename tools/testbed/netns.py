@@ -5,7 +5,9 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import secrets
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +29,7 @@ UPLINK = "up0"
 _FIRST_PORT = 5201
 _SERVER = ("iperf3", "--server", "--json", "--interval", "0.1")
 _TUNNEL_MTU = 1450
+_NAME = re.compile(r"nova-qos-(\d+)-[0-9a-f]+-\w+")
 _Child = subprocess.Popen[str]
 _NAT = """\
 table inet testnat {
@@ -304,6 +307,18 @@ class Site:
     def _listening(self) -> set[int]:
         lines = self.outside.run("ss", "-Hltn").splitlines()
         return {int(line.split()[3].rpartition(":")[2]) for line in lines}
+
+
+def remove_leftovers() -> None:
+    """Take away what runs that were killed have left behind, with the processes in there."""
+    for line in _run("ip", "netns", "list").splitlines():
+        name = line.split()[0]
+        owner = _NAME.fullmatch(name)
+        if owner and not os.path.exists(f"/proc/{owner[1]}"):
+            for pid in _run("ip", "netns", "pids", name).split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            _run("ip", "netns", "delete", name)
 
 
 def _addresses(device: str, net: int, last: int) -> tuple[str, str]:
