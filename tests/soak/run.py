@@ -78,8 +78,9 @@ def _servers() -> Iterator[dict[str, tuple[str, int]]]:
     try:
         yield {**found, _SMALL: (small, tenants.FLAVORS[_SMALL_FLAVOR])}
     finally:
-        cloud.compute.delete_server(small)
-        cloud.compute.wait_for_delete(cloud.compute.get_server(small), wait=60)
+        last = cloud.compute.get_server(small)
+        cloud.compute.delete_server(last)
+        cloud.compute.wait_for_delete(last, wait=60)
 
 
 def _act(
@@ -110,7 +111,8 @@ def _kill(
     host: Observer, outcome: Outcome, choose: random.Random, say: Callable[[str], None]
 ) -> None:
     away_s = choose.choice((0.0, 0.5, 4.0))
-    if choose.random() < 0.6:
+    # whoever was killed less often is the likelier one: a short soak is to see both
+    if choose.random() < (0.8 if outcome.agent_kills <= outcome.libvirtd_kills else 0.2):
         say(f"kill -9 of the agent, back after {away_s} s")
         outcome.agent_kills += 1
         host.kill_agent()
