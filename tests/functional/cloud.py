@@ -121,6 +121,17 @@ class Server:
         self.machine.away = False
         self.restart()
 
+    def arrive(self, host: str, keeping: tuple[str, ...] = ()) -> None:
+        """Its domain ends here and starts on another host, where it keeps nothing but the named
+        attributes."""
+        before = self.machine.domains.pop(self.uuid)
+        self.machine.happened(self.uuid, "ended")
+        self.machine = MACHINES[host]
+        domain = self.machine.add(self.uuid, FLAVOR_MIB * 1024)
+        for name in keeping:
+            setattr(domain, name, getattr(before, name))
+        self.machine.happened(self.uuid, "started")
+
     def restart(self) -> FakeDomain:
         """Another domain, as after a stop and a start: nothing of what was set is left."""
         domain = self.machine.add(self.uuid, FLAVOR_MIB * 1024)
@@ -129,7 +140,8 @@ class Server:
 
 
 class Cloud(integrated_helpers._IntegratedTestBase):
-    """Host "compute" has an agent, "silent" never had one, "halted" had one that stopped."""
+    """Hosts "compute" and "second" have an agent, "silent" never had one, "halted" had one that
+    stopped."""
 
     __test__ = False
     #: One of those that nova's GlanceFixture has.
@@ -146,7 +158,7 @@ class Cloud(integrated_helpers._IntegratedTestBase):
     def setUp(self) -> None:
         super().setUp()
         self.agents: dict[str, Any] = {}
-        for host in ("halted", "compute"):
+        for host in ("halted", "second", "compute"):
             self.start_agent(host)
         self.agents["halted"].stop()
 
@@ -164,10 +176,11 @@ class Cloud(integrated_helpers._IntegratedTestBase):
         self.flags(check_interval=86400, group="nova_qos")
         self.flags(cpu_allocation_ratio=50.0, ram_allocation_ratio=50.0)
         self.flags(api_paste_config=self._paste_file(), group="wsgi")
-        for host in ("silent", "halted", "compute"):
+        self.computes: dict[str, Any] = {}
+        for host in ("silent", "halted", "second", "compute"):
             MACHINES[host] = Machine()
-            compute = self._start_compute(host)
-        return compute
+            self.computes[host] = self._start_compute(host)
+        return self.computes["compute"]
 
     def _paste_file(self) -> str:
         """nova's own api-paste.ini with the one line changed that the documentation names."""

@@ -184,4 +184,4 @@ def test_the_agent_is_a_service_of_novas(server: Server) -> None:
     answer = ADMIN.request("GET", "/os-services?binary=nova-qos-agent")
     shown = {s["host"]: (s["state"], s["status"]) for s in answer.body["services"]}
     assert shown["compute"] == ("up", "enabled")
-    assert set(shown) == {"compute", "halted"}
+    assert set(shown) == {"compute", "halted", "second"}

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers that move to another host take their settings with them."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from nova_qos.resources import TABLE
+from tests.functional.caller import ADMIN
+from tests.functional.cloud import Cloud, Server, eventually
+from tests.functional.test_keeping import REAPPLIED_S, SETTINGS, held, states
+
+RECENT = ADMIN.using(microversion="2.68")
+#: What libvirt carries along in a live migration; nova strips CPU shares, and taps are new.
+CARRIED = ("actual_kib", "target_kib", "soft_limit_kib", "weight")
+
+
+@pytest.fixture
+def moving(boot: Callable[..., Server]) -> Server:
+    """A server of its own, with a setting for everything."""
+    server = boot()
+    assert ADMIN.act(server, "set-qos", SETTINGS).status == 200
+    return server
+
+
+def ask(server: Server, action: str, value: Any) -> None:
+    answer = RECENT.send(server, json.dumps({action: value}))
+    assert answer.status in (200, 202, 204), answer
+
+
+def holds_everything(server: Server) -> None:
+    eventually(lambda: held(server) == SETTINGS, REAPPLIED_S)
+    eventually(lambda: set(states(server).values()) == {"applied"})
+
+
+def test_live_migration(cloud: Cloud, moving: Server) -> None:
+    ask(moving, "os-migrateLive", {"host": "second", "block_migration": "auto"})
+    moving.arrive("second", CARRIED)
+    eventually(lambda: moving.instance().host == "second")
+    cloud.wait(moving, "ACTIVE")
+    holds_everything(moving)
+
+
+@pytest.mark.parametrize("end", ["confirmResize", "revertResize"])
+def test_cold_migration(cloud: Cloud, moving: Server, end: str) -> None:
+    ask(moving, "migrate", {"host": "second"})
+    cloud.wait(moving, "VERIFY_RESIZE")
+    moving.arrive("second")
+    holds_everything(moving)
+    ask(moving, end, None)
+    cloud.wait(moving, "ACTIVE")
+    if end == "revertResize":
+        moving.arrive("compute")
+    holds_everything(moving)
+
+
+def test_evacuation(cloud: Cloud, moving: Server) -> None:
+    cloud.computes["compute"].stop()
+    down = {"host": "compute", "binary": "nova-compute", "forced_down": True}
+    services = ADMIN.using(microversion="2.11")
+    services.request("PUT", "/os-services/force-down", json.dumps(down))
+    try:
+        ADMIN.using(microversion="2.30").send(
+            moving, json.dumps({"evacuate": {"host": "second", "force": True}}))
+        eventually(lambda: moving.instance().host == "second", 20)
+        moving.arrive("second")
+        cloud.wait(moving, "ACTIVE")
+        holds_everything(moving)
+    finally:
+        down["forced_down"] = False
+        services.request("PUT", "/os-services/force-down", json.dumps(down))
+        cloud.computes["compute"].start()
+
+
+def test_shelving(cloud: Cloud, moving: Server) -> None:
+    cloud.flags(shelved_offload_time=0)
+    ask(moving, "shelve", None)
+    cloud.wait(moving, "SHELVED_OFFLOADED")
+    del moving.machine.domains[moving.uuid]
+    moving.machine.happened(moving.uuid, "ended")
+    answer = ADMIN.act(moving, "set-cpu-priority", {"share": 78})
+    assert (answer.status, answer.body["state"]) == (202, "pending")
+    to_second = json.dumps({"unshelve": {"host": "second"}})
+    assert ADMIN.using(microversion="2.91").send(moving, to_second).status == 202
+    cloud.wait(moving, "ACTIVE")
+    assert moving.instance().host == "second"
+    moving.machine.add(moving.uuid)
+    moving.arrive("second")
+    eventually(lambda: held(moving) == SETTINGS | {"cpu_priority": 78})
+
+
+def test_every_setting_was_moved() -> None:
+    assert set(SETTINGS) == set(TABLE)
