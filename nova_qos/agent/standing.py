@@ -59,10 +59,9 @@ class Standings:
         twice as long, unless it had kept still for an hour."""
         with self._lock:
             standing, now_s = self._of(server_uuid, name), time.monotonic()
-            calm = now_s - standing.settled_s > _CALM_SECONDS
-            standing.retaken = 0 if calm else standing.retaken + 1
-            standing.ask_again_s = now_s + min(
-                _FIRST_PEACE_SECONDS * 2.0**standing.retaken, _CALM_SECONDS)
+            times = 0 if now_s - standing.settled_s > _CALM_SECONDS else standing.retaken
+            standing.retaken = times + 1
+            standing.ask_again_s = now_s + min(_FIRST_PEACE_SECONDS * 2.0**times, _CALM_SECONDS)
             standing.settled, standing.missing = None, target
             standing.why = ("deflated", "the guest was short of memory and took it back")
 
