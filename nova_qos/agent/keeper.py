@@ -141,7 +141,9 @@ class Keeper:
 
     def _check(self) -> None:
         """Look at every server that does not hold what was asked for."""
-        for instance in store.on_host(nova_context.get_admin_context(), self._host):
+        instances = store.on_host(nova_context.get_admin_context(), self._host)
+        self.standings.retain({instance.uuid for instance in instances})
+        for instance in instances:
             if not self._is_held(instance):
                 self._schedule.put(instance.uuid)
 

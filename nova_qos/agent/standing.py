@@ -3,6 +3,7 @@
 
 import threading
 import time
+from collections.abc import Container
 from dataclasses import dataclass, replace
 
 from nova_qos.model import Hindrance, Reading
@@ -80,6 +81,12 @@ class Standings:
         """The server is not here any more."""
         with self._lock:
             self._all.pop(server_uuid, None)
+
+    def retain(self, server_uuids: Container[str]) -> None:
+        """Forget all other servers: they were deleted, or moved away."""
+        with self._lock:
+            for server_uuid in [each for each in self._all if each not in server_uuids]:
+                del self._all[server_uuid]
 
     def explain(self, server_uuid: str, name: str, reading: Reading) -> Reading:
         """The reading with why what was asked for is not there, and since when all is so."""

@@ -35,6 +35,15 @@ def test_only_what_was_there_can_drift() -> None:
     assert not standings.was_settled(SERVER, NAME, 300)
 
 
+def test_what_is_not_here_any_more_is_forgotten() -> None:
+    standings = Standings()
+    for server in ("here", "gone"):
+        standings.settle(server, NAME, 300)
+    standings.retain({"here"})
+    assert standings.was_settled("here", NAME, 300)
+    assert not standings.was_settled("gone", NAME, 300)
+
+
 def test_a_guest_is_left_in_peace_for_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     standings, now = Standings(), [10_000.0]
     monkeypatch.setattr("nova_qos.agent.standing.time.monotonic", lambda: now[0])
