@@ -7,7 +7,7 @@ import time
 from functools import cached_property
 from typing import Any
 
-from testbed.netns import Guest, Namespace, Nic, Site
+from testbed.netns import EAGER, Guest, Namespace, Nic, Site
 
 _GRACE_S = 60
 _DATAGRAM_BYTES = 1400
@@ -34,19 +34,17 @@ class Flow:
         self._clock = clock
         self._seconds = seconds
         self.began = clock.now()
-        command = ["iperf3", "--json", "--get-server-output", "--interval", "0.1"]
+        command = [*EAGER, "iperf3", "--json", "--get-server-output", "--interval", "0.1"]
         self._client = sender.start(
             *command, "--time", f"{seconds:g}", *options, output=self._output)
 
     def mbit(self, begin: float, end: float) -> float:
         """Payload that arrived between two moments of the clock, in Mbit/s."""
-        arrived = 0.0
-        for each in self._arrivals:
-            first, last = self.began + each["start"], self.began + each["end"]
-            overlap = min(last, end) - max(first, begin)
-            if overlap > 0:
-                arrived += each["bytes"] * overlap / (last - first)
-        return arrived * 8 / (end - begin) / 1e6
+        return self._rate(self._arrivals, begin, end)
+
+    def sent_mbit(self, begin: float, end: float) -> float:
+        """Payload that was sent between two moments, in Mbit/s."""
+        return self._rate([each["sum"] for each in self._result["intervals"]], begin, end)
 
     def silences(self, begin: float, end: float) -> list[float]:
         """Moments at which nothing arrived for one of iperf3's intervals."""
@@ -65,6 +63,15 @@ class Flow:
             each["sum"]["retransmits"] for each in self._result["intervals"]
             if begin <= self.began + each["sum"]["start"] < end
         )
+
+    def _rate(self, intervals: list[dict[str, Any]], begin: float, end: float) -> float:
+        moved = 0.0
+        for each in intervals:
+            first, last = self.began + each["start"], self.began + each["end"]
+            overlap = min(last, end) - max(first, begin)
+            if overlap > 0:
+                moved += each["bytes"] * overlap / (last - first)
+        return moved * 8 / (end - begin) / 1e6
 
     @property
     def _arrivals(self) -> list[dict[str, Any]]:
