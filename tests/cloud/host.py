@@ -91,6 +91,16 @@ class Observer:
         self._agent.stop()
         services.agent(self._layout, *more).start()
 
+    def start_libvirtd(self) -> None:
+        """Start libvirtd, and nova-compute again.
+
+        nova-compute 34 may wait for ever for a lock of its own once libvirtd has gone away.
+        """
+        self.libvirt.start()
+        compute = self.daemon("nova-compute")
+        compute.stop()
+        compute.start()
+
     def daemon(self, name: str) -> Daemon:
         """A process of the cloud, by its name."""
         return next(each for each in services.everything(self._layout) if each.name == name)

@@ -88,6 +88,6 @@ def test_libvirtd_stopped_and_back(admin: Person, host: Observer, vm1: str) -> N
         assert "libvirt" in body["reason"]
         assert admin.act(vm1, "get-cpu-priority")[0] == 503
     finally:
-        host.libvirt.start()
+        host.start_libvirtd()
     assert admin.act(vm1, "set-cpu-priority", {"share": 1919}) == (200, {"share": 1919})
     assert host.cgroup(vm1, "cpu", "cpu.shares") == 1919

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Somebody who does random things with one server, and remembers what was promised."""
 
+import contextlib
 import random
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from keystoneauth1.exceptions import ClientException
 
@@ -23,7 +25,42 @@ OPERATIONS: dict[str, Sequence[Step]] = {
 _TO_ACTIVE = {
     "SHUTOFF": ("os-start", None), "PAUSED": ("unpause", None), "SUSPENDED": ("resume", None),
     "RESCUE": ("unrescue", None), "ERROR": ("reboot", {"type": "HARD"})}
-_SETTLE_S = 90
+_STUCK_S, _SETTLE_S = 40, 90
+
+
+class Calm:
+    """Times without operations: those under way end first, others wait."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._operating = 0
+        self._calm = False
+
+    @contextlib.contextmanager
+    def operation(self) -> Iterator[None]:
+        """Operate, once it is not calm."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._calm)
+            self._operating += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._operating -= 1
+                self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep it calm."""
+        with self._changed:
+            self._calm = True
+            self._changed.wait_for(lambda: not self._operating)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._calm = False
+                self._changed.notify_all()
 
 
 class Customer:
@@ -31,10 +68,11 @@ class Customer:
 
     def __init__(
         self, name: str, server: str, memory_mib: int, admin: Person, host: Observer,
-        choose: random.Random, say: Callable[[str], None],
+        calm: Calm, choose: random.Random, say: Callable[[str], None],
     ) -> None:
         self.name, self.server = name, server
         self._memory_mib = memory_mib
+        self._calm = calm
         self._admin, self._host, self._choose, self._say = admin, host, choose, say
         #: By resource, what may be saved: one value, two after an answer that told nothing.
         self.promised: dict[str, set[Value]] = {}
@@ -49,13 +87,17 @@ class Customer:
 
     def settle(self) -> None:
         """Bring the server to ACTIVE, whatever has become of it."""
-        give_up = time.monotonic() + _SETTLE_S
-        while time.monotonic() < give_up:
+        began = stuck_since = time.monotonic()
+        while (now := time.monotonic()) < began + _SETTLE_S:
             seen = self._admin.show(self.server)
             if not seen.get("OS-EXT-STS:task_state"):
                 if seen["status"] == "ACTIVE":
                     return
+                stuck_since = now
                 self._try(*_TO_ACTIVE.get(seen["status"], ("reboot", {"type": "HARD"})))
+            elif now > stuck_since + _STUCK_S:
+                self._say(f"{self.name}: nova is stuck in {seen['OS-EXT-STS:task_state']}")
+                self._try("os-resetState", {"state": "error"})
             time.sleep(0.5)
         self._say(f"{self.name}: is {seen['status']} after {_SETTLE_S} s")
 
@@ -85,13 +127,14 @@ class Customer:
 
     def _operate(self) -> None:
         name = self._choose.choice(sorted(OPERATIONS))
-        self._say(f"{self.name}: {name}")
-        self.operations += 1
-        for action, value, there in OPERATIONS[name]:
-            if self._try(action, value) not in (200, 202) or not self._reaches(there):
-                self._say(f"{self.name}: {action} did not end in {there}")
-                break
-        self.settle()
+        with self._calm.operation():
+            self._say(f"{self.name}: {name}")
+            self.operations += 1
+            for action, value, there in OPERATIONS[name]:
+                if self._try(action, value) not in (200, 202) or not self._reaches(there):
+                    self._say(f"{self.name}: {action} did not end in {there}")
+                    break
+            self.settle()
 
     def _reset_guest(self) -> None:
         self._say(f"{self.name}: reset")

@@ -136,7 +136,8 @@ def _write_nova(layout: Layout) -> None:
             "instances_path": layout.instances, "my_ip": "127.0.0.1",
             "resume_guests_state_on_host_boot": True, "cpu_allocation_ratio": 16,
             "ram_allocation_ratio": 4, "disk_allocation_ratio": 16,
-            "service_down_time": 30, "report_interval": 5, "allow_resize_to_same_host": True,
+            "service_down_time": 30, "report_interval": 5, "rpc_response_timeout": 20,
+            "allow_resize_to_same_host": True,
             # the guests have nobody who would listen to a power button
             "shutdown_timeout": 3,
         },
