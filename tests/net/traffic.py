@@ -29,14 +29,14 @@ class Clock:
 class Flow:
     """One iperf3 client that sends for ``seconds``; figures are those of the receiving side."""
 
-    def __init__(self, clock: Clock, sender: Namespace, seconds: float, *options: str) -> None:
+    def __init__(self, clock: Clock, sender: Namespace, seconds: int, *options: str) -> None:
         self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115  # read when all is over
         self._clock = clock
         self._seconds = seconds
         self.began = clock.now()
         command = [*EAGER, "iperf3", "--json", "--get-server-output", "--interval", "0.1"]
         self._client = sender.start(
-            *command, "--time", f"{seconds:g}", *options, output=self._output)
+            *command, "--time", str(seconds), *options, output=self._output)
 
     def mbit(self, begin: float, end: float) -> float:
         """Payload that arrived between two moments of the clock, in Mbit/s."""
@@ -93,7 +93,7 @@ def send(
     clock: Clock,
     site: Site,
     guest: Guest,
-    seconds: float,
+    seconds: int,
     *,
     nic: Nic | None = None,
     udp_mbit: int | None = None,
@@ -115,7 +115,7 @@ def send(
         *_kind(udp_mbit, datagram_bytes), *bounded)
 
 
-def send_from_host(clock: Clock, site: Site, seconds: float, udp_mbit: int) -> Flow:
+def send_from_host(clock: Clock, site: Site, seconds: int, udp_mbit: int) -> Flow:
     """Let the host itself send to the outside world."""
     where = ["--client", site.host_target, "--port", str(site.host_port)]
     return Flow(clock, site.host, seconds, *where, *_kind(udp_mbit))
