@@ -4,6 +4,7 @@
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_change_touches_no_other_server(many: QuietBench) -> None:
     for what, number, priority in (
         ("10 to 20", 0, 20), ("none to 30", 7, 30), ("30 to none", 7, UNLIMITED),
     ):
-        check_messages(what, many, number, lambda n=number, p=priority: many.prioritize(n, p))
+        check_messages(what, many, number, partial(many.prioritize, number, priority))
 
 
 def test_server_that_comes_or_goes_touches_no_other(many: QuietBench) -> None:

@@ -55,7 +55,8 @@ class Flow:
 
     def last_arrival(self) -> float:
         """The moment when the last payload had arrived."""
-        return self.began + max(each["end"] for each in self._arrivals if each["bytes"])
+        return self.began + float(
+            max(each["end"] for each in self._arrivals if each["bytes"]))
 
     def retransmits(self, begin: float, end: float) -> int:
         """Segments that TCP sent again between two moments."""

@@ -296,7 +296,7 @@ class Site:
     def seen_bytes(self) -> int:
         """What has arrived outside under the address given to ``disguise``."""
         listed = json.loads(self.outside.run("nft", "-j", "list", "counters"))["nftables"]
-        return next(each["counter"]["bytes"] for each in listed if "counter" in each)
+        return int(next(each["counter"]["bytes"] for each in listed if "counter" in each))
 
     def _listen(self) -> None:
         ports = [self.host_port, *(nic.port for guest in self.guests for nic in guest.nics)]
