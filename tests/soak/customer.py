@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Somebody who does random things with one server, and remembers what was promised."""
 
-import contextlib
 import random
-import threading
+import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from keystoneauth1.exceptions import ClientException
 
+from testbed.errors import TestbedError
 from tests.cloud.api import Person
 from tests.cloud.host import Observer
+from tests.soak.calm import Calm
 
 Value = int | None
 Step = tuple[str, object, str]
@@ -24,43 +25,9 @@ OPERATIONS: dict[str, Sequence[Step]] = {
 }
 _TO_ACTIVE = {
     "SHUTOFF": ("os-start", None), "PAUSED": ("unpause", None), "SUSPENDED": ("resume", None),
-    "RESCUE": ("unrescue", None), "ERROR": ("reboot", {"type": "HARD"})}
+    "RESCUE": ("unrescue", None)}
+_HARD_REBOOT = ("reboot", {"type": "HARD"})
 _STUCK_S, _SETTLE_S = 40, 90
-
-
-class Calm:
-    """Times without operations: those under way end first, others wait."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._operating = 0
-        self._calm = False
-
-    @contextlib.contextmanager
-    def operation(self) -> Iterator[None]:
-        """Operate, once it is not calm."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._calm)
-            self._operating += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._operating -= 1
-                self._changed.notify_all()
-
-    @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
-        """Keep it calm."""
-        with self._changed:
-            self._calm = True
-            self._changed.wait_for(lambda: not self._operating)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._calm = False
-                self._changed.notify_all()
 
 
 class Customer:
@@ -91,10 +58,15 @@ class Customer:
         while (now := time.monotonic()) < began + _SETTLE_S:
             seen = self._admin.show(self.server)
             if not seen.get("OS-EXT-STS:task_state"):
-                if seen["status"] == "ACTIVE":
-                    return
                 stuck_since = now
-                self._try(*_TO_ACTIVE.get(seen["status"], ("reboot", {"type": "HARD"})))
+                if seen["status"] != "ACTIVE":
+                    self._try(*_TO_ACTIVE.get(seen["status"], _HARD_REBOOT))
+                elif (domain := self._virsh("domstate", self.server)) == "running":
+                    return
+                else:
+                    # a task that nova has forgotten leaves the domain where it was
+                    self._say(f"{self.name}: nova says ACTIVE, libvirt {domain}")
+                    self._try(*_HARD_REBOOT)
             elif now > stuck_since + _STUCK_S:
                 self._say(f"{self.name}: nova is stuck in {seen['OS-EXT-STS:task_state']}")
                 self._try("os-resetState", {"state": "error"})
@@ -145,11 +117,12 @@ class Customer:
         self._say(f"{self.name}: virsh schedinfo cpu_shares={shares}")
         self._virsh("schedinfo", self.server, "--live", f"cpu_shares={shares}")
 
-    def _virsh(self, *words: str) -> None:
+    def _virsh(self, *words: str) -> str | None:
         try:
-            self._host.libvirt.virsh(*words)
-        except Exception as error:  # noqa: BLE001  # libvirtd is away at times
+            return self._host.libvirt.virsh(*words).strip()
+        except (TestbedError, subprocess.SubprocessError) as error:  # libvirtd is away at times
             self._say(f"{self.name}: virsh {words[0]}: {str(error)[:100]}")
+            return None
 
     def _try(self, action: str, value: object) -> int | None:
         try:

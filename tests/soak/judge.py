@@ -33,7 +33,7 @@ def differences(admin: Person, host: Observer, customer: Customer) -> list[Diffe
         told = (row["requested"], row["applied"], row["state"])
         state = "unset" if requested is None else "applied"
         if on_host[name] != wanted or told != (requested, wanted, state):
-            found.append((customer.name, name, *told, on_host[name]))
+            found.append((customer.name, name, *told, f"{on_host[name]} ({row['reason']})"))
         promised = customer.promised.get(name, {None})
         if requested not in promised:
             found.append((customer.name, name, *told, f"promised: {sorted(map(str, promised))}"))

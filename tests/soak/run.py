@@ -2,13 +2,11 @@
 """The soak itself: who acts, what is killed, and what is left to compare at the end."""
 
 import contextlib
-import os
 import random
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from demo import servers
 from stack import leftovers, tenants
@@ -19,7 +17,9 @@ from nova_qos.resources import TABLE
 from tests.cloud.api import Person
 from tests.cloud.host import Observer
 from tests.soak import judge
-from tests.soak.customer import Calm, Customer
+from tests.soak.calm import Calm
+from tests.soak.customer import Customer
+from tests.soak.killer import Killer
 
 _SMALL, _SMALL_FLAVOR = "soak-small", "m256"
 #: A guest's boot after the last kill, and the longest pause between two looks of the agent.
@@ -30,11 +30,11 @@ _QUIET_S = 90
 class Outcome:
     """What happened, and what differs after all."""
 
-    sets: int = 0
-    operations: int = 0
-    agent_kills: int = 0
-    libvirtd_kills: int = 0
-    differences: list[judge.Difference] = field(default_factory=list)
+    sets: int
+    operations: int
+    agent_kills: int
+    libvirtd_kills: int
+    differences: list[judge.Difference]
 
 
 def perform(seconds: float, seed: int) -> Outcome:
@@ -55,18 +55,18 @@ def perform(seconds: float, seed: int) -> Outcome:
             for name, (server, memory_mib) in found.items()]
         for each in customers:
             admin.act(each.server, "set-qos", dict.fromkeys(TABLE))
-        outcome = Outcome()
-        _act(customers, host, calm, outcome, seconds, random.Random(f"{seed} kills"), say)
+        killer = Killer(admin, host, calm, random.Random(f"{seed} kills"), say)
+        _act(customers, killer, seconds)
         say("all stop; waiting for quiet")
         for each in customers:
             each.settle()
-        outcome.differences = judge.settled(admin, host, customers, _QUIET_S)
+        differences = judge.settled(admin, host, customers, _QUIET_S)
         say("compared")
-        outcome.sets = sum(each.sets for each in customers)
-        outcome.operations = sum(each.operations for each in customers)
         for each in customers:
             admin.act(each.server, "set-qos", dict.fromkeys(TABLE))
-        return outcome
+        return Outcome(
+            sum(each.sets for each in customers), sum(each.operations for each in customers),
+            killer.agent_kills, killer.libvirtd_kills, differences)
 
 
 @contextlib.contextmanager
@@ -84,10 +84,7 @@ def _servers() -> Iterator[dict[str, tuple[str, int]]]:
         cloud.compute.wait_for_delete(last, wait=60)
 
 
-def _act(
-    customers: list[Customer], host: Observer, calm: Calm, outcome: Outcome, seconds: float,
-    choose: random.Random, say: Callable[[str], None],
-) -> None:
+def _act(customers: list[Customer], killer: Killer, seconds: float) -> None:
     end = threading.Event()
 
     def serve(customer: Customer) -> None:
@@ -100,35 +97,8 @@ def _act(
     give_up = time.monotonic() + seconds
     try:
         while time.monotonic() < give_up:
-            end.wait(choose.uniform(2, 12))
-            _kill(host, calm, outcome, choose, say)
+            killer.strike()
     finally:
         end.set()
         for thread in threads:
             thread.join()
-
-
-def _kill(
-    host: Observer, calm: Calm, outcome: Outcome, choose: random.Random,
-    say: Callable[[str], None],
-) -> None:
-    away_s = choose.choice((0.0, 0.5, 4.0))
-    # whoever was killed less often is the likelier one: a short soak is to see both
-    if choose.random() < (0.8 if outcome.agent_kills <= outcome.libvirtd_kills else 0.2):
-        say(f"kill -9 of the agent, back after {away_s} s")
-        outcome.agent_kills += 1
-        host.kill_agent()
-        time.sleep(away_s)
-        host.start_agent()
-        return
-    number = choose.choice((signal.SIGKILL, signal.SIGTERM))
-    # nova-compute would not survive it within an operation; sets go on meanwhile
-    with calm.kept():
-        say(f"{number.name} to libvirtd, back after {away_s} s")
-        outcome.libvirtd_kills += 1
-        pid = host.libvirt.libvirtd_pid()
-        assert pid is not None, "libvirtd does not run"
-        os.kill(pid, number)
-        time.sleep(away_s)
-        host.libvirt.stop_libvirtd()
-        host.start_libvirtd()
