@@ -7,7 +7,7 @@ them from there, load what is saved, and make the host agree with it.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import oslo_messaging as messaging
@@ -16,22 +16,18 @@ from oslo_concurrency import lockutils
 from oslo_config import cfg
 from oslo_log import log
 
-from nova_qos import errors, store, units
+from nova_qos import errors, store
+from nova_qos.agent.holder import SOON_S, Holder
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.schedule import Schedule
 from nova_qos.agent.standing import Standings
-from nova_qos.model import Change, Domain, Host, Limits
-from nova_qos.resources import TABLE, Resource
+from nova_qos.model import Change, Host
 
 LOG = log.getLogger(__name__)
 _WORKERS = 4
 #: How soon what the servers share is put right when somebody else has changed it.
 _TIDY_SECONDS = 10.0
 _FIRST_DELAY_S = 0.25
-#: The longest pauses between two looks: at what comes soon by itself, such as the end of a task or
-#: a guest's boot, and at what the guest or the host refuses at present.
-_SOON_S, _SELDOM_S = 5.0, 300.0
-_DRIFTED = "somebody else has changed it, and [nova_qos] drift says only to report that"
 
 
 def lock_of(server_uuid: str) -> str:
@@ -46,6 +42,7 @@ class Keeper:
         self, host: str, machine: Host, options: cfg.ConfigOpts, hooks: Hooks
     ) -> None:
         self.standings = Standings()
+        self._holder = Holder(options, self.standings)
         self._host = host
         self._machine = machine
         self._options = options
@@ -84,7 +81,7 @@ class Keeper:
         self._shared.set()
         self._schedule.close()
         for thread in self._threads:
-            thread.join(_SOON_S)
+            thread.join(SOON_S)
 
     def happened(self, server_uuid: str | None, change: Change) -> None:
         """What the host tells of its servers; returns at once."""
@@ -105,7 +102,7 @@ class Keeper:
 
     def _work(self) -> None:
         while (server_uuid := self._schedule.take()) is not None:
-            pause_s: float | None = _SOON_S
+            pause_s: float | None = SOON_S
             with self._outliving_everything(f"look after server {server_uuid}"):
                 pause_s = self.look(server_uuid)
             if pause_s is None:
@@ -116,7 +113,7 @@ class Keeper:
     def _repeat(self, work: Callable[[], None], early: threading.Event, pause_s: float) -> None:
         while not self._stopped.is_set():
             early.clear()
-            until_next_s = min(pause_s, _SOON_S)
+            until_next_s = min(pause_s, SOON_S)
             with self._outliving_everything("look after the host's servers"):
                 work()
                 until_next_s = pause_s
@@ -152,20 +149,14 @@ class Keeper:
         so nothing is changed here."""
         if store.lifted(instance) or self._is_new(instance):
             return False
-        requested = store.requested(instance)
-        if not requested:
+        if not store.requested(instance):
             return True
         try:
-            domain = self._machine.domain(instance.uuid)
-            for row, target in _targets(instance, requested):
-                if row.read(domain).applied != target:
-                    return False
-                self.standings.settle(instance.uuid, row.name, target)
+            return self._holder.is_held(instance, self._machine.domain(instance.uuid))
         except errors.ServerNotRunning:
             return True
         except errors.QosError:
             return False
-        return True
 
     def _is_new(self, instance: store.Instance) -> bool:
         return bool(self._hooks) and store.is_new(instance, self._host, self._new_since)
@@ -198,77 +189,10 @@ class Keeper:
             except errors.ServerNotRunning:
                 return None
             except errors.HostAway:
-                return _SOON_S
+                return SOON_S
             # never into a running task; while a server arrives here it still belongs elsewhere
             if instance.task_state is not None or instance.host != self._host:
-                return _SOON_S
+                return SOON_S
             if self._is_new(instance):
                 store.save_of_new(instance, self._hooks.settings(store.describe(instance), domain))
-            return self._converge(instance, domain)
-
-    def _converge(self, instance: store.Instance, domain: Domain) -> float | None:
-        lifted = store.lifted(instance)
-        settings: Mapping[str, int | None] = {
-            **dict.fromkeys(lifted), **store.requested(instance)}
-        pauses: list[float] = []
-        for row, target in _targets(instance, settings):
-            pause_s = self._hold(instance.uuid, domain, row, target)
-            if pause_s is not None:
-                pauses.append(pause_s)
-        if lifted and not pauses:
-            store.save(instance, dict.fromkeys(lifted))
-        return min(pauses, default=None)
-
-    def _hold(self, server_uuid: str, domain: Domain, row: Resource, target: int) -> float | None:
-        """Make one resource hold its target; the longest pause until the next attempt, if any."""
-        of = (server_uuid, row.name)
-        try:
-            reading = row.read(domain)
-            if reading.applied == target:
-                self.standings.settle(*of, target)
-                return None
-            if self.standings.was_settled(*of, target):
-                if self._options.nova_qos.drift == "report":
-                    self.standings.hinder(*of, target, "drifted", _DRIFTED)
-                    return None
-                if row.retaken is not None and row.retaken(domain, reading, target):
-                    self.standings.retaken(*of, target)
-            wait_s = self.standings.must_wait(*of)
-            return wait_s if wait_s else self._write(domain, row, target, of)
-        except (errors.NoBalloon, errors.ServerNotRunning) as error:
-            self.standings.hinder(*of, target, "pending", error.message)
-            return _SOON_S
-        except errors.HostRefused as error:
-            self.standings.hinder(*of, target, "refused", error.message)
-            return _SELDOM_S
-        except errors.HostCannot as error:
-            self.standings.hinder(*of, target, "unsupported", error.message)
-            return None
-
-    def _write(
-        self, domain: Domain, row: Resource, target: int, of: tuple[str, str]
-    ) -> float | None:
-        if row.guard is not None:
-            reserve_kib = self._options.nova_qos.memory_reserve_mib * units.KIB_PER_MIB
-            row.guard(domain, target, Limits(reserve_kib))
-        row.write(domain, target)
-        reading = row.read(domain)
-        if reading.applied == target:
-            LOG.info("Applied %s again to server %s", row.name, of[0])
-            self.standings.settle(*of, target)
-            return None
-        if not row.settles:
-            raise errors.HostRefused(
-                f"{row.key}: the host took {target} but holds {reading.applied}")
-        self.standings.hinder(*of, target, "pending", f"{row.key}: the guest is on its way there")
-        return _SOON_S
-
-
-def _targets(
-    instance: store.Instance, settings: Mapping[str, int | None]
-) -> Iterator[tuple[Resource, int]]:
-    """What the host is to hold for each of the settings, in its unit."""
-    flavor = store.flavor_of(instance)
-    for name, value in settings.items():
-        row = TABLE[name]
-        yield row, row.to_host(row.within(value, flavor), flavor)
+            return self._holder.converge(instance, domain)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making a domain hold what is saved for its server, as far as guest and host let it now."""
+
+from collections.abc import Iterator, Mapping
+
+from oslo_config import cfg
+from oslo_log import log
+
+from nova_qos import errors, store, units
+from nova_qos.agent.standing import Standings
+from nova_qos.model import Domain, Limits
+from nova_qos.resources import TABLE, Resource
+
+LOG = log.getLogger(__name__)
+#: The longest pauses between two looks: at what comes soon by itself, such as the end of a task or
+#: a guest's boot, and at what the guest or the host refuses at present.
+SOON_S, _SELDOM_S = 5.0, 300.0
+_DRIFTED = "somebody else has changed it, and [nova_qos] drift says only to report that"
+
+
+class Holder:
+    """Called under the server's lock, or only to read."""
+
+    def __init__(self, options: cfg.ConfigOpts, standings: Standings) -> None:
+        self._options = options
+        self._standings = standings
+
+    def is_held(self, instance: store.Instance, domain: Domain) -> bool:
+        """Whether the domain holds all that is saved.
+
+        :raises QosError: it could not be read
+        """
+        for row, target in _targets(instance, store.requested(instance)):
+            if row.read(domain).applied != target:
+                return False
+            self._standings.settle(instance.uuid, row.name, target)
+        return True
+
+    def converge(self, instance: store.Instance, domain: Domain) -> float | None:
+        """Make the domain hold what is saved, and take off it what was unset.
+
+        :returns: the longest time, in seconds, after which it is to be tried again; None when
+            nothing is left to do
+        """
+        lifted = store.lifted(instance)
+        settings: Mapping[str, int | None] = {
+            **dict.fromkeys(lifted), **store.requested(instance)}
+        pauses: list[float] = []
+        for row, target in _targets(instance, settings):
+            pause_s = self._hold(instance.uuid, domain, row, target)
+            if pause_s is not None:
+                pauses.append(pause_s)
+        if lifted and not pauses:
+            store.save(instance, dict.fromkeys(lifted))
+        return min(pauses, default=None)
+
+    def _hold(self, server_uuid: str, domain: Domain, row: Resource, target: int) -> float | None:
+        """Make one resource hold its target; the longest pause until the next attempt, if any."""
+        of = (server_uuid, row.name)
+        try:
+            reading = row.read(domain)
+            if reading.applied == target:
+                self._standings.settle(*of, target)
+                return None
+            if self._standings.was_settled(*of, target):
+                if self._options.nova_qos.drift == "report":
+                    self._standings.hinder(*of, target, "drifted", _DRIFTED)
+                    return None
+                if row.retaken is not None and row.retaken(domain, reading, target):
+                    self._standings.retaken(*of, target)
+            wait_s = self._standings.must_wait(*of)
+            return wait_s if wait_s else self._write(domain, row, target, of)
+        except (errors.NoBalloon, errors.ServerNotRunning) as error:
+            self._standings.hinder(*of, target, "pending", error.message)
+            return SOON_S
+        except errors.HostRefused as error:
+            self._standings.hinder(*of, target, "refused", error.message)
+            return _SELDOM_S
+        except errors.HostCannot as error:
+            self._standings.hinder(*of, target, "unsupported", error.message)
+            return None
+
+    def _write(
+        self, domain: Domain, row: Resource, target: int, of: tuple[str, str]
+    ) -> float | None:
+        if row.guard is not None:
+            reserve_kib = self._options.nova_qos.memory_reserve_mib * units.KIB_PER_MIB
+            row.guard(domain, target, Limits(reserve_kib))
+        row.write(domain, target)
+        reading = row.read(domain)
+        if reading.applied == target:
+            LOG.info("Applied %s again to server %s", row.name, of[0])
+            self._standings.settle(*of, target)
+            return None
+        if not row.settles:
+            raise errors.HostRefused(
+                f"{row.key}: the host took {target} but holds {reading.applied}")
+        self._standings.hinder(*of, target, "pending", f"{row.key}: the guest is on its way there")
+        return SOON_S
+
+
+def _targets(
+    instance: store.Instance, settings: Mapping[str, int | None]
+) -> Iterator[tuple[Resource, int]]:
+    """What the host is to hold for each of the settings, in its unit."""
+    flavor = store.flavor_of(instance)
+    for name, value in settings.items():
+        row = TABLE[name]
+        yield row, row.to_host(row.within(value, flavor), flavor)
