@@ -2,6 +2,7 @@
 """What every room talks about: a server's flavor, readings, and the host behind a protocol."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -114,7 +115,11 @@ class Network(Protocol):
     """
 
     def read_priority(self, interfaces: Interfaces) -> Reading:
-        """The priority that the kernel gives these interfaces' packets, UNLIMITED for none."""
+        """The priority that the kernel gives these interfaces' packets, UNLIMITED for none;
+        details: ``weight``, where their class has one."""
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """Inside, the readings of this thread may be as old as the first of them."""
 
     def write_priority(self, server_uuid: str, priority: int, neighbours: Neighbours) -> None:
         """Give a server's outbound packets a priority, 0 (highest) to 98; UNLIMITED takes it."""
@@ -164,7 +169,9 @@ class Domain(Protocol):
         """Set the disk I/O weight."""
 
     def read_net_priority(self) -> Reading:
-        """The priority of the server's outbound traffic, 0 (highest) to 98, or UNLIMITED."""
+        """The priority of the server's outbound traffic, 0 (highest) to 98, or UNLIMITED; details:
+        ``weight``, its part of the uplink against the others', while any server has a priority.
+        """
 
     def write_net_priority(self, priority: int) -> None:
         """Set the priority of its outbound traffic; UNLIMITED takes it away."""
@@ -183,6 +190,9 @@ class Host(Protocol):
         :raises ServerNotRunning: there is none
         :raises HostAway: libvirt does not answer
         """
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """For reading many servers: inside, what they share is looked at once by this thread."""
 
     def watch(self, listener: Listener) -> None:
         """Tell the listener from now on what happens to servers, on a thread of the host's."""

@@ -24,7 +24,8 @@ class Resource:
     ``lowest_wins``: the smallest value gives the most. ``guard`` refuses, before anything is
     saved, what the host could not honour; ``settles`` says that an applied value arrives some
     time after it was written. ``retaken`` tells whether the guest itself may have taken back what
-    it had given, so that the reading is not the target any more.
+    it had given, so that the reading is not the target any more. ``weight`` is for what is divided
+    among busy servers: the number in proportion to which a reading's server gets its part.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Resource:
     ceiling: Callable[[Flavor], int] | None = None
     guard: Callable[[Domain, int, Limits], None] | None = None
     retaken: Callable[[Domain, Reading, int], bool] | None = None
+    weight: Callable[[Reading], int | None] | None = None
     lift: int | None = None
     lifted: str = "unlimited"
     lowest_wins: bool = False
@@ -106,6 +108,13 @@ class Resource:
         if value is None or value == UNLIMITED or value % self.host_scale == 0:
             return value if value in (None, UNLIMITED) else value // self.host_scale
         return round(value / self.host_scale, 3)
+
+    def weight_of(self, reading: Reading) -> int | None:
+        """The number in proportion to which the resource is divided among the servers of a host
+        while all are busy; None where nothing is divided by what was read."""
+        if self.weight is None or reading.applied is None or not reading.effective:
+            return None
+        return self.weight(reading)
 
 
 def _integer(value: object) -> int | None:
@@ -200,6 +209,7 @@ NET_PRIORITY = Resource(
     write=lambda domain, priority: domain.write_net_priority(priority),
     answer_get=lambda reading: {"prio": reading.applied},
     answer_set=lambda reading: {"success": True},
+    weight=lambda reading: reading.details.get("weight"),
     lift=-1,
     lifted="none",
     lowest_wins=True,
@@ -254,6 +264,7 @@ TABLE: Mapping[str, Resource] = {
             write=lambda domain, shares: domain.write_cpu_shares(shares),
             answer_get=lambda reading: {"share": reading.applied},
             answer_set=lambda reading: {"share": reading.applied},
+            weight=lambda reading: reading.applied,
         ),
         Resource(
             name="io_priority",
@@ -276,6 +287,7 @@ TABLE: Mapping[str, Resource] = {
             write=lambda domain, weight: domain.write_io_weight(weight),
             answer_get=lambda reading: {"weight": reading.applied},
             answer_set=lambda reading: {"weight": reading.applied},
+            weight=lambda reading: reading.applied,
         ),
         NET_PRIORITY,
     )
@@ -286,3 +298,6 @@ SET_ALL = "set-qos"
 BALLOON = "balloon-driver-enabled"
 BALLOON_COMMAND = "ballooning-enabled"
 NET_PRIORITIES_COMMAND = "tc-get-net-priorities"
+LIST_PATH = "/os-qos"
+LIST_POLICY = "os_compute_api:os-qos:list"
+LIST_HOST_POLICY = "os_compute_api:os-qos:list:host"

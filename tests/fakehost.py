@@ -6,10 +6,15 @@ The contract suite in tests/contract runs on this and on real libvirt.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from types import MappingProxyType
 
 from nova_qos import errors
 from nova_qos.model import UNLIMITED, Balloon, Listener, Reading
+
+#: Of servers without a network priority, while another of the host has one.
+DEFAULT_NET_WEIGHT = 50
 
 
 class FakeDomain:
@@ -20,10 +25,14 @@ class FakeDomain:
     its balloon stops whatever is asked. ``driver``: whether it has a balloon driver. ``pinned``:
     why its memory can never be taken. ``refuse``: resource names whose writes the host refuses;
     ``cannot``: resource names that the host does not offer. ``failure``: what every call raises,
-    such as ServerNotRunning or HostAway.
+    such as ServerNotRunning or HostAway. ``neighbours``: all servers of its host.
     """
 
-    def __init__(self, memory_kib: int = 512 * 1024) -> None:
+    def __init__(
+        self, memory_kib: int = 512 * 1024,
+        neighbours: Mapping[str, "FakeDomain"] = MappingProxyType({}),
+    ) -> None:
+        self.neighbours = neighbours
         self.flavor_kib = memory_kib
         self.actual_kib = memory_kib
         self.target_kib = memory_kib
@@ -102,11 +111,17 @@ class FakeDomain:
 
     def read_net_priority(self) -> Reading:
         self._offered("net_priority")
-        return Reading(self.net_priority)
+        return Reading(self.net_priority, details=self._net_weight())
 
     def write_net_priority(self, priority: int) -> None:
         self._write("net_priority", priority, UNLIMITED, 98)
         self.net_priority = priority
+
+    def _net_weight(self) -> dict[str, int]:
+        if self.net_priority != UNLIMITED:
+            return {"weight": 99 - self.net_priority}
+        shared = any(each.net_priority != UNLIMITED for each in self.neighbours.values())
+        return {"weight": DEFAULT_NET_WEIGHT} if shared else {}
 
     def _usable(self) -> int:
         return max(0, self.actual_kib - self.used_kib)
@@ -153,7 +168,7 @@ class FakeHost:
         self.happened: Listener = lambda server_uuid, change: None
 
     def add(self, server_uuid: str, memory_kib: int = 512 * 1024) -> FakeDomain:
-        self.domains[server_uuid] = FakeDomain(memory_kib)
+        self.domains[server_uuid] = FakeDomain(memory_kib, self.domains)
         return self.domains[server_uuid]
 
     def domain(self, server_uuid: str) -> FakeDomain:
@@ -163,6 +178,9 @@ class FakeHost:
         if server_uuid not in self.domains:
             raise errors.ServerNotRunning("the server is not running")
         return self.domains[server_uuid]
+
+    def at_once(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def watch(self, listener: Listener) -> None:
         self.happened = listener

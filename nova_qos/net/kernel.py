@@ -125,15 +125,18 @@ class Kernel:
         shaped = self.shaped()
         maps = self._table.read_maps() if shaped else None
         minor = minor_of(interfaces, maps.macs, self._table.marks_tap) if maps else None
-        if maps is None or minor is None or minor not in layout.WITH_PRIORITY:
+        if maps is None or minor is None:
             return Reading(UNLIMITED)
         weights = self._weights(minor)
         faults = [*self._faults_of_uplinks(shaped, weights),
                   *self._faults_of_rules(maps, minor, interfaces)]
         weight = min(weights.values(), default=0)
+        details = {"weight": weight} if weight and not faults else {}
+        if minor not in layout.WITH_PRIORITY:
+            return Reading(UNLIMITED, details=details)
         return Reading(
             layout.priority_of_weight(weight) if weight else UNLIMITED,
-            effective=not faults, reason="; ".join(faults) or None)
+            effective=not faults, reason="; ".join(faults) or None, details=details)
 
     def priorities(self, there: Layout, minors: Mapping[str, int]) -> dict[str, int]:
         """Those that the listed classes stand for, by server."""

@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, TypeVar
 
 from nova_qos import errors
@@ -34,9 +35,14 @@ class Table:
     """A table of family netdev."""
 
     def __init__(self, name: str) -> None:
+        self._name = name
         self._place = {"family": "netdev", "table": name}
         self._itself = {"table": {"family": "netdev", "name": name}}
         self._words = ("netdev", name)
+
+    def seen_once(self) -> "Table":
+        """The table for reading, listed as a whole when that is first needed."""
+        return _SeenOnce(self._name)
 
     def read(self) -> Rules | None:
         """Everything in it; None when there is no such table."""
@@ -163,6 +169,23 @@ class Table:
         if done.returncode:
             raise failures.of_nft(done.stderr or done.stdout)
         return done.stdout
+
+
+class _SeenOnce(Table):
+    """A question takes a process of its own, which many of them are not worth."""
+
+    @cached_property
+    def _seen(self) -> Rules | None:
+        return self.read()
+
+    def read_maps(self) -> Rules | None:
+        return self._seen
+
+    def marks_tap(self, device: int) -> int | None:
+        return self._seen.taps.get(device) if self._seen else None
+
+    def has_gate(self, device: int) -> bool:
+        return self._seen is not None and device in self._seen.gates
 
 
 def _name(minor: int) -> str:

@@ -49,13 +49,22 @@ class Shaper:
         self._table = Table(table)
         self._found: Sequence[str] = ()
         self._lock = threading.Lock()
+        self._of_thread = threading.local()
         self._known: _Known | None = None
         # None until those that an earlier agent has left in the kernel were looked for
         self._priorities: dict[str, int] | None = None
 
     def read_priority(self, interfaces: Interfaces) -> Reading:
-        with self._kernel() as kernel:
+        with self._kernel(getattr(self._of_thread, "table", self._table)) as kernel:
             return kernel.read_priority(interfaces)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        self._of_thread.table = self._table.seen_once()
+        try:
+            yield
+        finally:
+            del self._of_thread.table
 
     def write_priority(self, server_uuid: str, priority: int, neighbours: Neighbours) -> None:
         if priority != UNLIMITED and priority not in layout.PRIORITIES:
@@ -109,10 +118,10 @@ class Shaper:
         return known.keys() != shaped or bool(shaped and shaped != present)
 
     @contextmanager
-    def _kernel(self) -> Iterator[Kernel]:
+    def _kernel(self, table: Table | None = None) -> Iterator[Kernel]:
         # opened anew each time: a thread may be in another namespace, and it takes a millisecond
         with self._lock, IPRoute() as ipr:
-            yield Kernel(ipr, self._table, self._uplink_names)
+            yield Kernel(ipr, table or self._table, self._uplink_names)
 
     def _uplink_names(self, ipr: IPRoute) -> Sequence[str]:
         self._found = self._names or self._found or uplinks.of_default_route(ipr)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The compute host behind the ``Host`` protocol."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from nova_qos.model import Domain, Listener, Network
@@ -34,6 +35,10 @@ class LibvirtHost:
             server_uuid)
         domain.require_running()
         return domain
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """See ``Network.at_once``."""
+        return self._network.at_once()
 
     def watch(self, listener: Listener) -> None:
         """Tell the listener from now on what happens to servers; ``events.run_loop`` must run."""

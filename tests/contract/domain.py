@@ -37,6 +37,10 @@ CALLS: dict[str, Callable[[Domain], object]] = {
 }
 
 
+def weighed(priority: int, weight: int) -> Reading:
+    return Reading(priority, details={"weight": weight})
+
+
 def arrived(domain: Domain, memory_kib: int) -> Reading:
     """Wait until the balloon is there, and return the last reading either way."""
     deadline = time.monotonic() + _ARRIVAL_S
@@ -213,9 +217,24 @@ class KernelKnobsContract(ContractTests):
 class NetworkContract(ContractTests):
     def test_priority_takes_its_whole_range_and_goes(self, domain: Domain) -> None:
         assert domain.read_net_priority() == Reading(UNLIMITED)
-        for priority in (0, 98, 10, UNLIMITED):
+        for priority in (0, 98, 10):
             domain.write_net_priority(priority)
-            assert domain.read_net_priority() == Reading(priority)
+            assert domain.read_net_priority() == weighed(priority, 99 - priority)
+        domain.write_net_priority(UNLIMITED)
+        assert domain.read_net_priority() == Reading(UNLIMITED)
+
+    def test_servers_without_a_priority_have_a_weight_while_another_has_one(
+        self, bench: Bench, domain: Domain
+    ) -> None:
+        other = bench.host.domain(bench.driverless().uuid)
+        assert other.read_net_priority() == Reading(UNLIMITED)
+        domain.write_net_priority(10)
+        assert other.read_net_priority() == weighed(UNLIMITED, 50)
+        with bench.host.at_once():
+            assert [each.read_net_priority() for each in (domain, other)] == [
+                weighed(10, 89), weighed(UNLIMITED, 50)]
+        domain.write_net_priority(UNLIMITED)
+        assert other.read_net_priority() == Reading(UNLIMITED)
 
     @pytest.mark.parametrize("priority", [-2, 99, 10**12])
     def test_priority_out_of_range_is_refused(self, domain: Domain, priority: int) -> None:
@@ -226,7 +245,7 @@ class NetworkContract(ContractTests):
     def test_tidying_keeps_the_priority(self, bench: Bench, domain: Domain) -> None:
         domain.write_net_priority(30)
         bench.host.tidy(mend=True)
-        assert domain.read_net_priority() == Reading(30)
+        assert domain.read_net_priority() == weighed(30, 69)
 
 
 class PausedContract(ContractTests):

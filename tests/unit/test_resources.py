@@ -146,5 +146,20 @@ def test_a_drift_says_so() -> None:
     assert "another value" in str(shown["reason"])
 
 
+def test_what_divides_a_resource_is_told_as_weight() -> None:
+    shared = Reading(10, details={"weight": 89})
+    assert {name: row.weight_of(shared) for name, row in TABLE.items()} == {
+        "memory": None, "memory_soft_limit": None, "cpu_priority": 10, "io_priority": 10,
+        "net_priority": 89}
+    assert TABLE["net_priority"].weight_of(Reading(UNLIMITED, details={"weight": 50})) == 50
+    assert TABLE["net_priority"].weight_of(Reading(UNLIMITED)) is None
+
+
+@each_row
+def test_what_does_nothing_has_no_weight(row: Resource) -> None:
+    for reading in (Reading(None), Reading(10, effective=False, details={"weight": 89})):
+        assert row.weight_of(reading) is None
+
+
 def test_page_cache_counts_as_free() -> None:
     assert lowest_safe_kib(Balloon(True, None, actual_kib=1000, usable_kib=700), 50) == 350
