@@ -12,6 +12,7 @@ from nova import manager
 from oslo_concurrency import lockutils
 from oslo_config import cfg
 from oslo_log import log
+from oslo_utils import uuidutils
 
 from nova_qos import errors, rpc, store, units
 from nova_qos.agent.apply import apply
@@ -86,10 +87,32 @@ class AgentManager(manager.Manager):
     def read(self, context: store.Context, server_uuid: str, names: list[str]) -> Wire:
         """What the host holds for the named resources; one that it cannot do does not spoil
         the others."""
+        return self._read(server_uuid, _known(names))
+
+    def _read(self, server_uuid: str, names: list[str]) -> Wire:
         domain = self._machine.domain(server_uuid)
         explain = self.keeper.standings.explain
         return {name: rpc.reading_to_wire(explain(server_uuid, name, _read(domain, name)))
-                for name in _known(names)}
+                for name in names}
+
+    @_answers
+    def read_many(
+        self, context: store.Context, server_uuids: list[str], names: list[str]
+    ) -> dict[str, Wire]:
+        """Like ``read`` for up to ``rpc.MOST_SERVERS`` servers; where one does not run here, each
+        reading of it says so."""
+        known = _known(names)
+        with self._machine.at_once():
+            return {server_uuid: self._read_or_pending(server_uuid, known)
+                    for server_uuid in _uuids(server_uuids)}
+
+    def _read_or_pending(self, server_uuid: str, names: list[str]) -> Wire:
+        try:
+            return self._read(server_uuid, names)
+        except errors.Unreachable:
+            raise
+        except errors.QosError as error:
+            return dict.fromkeys(names, rpc.reading_to_wire(_pending(error)))
 
     @_answers
     def balloon(self, context: store.Context, server_uuid: str) -> tuple[bool, str | None]:
@@ -174,6 +197,15 @@ def _known(names: Any) -> list[str]:
     if unknown:
         raise errors.InvalidSetting(f"no such resource: {', '.join(unknown)}")
     return list(names)
+
+
+def _uuids(server_uuids: Any) -> list[str]:
+    strange = [str(each)[:40] for each in server_uuids if not uuidutils.is_uuid_like(each)]
+    if strange:
+        raise errors.InvalidSetting(f"no id of a server: {', '.join(strange)}")
+    if len(server_uuids) > rpc.MOST_SERVERS:
+        raise errors.InvalidSetting(f"more than {rpc.MOST_SERVERS} servers at once")
+    return list(server_uuids)
 
 
 def _read(domain: Domain, name: str) -> Reading:
