@@ -7,6 +7,7 @@
     ├── InvalidSetting         the value is no value for this resource
     ├── TaskInProgress         nova is at work on the server; ask again when it is done
     ├── ServerGone             the server was deleted meanwhile
+    ├── NoSuchHost             nova has no compute host of this name
     ├── ServerNotRunning       no domain, or a paused one, that could take the value now
     ├── HostCannot             this host will never do it as it is configured
     ├── HostRefused            this host could, but not now or not this value
@@ -43,6 +44,10 @@ class TaskInProgress(QosError):
 
 class ServerGone(QosError):
     """The server was deleted while it was being handled."""
+
+
+class NoSuchHost(QosError):
+    """Nova has no compute host of this name."""
 
 
 class ServerNotRunning(QosError):

@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may get and set: one rule each a resource, overridable in policy.yaml."""
+"""Who may get and set, one rule each a resource, and list; overridable in policy.yaml."""
 
 from oslo_policy import policy
 
-from nova_qos.resources import GET_ALL, SET_ALL, TABLE, Resource
+from nova_qos.resources import (
+    GET_ALL,
+    LIST_HOST_POLICY,
+    LIST_PATH,
+    LIST_POLICY,
+    SET_ALL,
+    TABLE,
+    Resource,
+)
 
 # nova registers both rules; they are named, not imported, so that the generators run without nova
 _READER_OR_ADMIN = "rule:project_reader_or_admin"
@@ -13,26 +21,41 @@ _PATH = "/servers/{server_id}/action"
 
 def list_rules() -> list[policy.DocumentedRuleDefault]:
     """Every rule, for nova's enforcer and for the policy generators."""
-    return [rule for row in TABLE.values() for rule in (_get_rule(row), _set_rule(row))]
+    of_rows = [rule for row in TABLE.values() for rule in (_get_rule(row), _set_rule(row))]
+    return [*of_rows, *_LIST_RULES]
 
 
 def _get_rule(row: Resource) -> policy.DocumentedRuleDefault:
     return _rule(row.get_policy, _READER_OR_ADMIN, f"Show a server's {row.title}",
-                 (row.get_action, GET_ALL))
+                 _posts(row.get_action, GET_ALL))
 
 
 def _set_rule(row: Resource) -> policy.DocumentedRuleDefault:
     return _rule(row.set_policy, _ADMIN, f"Change a server's {row.title}",
-                 (row.set_action, SET_ALL))
+                 _posts(row.set_action, SET_ALL))
+
+
+def _posts(*actions: str) -> list[dict[str, str]]:
+    return [{"method": "POST", "path": f"{_PATH} ({action})"} for action in actions]
 
 
 def _rule(
-    name: str, check: str, description: str, actions: tuple[str, ...]
+    name: str, check: str, description: str, operations: list[dict[str, str]]
 ) -> policy.DocumentedRuleDefault:
     return policy.DocumentedRuleDefault(
         name=name,
         check_str=check,
         description=description,
-        operations=[{"method": "POST", "path": f"{_PATH} ({action})"} for action in actions],
+        operations=operations,
         scope_types=["project"],
     )
+
+
+_LIST_RULES = [
+    _rule(LIST_POLICY, _READER_OR_ADMIN,
+          "List the saved settings of a project's servers; asks for the rule to show each resource "
+          "too", [{"method": "GET", "path": LIST_PATH}]),
+    _rule(LIST_HOST_POLICY, _ADMIN,
+          "List what all servers of a compute host have, and see which host a listed server is on",
+          [{"method": "GET", "path": f"{LIST_PATH}?host={{host}}"}]),
+]

@@ -39,6 +39,12 @@ def report(
     }
 
 
+def saved(resource: Resource, requested: int | None, flavor: Flavor) -> dict[str, object]:
+    """The part of a report for which nobody need ask the host."""
+    whole = report(resource, requested, flavor, Reading(None))
+    return {key: whole[key] for key in ("requested", "unit", "range", "default")}
+
+
 def _reason(
     resource: Resource, requested: int | None, flavor: Flavor, reading: Reading, state: State
 ) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Container, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+from nova import context as nova_context
 from nova import exception, objects
 
 from nova_qos import errors
@@ -18,6 +19,8 @@ from nova_qos.resources import TABLE
 
 #: What an instance must be loaded with for everything here.
 ATTRIBUTES = ("system_metadata", "flavor")
+#: Of lists: servers that are made meanwhile come before what was listed already, as in nova's own.
+SORTING = {"sort_keys": ["created_at", "uuid"], "sort_dirs": ["desc", "desc"]}
 #: Saved instead of a setting that is still to be taken off the host.
 _LIFTED = "lifted"
 _CREATED = "qos:created"
@@ -105,6 +108,41 @@ def on_host(context: Context, host: str) -> list[Instance]:
     """The servers of a host."""
     return list(objects.InstanceList.get_by_host(
         context, host, expected_attrs=list(ATTRIBUTES)))
+
+
+@contextlib.contextmanager
+def cell_of(context: Context, host: str) -> Iterator[Context]:
+    """A context with all rights in the cell of a compute host, for its database and its bus.
+
+    :raises NoSuchHost: nova knows none of this name
+    """
+    try:
+        mapping = objects.HostMapping.get_by_host(context, host)
+    except exception.HostMappingNotFound as error:
+        raise errors.NoSuchHost(f"there is no compute host {host}") from error
+    with nova_context.target_cell(context.elevated(), mapping.cell_mapping) as cell:
+        yield cell
+
+
+def node_of(cell: Context, host: str) -> Any:
+    """What nova has been told of the machine that a compute host is.
+
+    :raises NoSuchHost: nothing
+    """
+    try:
+        return objects.ComputeNode.get_first_node_by_host_for_old_compat(cell, host)
+    except exception.ComputeHostNotFound as error:
+        raise errors.NoSuchHost(f"there is no compute host {host}") from error
+
+
+def page_of_host(cell: Context, host: str, limit: int, marker: str | None) -> list[Instance]:
+    """Up to ``limit`` servers of a host, those after the marker, in the order of ``SORTING``.
+
+    :raises nova.exception.MarkerNotFound: the cell never had that server
+    """
+    return list(objects.InstanceList.get_by_filters(
+        cell, {"host": host, "deleted": False}, limit=limit, marker=marker,
+        expected_attrs=list(ATTRIBUTES), **SORTING))
 
 
 def is_new(instance: Instance, host: str, since: float) -> bool:

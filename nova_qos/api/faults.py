@@ -14,6 +14,7 @@ from nova_qos import errors
 STATUS: tuple[tuple[type[errors.QosError], type[exc.HTTPError]], ...] = (
     (errors.InvalidSetting, exc.HTTPBadRequest),
     (errors.ServerGone, exc.HTTPNotFound),
+    (errors.NoSuchHost, exc.HTTPNotFound),
     (errors.TaskInProgress, exc.HTTPConflict),
     (errors.ServerNotRunning, exc.HTTPConflict),
     (errors.HostRefused, exc.HTTPConflict),
@@ -27,7 +28,7 @@ _Action = TypeVar("_Action", bound=Callable[..., object])
 
 
 def translated(action: _Action) -> _Action:
-    """The action with our errors, and nova's lock and state errors, as HTTP faults."""
+    """The action with our errors, and nova's that it may raise, as HTTP faults."""
 
     @functools.wraps(action)
     def wrapped(*args: object, **kwargs: object) -> object:
@@ -36,7 +37,7 @@ def translated(action: _Action) -> _Action:
         except errors.QosError as error:
             fault = next(fault for kind, fault in STATUS if isinstance(error, kind))
             raise fault(explanation=_encodable(error.message)) from error
-        except exception.ValidationError as error:
+        except (exception.ValidationError, exception.MarkerNotFound) as error:
             raise exc.HTTPBadRequest(explanation=_encodable(error.format_message())) from error
         except (exception.InstanceIsLocked, exception.InstanceInvalidState) as error:
             raise exc.HTTPConflict(explanation=error.format_message()) from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mounting our actions into nova's router: the only file that knows nova's internals.
+"""Mounting our actions and our list into nova's router: the only file that knows nova's internals.
 
 nova has no API extensions any more; ``[app:osapi_compute_app_v21] paste.app_factory`` in
 api-paste.ini is the seam left, and takes ``nova_qos.api.mount:Router.factory``.
@@ -13,12 +13,14 @@ from nova.api.openstack.compute import APIRouterV21
 
 from nova_qos import policies
 from nova_qos.api.actions import controllers
+from nova_qos.api.listing import ServerList
+from nova_qos.resources import LIST_PATH
 
 _ACTION_PATH = "/servers/{id}/action"
 
 
 class Router(APIRouterV21):
-    """nova's compute API with our server actions."""
+    """nova's compute API with our server actions and our list."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,6 +28,7 @@ class Router(APIRouterV21):
         resource = _servers_resource(self.map.matchlist)
         for controller in controllers():
             resource.register_subcontroller_actions(controller)
+        self.map.create_route(LIST_PATH, "GET", wsgi.Resource(ServerList()), "index")
 
 
 def _register_rules() -> None:

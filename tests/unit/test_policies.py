@@ -8,7 +8,7 @@ from oslo_context.context import RequestContext
 from oslo_policy import policy
 
 from nova_qos import policies
-from nova_qos.resources import TABLE, Resource
+from nova_qos.resources import LIST_HOST_POLICY, LIST_POLICY, TABLE, Resource
 from tests.unit.rows import each_row
 
 PROJECT = {"project_id": "p1", "user_id": "u1"}
@@ -52,9 +52,29 @@ def test_admins_alone_set(enforcer: policy.Enforcer, row: Resource) -> None:
     assert not may(enforcer, row.set_policy, READER)
 
 
-def test_one_rule_to_get_and_one_to_set() -> None:
+def test_readers_of_the_project_and_admins_list(enforcer: policy.Enforcer) -> None:
+    assert may(enforcer, LIST_POLICY, READER)
+    assert may(enforcer, LIST_POLICY, ADMIN, project="other")
+    assert not may(enforcer, LIST_POLICY, MEMBER, project="other")
+    assert not may(enforcer, LIST_POLICY, [])
+
+
+def test_admins_alone_list_a_host(enforcer: policy.Enforcer) -> None:
+    assert may(enforcer, LIST_HOST_POLICY, ADMIN, project="other")
+    assert not may(enforcer, LIST_HOST_POLICY, MEMBER)
+    assert not may(enforcer, LIST_HOST_POLICY, READER)
+
+
+def test_one_rule_to_get_and_one_to_set_each_and_two_to_list() -> None:
     assert [rule.name for rule in policies.list_rules()] == [
-        name for row in TABLE.values() for name in (row.get_policy, row.set_policy)]
+        *(name for row in TABLE.values() for name in (row.get_policy, row.set_policy)),
+        LIST_POLICY, LIST_HOST_POLICY]
+
+
+def test_the_rules_to_list_tell_what_is_asked() -> None:
+    documented = {rule.name: rule.operations for rule in policies.list_rules()}
+    assert documented[LIST_POLICY] == [{"method": "GET", "path": "/os-qos"}]
+    assert documented[LIST_HOST_POLICY] == [{"method": "GET", "path": "/os-qos?host={host}"}]
 
 
 @each_row

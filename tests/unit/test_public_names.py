@@ -13,6 +13,9 @@ from nova_qos.resources import (
     BALLOON,
     BALLOON_COMMAND,
     GET_ALL,
+    LIST_HOST_POLICY,
+    LIST_PATH,
+    LIST_POLICY,
     MEMORY,
     NET_PRIORITIES_COMMAND,
     NET_PRIORITY,
@@ -42,6 +45,7 @@ def public_names() -> str:
     lines += [f"all     {GET_ALL} | {SET_ALL}"]
     lines += [f"balloon {BALLOON} | {BALLOON_COMMAND} | {MEMORY.get_policy}"]
     lines += [f"several {NET_PRIORITIES_COMMAND} | {NET_PRIORITY.get_action}"]
+    lines += [f"list    GET {LIST_PATH} | {LIST_POLICY} | {LIST_HOST_POLICY}"]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -59,7 +63,8 @@ def test_no_name_means_two_things() -> None:
     for names in (
         [GET_ALL, SET_ALL, BALLOON, *(name for r in rows for name in (r.get_action, r.set_action))],
         [BALLOON_COMMAND, *(name for r in rows for name in (r.get_command, r.set_command))],
-        [name for r in rows for name in (r.get_policy, r.set_policy)],
+        [LIST_POLICY, LIST_HOST_POLICY,
+         *(name for r in rows for name in (r.get_policy, r.set_policy))],
         [r.stored_as for r in rows],
         [r.title for r in rows],
     ):
