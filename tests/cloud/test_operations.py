@@ -5,7 +5,7 @@ import math
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from demo import uplink
 
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
+from tests.cloud.operations import OPERATIONS, Step
 from tests.cloud.starts import Recorder, Starts
 from tests.cloud.values import (
     AT_ONCE,
@@ -26,15 +27,6 @@ from tests.cloud.values import (
 
 #: After nova's task has ended.
 SOON_S = 2.0
-Step = tuple[str, object, str]
-OPERATIONS: dict[str, Sequence[Step]] = {
-    "stop, start": [("os-stop", None, "SHUTOFF"), ("os-start", None, "ACTIVE")],
-    "hard reboot": [("reboot", {"type": "HARD"}, "ACTIVE")],
-    "pause, unpause": [("pause", None, "PAUSED"), ("unpause", None, "ACTIVE")],
-    "suspend, resume": [("suspend", None, "SUSPENDED"), ("resume", None, "ACTIVE")],
-    "rescue, unrescue": [("rescue", None, "RESCUE"), ("unrescue", None, "ACTIVE")],
-    "shelve, unshelve": [("shelve", None, "SHELVED_OFFLOADED"), ("unshelve", None, "ACTIVE")],
-}
 RUNNING = ("ACTIVE", "RESCUE", "PAUSED", "VERIFY_RESIZE")
 #: From libvirt's event to the values, from the end of nova's task to the values, in s.
 delays: dict[str, tuple[float, float]] = {}

@@ -87,6 +87,15 @@ class Server:
         return {STORED[key]: int(value) for key, value in kept.items()
                 if key in STORED and value != "lifted"}
 
+    def held(self) -> dict[str, int]:
+        """What the host holds, in the API's units."""
+        domain = self.domain
+        return {
+            "memory": domain.actual_kib // 1024,
+            "memory_soft_limit": domain.soft_limit_kib // 1024,
+            "cpu_priority": domain.shares, "io_priority": domain.weight,
+            "net_priority": domain.net_priority}
+
     def lifted(self) -> set[str]:
         """What is unset but still to be taken off the host, likewise."""
         kept = self.instance().system_metadata

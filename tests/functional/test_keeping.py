@@ -16,14 +16,6 @@ REAPPLIED_S = 2.0
 Option = Callable[[str, object], None]
 
 
-def held(server: Server) -> dict[str, int]:
-    domain = server.domain
-    return {
-        "memory": domain.actual_kib // 1024, "memory_soft_limit": domain.soft_limit_kib // 1024,
-        "cpu_priority": domain.shares, "io_priority": domain.weight,
-        "net_priority": domain.net_priority}
-
-
 def shown(server: Server, name: str) -> dict[str, object]:
     answer: dict[str, object] = ADMIN.act(server, "get-qos").body[name]
     return answer
@@ -47,7 +39,7 @@ def kept(server: Server) -> Server:
 
 def test_a_start_brings_everything_back(kept: Server) -> None:
     kept.restart()
-    eventually(lambda: held(kept) == SETTINGS, REAPPLIED_S)
+    eventually(lambda: kept.held() == SETTINGS, REAPPLIED_S)
     eventually(lambda: set(states(kept).values()) == {"applied"})
 
 
@@ -55,7 +47,7 @@ def test_events_without_end_are_folded(kept: Server) -> None:
     domain = kept.restart()
     for _ in range(1000):
         kept.machine.happened(kept.uuid, "started")
-    eventually(lambda: held(kept) == SETTINGS)
+    eventually(lambda: kept.held() == SETTINGS)
     assert len(domain.writes) == len(SETTINGS)
 
 
@@ -65,7 +57,7 @@ def test_nothing_is_applied_into_a_running_task(kept: Server) -> None:
     time.sleep(1)
     assert domain.writes == []
     kept.change(task_state=None)
-    eventually(lambda: held(kept) == SETTINGS, 6)
+    eventually(lambda: kept.held() == SETTINGS, 6)
 
 
 def test_a_guest_that_boots_for_long_delays_only_its_memory(
@@ -75,14 +67,14 @@ def test_a_guest_that_boots_for_long_delays_only_its_memory(
     for other in others:
         assert ADMIN.act(other, "set-cpu-priority", {"share": 99}).status == 200
     kept.restart().driver = False
-    eventually(lambda: held(kept) == SETTINGS | {"memory": 512}, REAPPLIED_S)
+    eventually(lambda: kept.held() == SETTINGS | {"memory": 512}, REAPPLIED_S)
     eventually(lambda: shown(kept, "memory")["state"] == "pending")
     assert "balloon" in str(shown(kept, "memory")["reason"])
     for other in others:
         other.restart()
     eventually(lambda: all(other.domain.shares == 99 for other in others), REAPPLIED_S)
     kept.domain.driver = True
-    eventually(lambda: held(kept) == SETTINGS, 8)
+    eventually(lambda: kept.held() == SETTINGS, 8)
 
 
 def test_a_paused_server_gets_its_memory_when_it_goes_on(server: Server) -> None:
@@ -106,7 +98,7 @@ def test_a_change_behind_our_back_is_put_right(kept: Server) -> None:
     kept.domain.shares, kept.domain.soft_limit_kib = 3000, -1
     assert states(kept)["cpu_priority"] == "drifted"
     check(kept)
-    eventually(lambda: held(kept) == SETTINGS)
+    eventually(lambda: kept.held() == SETTINGS)
     assert set(states(kept).values()) == {"applied"}
 
 
@@ -118,7 +110,7 @@ def test_a_change_behind_our_back_is_only_reported(kept: Server, option: Option)
     assert shown(kept, "cpu_priority")["state"] == "drifted"
     assert kept.domain.shares == 3000
     kept.restart()
-    eventually(lambda: held(kept) == SETTINGS, REAPPLIED_S)
+    eventually(lambda: kept.held() == SETTINGS, REAPPLIED_S)
 
 
 def test_a_state_tells_since_when(kept: Server) -> None:
@@ -140,7 +132,7 @@ def test_a_guest_that_takes_its_memory_back_is_left_in_peace_for_a_while(kept: S
     kept.machine.happened(kept.uuid, "changed")
     time.sleep(1)
     assert kept.domain.actual_kib == 400 * 1024
-    eventually(lambda: held(kept) == SETTINGS, 20)
+    eventually(lambda: kept.held() == SETTINGS, 20)
 
 
 def test_memory_that_the_guest_needs_is_not_taken_from_it(kept: Server) -> None:
@@ -150,12 +142,12 @@ def test_memory_that_the_guest_needs_is_not_taken_from_it(kept: Server) -> None:
     eventually(lambda: shown(kept, "memory")["state"] == "refused")
     assert "lowest safe value" in str(shown(kept, "memory")["reason"])
     assert domain.actual_kib == 512 * 1024
-    assert held(kept) == SETTINGS | {"memory": 512}
+    assert kept.held() == SETTINGS | {"memory": 512}
 
 
 def test_one_refused_resource_keeps_no_other_back(kept: Server) -> None:
     kept.restart().refuse = {"cpu_priority"}
-    eventually(lambda: held(kept) == SETTINGS | {"cpu_priority": 1024}, REAPPLIED_S)
+    eventually(lambda: kept.held() == SETTINGS | {"cpu_priority": 1024}, REAPPLIED_S)
     eventually(lambda: shown(kept, "cpu_priority")["state"] == "refused")
     assert "refused" in str(shown(kept, "cpu_priority")["reason"])
 
@@ -181,12 +173,12 @@ def test_what_was_unset_while_nobody_was_there(cloud: Cloud, kept: Server) -> No
     kept.machine.away = True
     assert ADMIN.act(kept, "set-qos", dict.fromkeys(SETTINGS)).status == 202
     assert (kept.saved(), kept.lifted()) == ({}, set(SETTINGS))
-    assert held(kept) == SETTINGS
+    assert kept.held() == SETTINGS
     kept.machine.away = False
     check(kept)
     untouched = {"memory": 512, "memory_soft_limit": -1, "cpu_priority": 1024,
                  "io_priority": 100, "net_priority": -1}
-    eventually(lambda: held(kept) == untouched)
+    eventually(lambda: kept.held() == untouched)
     eventually(lambda: kept.lifted() == set())
     assert set(states(kept).values()) == {"unset"}
 
@@ -200,7 +192,7 @@ def test_an_agent_that_starts_finds_what_is_to_be_done(cloud: Cloud, kept: Serve
         assert domain.writes == []
     finally:
         cloud.start_agent("compute")
-    eventually(lambda: held(kept) == SETTINGS)
+    eventually(lambda: kept.held() == SETTINGS)
 
 
 def test_a_server_that_is_gone_is_forgotten(boot: Callable[..., Server], cloud: Cloud) -> None:
@@ -221,4 +213,4 @@ def test_a_server_of_another_host_is_not_touched(kept: Server) -> None:
         assert domain.writes == []
     finally:
         kept.change(host="compute")
-    eventually(lambda: held(kept) == SETTINGS, 8)
+    eventually(lambda: kept.held() == SETTINGS, 8)

@@ -10,7 +10,7 @@ import pytest
 from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
-from tests.functional.test_keeping import REAPPLIED_S, SETTINGS, held, states
+from tests.functional.test_keeping import REAPPLIED_S, SETTINGS, states
 
 RECENT = ADMIN.using(microversion="2.68")
 #: What libvirt carries along in a live migration; nova strips CPU shares, and taps are new.
@@ -31,7 +31,7 @@ def ask(server: Server, action: str, value: Any) -> None:
 
 
 def holds_everything(server: Server) -> None:
-    eventually(lambda: held(server) == SETTINGS, REAPPLIED_S)
+    eventually(lambda: server.held() == SETTINGS, REAPPLIED_S)
     eventually(lambda: set(states(server).values()) == {"applied"})
 
 
@@ -88,7 +88,7 @@ def test_shelving(cloud: Cloud, moving: Server) -> None:
     assert moving.instance().host == "second"
     moving.machine.add(moving.uuid)
     moving.arrive("second")
-    eventually(lambda: held(moving) == SETTINGS | {"cpu_priority": 78})
+    eventually(lambda: moving.held() == SETTINGS | {"cpu_priority": 78})
 
 
 def test_every_setting_was_moved() -> None:

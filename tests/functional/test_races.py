@@ -11,14 +11,6 @@ from tests.functional.caller import ADMIN, Answer
 from tests.functional.cloud import Server
 
 
-def held(server: Server) -> dict[str, int]:
-    domain = server.domain
-    return {
-        "memory": domain.actual_kib // 1024, "memory_soft_limit": domain.soft_limit_kib // 1024,
-        "cpu_priority": domain.shares, "io_priority": domain.weight,
-        "net_priority": domain.net_priority}
-
-
 def test_two_sets_on_one_server(server: Server) -> None:
     """The first is held inside its write until the second has been sent."""
     inside, may_go_on = threading.Event(), threading.Event()
@@ -70,7 +62,7 @@ def test_sets_of_different_resources_of_one_server(server: Server) -> None:
         with ThreadPoolExecutor(len(asks)) as pool:
             answers = list(pool.map(lambda ask: ADMIN.act(server, "set-qos", dict([ask])), asks))
         assert {answer.status for answer in answers} == {200}
-        assert server.saved() == dict(asks) == held(server)
+        assert server.saved() == dict(asks) == server.held()
 
 
 def test_a_hundred_sets_in_flight_on_one_host(boot: Callable[..., Server]) -> None:
@@ -94,7 +86,7 @@ def test_a_hundred_sets_in_flight_on_one_host(boot: Callable[..., Server]) -> No
         assert answer.body["cpu_priority"]["applied"] == number
     for server, before in zip(servers, unrelated, strict=True):
         saved = server.saved()
-        assert saved == held(server)
+        assert saved == server.held()
         assert saved["memory"] - 300 == saved["cpu_priority"] == saved["io_priority"]
         assert server.unrelated() == before
         assert len(server.domain.writes) == 20 * 5

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import pytest
 
 from nova_qos.resources import TABLE, Resource
-from tests.fakehost import FakeDomain
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Server
 
@@ -27,13 +26,6 @@ def changed(server: Server) -> Server:
     return server
 
 
-def held(domain: FakeDomain) -> dict[str, int]:
-    return {
-        "memory": domain.actual_kib // 1024, "memory_soft_limit": domain.soft_limit_kib // 1024,
-        "cpu_priority": domain.shares, "io_priority": domain.weight,
-        "net_priority": domain.net_priority}
-
-
 @each_row
 @pytest.mark.parametrize("at_once", [False, True])
 def test_a_refused_write(changed: Server, row: Resource, at_once: bool) -> None:
@@ -45,7 +37,7 @@ def test_a_refused_write(changed: Server, row: Resource, at_once: bool) -> None:
     assert answer.status == 409
     assert f"{row.name}: the host refused" in answer.message
     assert changed.saved() == BEFORE
-    assert held(changed.domain) == BEFORE
+    assert changed.held() == BEFORE
 
 
 @each_row
@@ -62,7 +54,7 @@ def test_a_refused_unset(changed: Server, row: Resource) -> None:
     changed.domain.refuse = {row.name}
     assert ADMIN.act(changed, "set-qos", dict.fromkeys(BEFORE)).status == 409
     assert changed.saved() == BEFORE
-    assert held(changed.domain) == BEFORE
+    assert changed.held() == BEFORE
 
 
 def test_a_write_that_was_taken_but_holds_something_else(changed: Server) -> None:
@@ -84,7 +76,7 @@ def test_what_the_host_cannot(changed: Server, row: Resource) -> None:
         assert answer.status == 501
         assert "does not offer it" in answer.message
     assert changed.saved() == BEFORE
-    assert held(changed.domain) == BEFORE
+    assert changed.held() == BEFORE
     shown = ADMIN.act(changed, "get-qos")
     assert shown.status == 200
     assert shown.body[row.name]["state"] == "unsupported"
@@ -170,7 +162,7 @@ def test_what_nobody_thought_of_changes_nothing_either(changed: Server) -> None:
     assert answer.status == 500
     assert "surprise" not in answer.message
     assert changed.saved() == BEFORE
-    assert held(changed.domain) == BEFORE
+    assert changed.held() == BEFORE
 
 
 @each_row

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from testbed import packages
-from testbed.netns import Namespace, Site, remove_leftovers
-from testbed.netns import Path as SitePath
+from testbed.namespace import Namespace, remove_leftovers
+from testbed.site import Path as SitePath
+from testbed.site import Site
 
 pytest.register_assert_rewrite("tests.net.bench", "tests.net.traffic")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from testbed.netns import Namespace
+from testbed.namespace import Namespace
 from tests.net.bench import Bench
 
 TABLE = ("netdev", "nova_qos")

@@ -10,7 +10,7 @@ import pytest
 
 from nova_qos import errors
 from nova_qos.model import UNLIMITED, Interfaces
-from testbed.netns import UPLINK
+from testbed.site import UPLINK
 from tests.net.bench import QuietBench, tap_lines, uplink_lines
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import class_of, classes, everything, look, made_anew, root

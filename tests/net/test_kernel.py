@@ -8,7 +8,7 @@ import pytest
 
 from nova_qos import errors
 from nova_qos.model import UNLIMITED, Interface
-from testbed.netns import UPLINK
+from testbed.site import UPLINK
 from tests.net.bench import DEFAULT_WEIGHT, RATE_MBIT, QuietBench, tap_interface
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import Chain, classes, disciplines, everything, look, root, tables

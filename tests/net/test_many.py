@@ -9,8 +9,9 @@ from functools import partial
 import pytest
 
 from nova_qos.model import UNLIMITED
-from testbed.netns import UPLINK, Namespace
+from testbed.namespace import Namespace
 from testbed.processes import wait_until
+from testbed.site import UPLINK
 from tests.net.bench import QuietBench, tap_interface
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import WHOLE, class_of, classes

@@ -5,7 +5,8 @@ import pytest
 
 from nova_qos import errors
 from nova_qos.model import UNLIMITED
-from testbed.netns import UPLINK, Namespace
+from testbed.namespace import Namespace
+from testbed.site import UPLINK
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import disciplines, everything, look, root, shown, tables
 

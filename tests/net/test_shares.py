@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from testbed.netns import UPLINK, Path
+from testbed.site import UPLINK, Path
 from tests.net.bench import DEFAULT_WEIGHT, RATE_MBIT
 from tests.net.conftest import MakeBench
 from tests.net.picture import class_bytes

@@ -7,7 +7,8 @@ import time
 from functools import cached_property
 from typing import Any
 
-from testbed.netns import EAGER, Guest, Namespace, Nic, Site
+from testbed.namespace import Namespace
+from testbed.site import EAGER, Guest, Nic, Site
 
 _GRACE_S = 60
 _DATAGRAM_BYTES = 1400

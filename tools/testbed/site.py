@@ -1,22 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host, its guests and the outside world as network namespaces, joined as clouds join them."""
 
-import contextlib
 import itertools
 import json
-import os
-import re
-import secrets
-import signal
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import IO, Literal
-
-from pyroute2 import netns
+from typing import Literal
 
 from .errors import TestbedError
+from .namespace import Namespace
 from .processes import wait_until
 
 #: How guests' packets reach the uplink: over one bridge; over a veth pair between two bridges,
@@ -31,8 +23,6 @@ _FIRST_PORT = 5201
 EAGER = ("nice", "-n", "-15")
 _SERVER = (*EAGER, "iperf3", "--server", "--json", "--interval", "0.1")
 _TUNNEL_MTU = 1450
-_NAME = re.compile(r"nova-qos-(\d+)-[0-9a-f]+-\w+")
-_Child = subprocess.Popen[str]
 _NAT = """\
 table inet testnat {
     chain out {
@@ -58,69 +48,6 @@ table netdev senders {{
     }}
 }}
 """
-
-
-class Namespace:
-    """A network namespace with a name of its own; ``remove`` ends what was started in it."""
-
-    def __init__(self, label: str) -> None:
-        self.name = f"nova-qos-{os.getpid()}-{secrets.token_hex(3)}-{label}"
-        self._started: list[_Child] = []
-        _run("ip", "netns", "add", self.name)
-        self.ip("link set lo up")
-
-    def run(self, *command: str, text: str = "") -> str:
-        """Run a command inside, ``text`` on its input; return its output or raise TestbedError."""
-        return _run("ip", "netns", "exec", self.name, *command, text=text)
-
-    def ip(self, *lines: str) -> None:
-        """Run lines of ``ip``'s own language in one process. Raises TestbedError."""
-        _run("ip", "-n", self.name, "-batch", "-", text="\n".join(lines) + "\n")
-
-    def start(self, *command: str, output: IO[str] | int = subprocess.DEVNULL) -> _Child:
-        """Start a command inside and return at once; ``output`` is for both of its outputs."""
-        child = subprocess.Popen(
-            ["ip", "netns", "exec", self.name, *command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._started.append(child)
-        return child
-
-    @contextlib.contextmanager
-    def monitor(self, *command: str) -> Iterator[Callable[[], str]]:
-        """Run a command that reports events inside; the yielded function tells what it has said."""
-        with tempfile.TemporaryFile("w+") as output:
-            child = self.start(*command, output=output)
-
-            def said() -> str:
-                output.seek(0)
-                return output.read()
-
-            try:
-                yield said
-            finally:
-                child.kill()
-                child.wait()
-
-    @contextlib.contextmanager
-    def inside(self) -> Iterator[None]:
-        """Let the calling thread, with what it starts, act inside."""
-        before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        try:
-            netns.setns(self.name, flags=0)
-            yield
-        finally:
-            netns.setns(before)
-            os.close(before)
-
-    def remove(self) -> None:
-        for child in self._started:
-            child.kill()
-            child.wait()
-        _run("ip", "netns", "delete", self.name)
 
 
 @dataclass(frozen=True)
@@ -311,27 +238,8 @@ class Site:
         return {int(line.split()[3].rpartition(":")[2]) for line in lines}
 
 
-def remove_leftovers() -> None:
-    """Take away what runs that were killed have left behind, with the processes in there."""
-    for line in _run("ip", "netns", "list").splitlines():
-        name = line.split()[0]
-        owner = _NAME.fullmatch(name)
-        if owner and not os.path.exists(f"/proc/{owner[1]}"):
-            for pid in _run("ip", "netns", "pids", name).split():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
-            _run("ip", "netns", "delete", name)
-
-
 def _addresses(device: str, net: int, last: int) -> tuple[str, str]:
     return (
         f"address add 10.{net}.0.{last}/16 dev {device}",
         f"address add fd{net}::{last}/64 dev {device} nodad",
     )
-
-
-def _run(*command: str, text: str = "") -> str:
-    answer = subprocess.run(command, input=text, capture_output=True, text=True)
-    if answer.returncode:
-        raise TestbedError(f"{' '.join(command)}: {answer.stderr.strip()}")
-    return answer.stdout
