@@ -13,12 +13,15 @@
     ├── HostRefused            this host could, but not now or not this value
     │   ├── NoBalloon          the guest runs no balloon driver
     │   └── UnsafeMemory       the guest cannot spare that much
-    └── Unreachable            nobody there to ask
-        ├── AgentAway          no answer from the agent on the server's host
-        └── HostAway           the agent is there, libvirt is not
+    ├── Unreachable            nobody there to ask
+    │   ├── AgentAway          no answer from the agent on the server's host
+    │   └── HostAway           the agent is there, libvirt is not
+    └── ApiRefused             (client) nova's API answered with an error
+        └── NotInstalled       (client) that API knows nothing of nova-qos
 
 A message names the field, the value and the range or the owner in the way, and what to do.
-The single argument of each is that message, so that an error survives the message bus.
+The single argument of each is that message, so that an error survives the message bus; those of
+the client stay where they arise and hold the answer's status too.
 """
 
 
@@ -80,6 +83,28 @@ class AgentAway(Unreachable):
 
 class HostAway(Unreachable):
     """The agent cannot reach libvirt."""
+
+
+class ApiRefused(QosError):
+    """Nova's API answered with an error; ``message`` is its sentence, ``status`` the HTTP status.
+
+    As text it also names the status and, where there is one, the request's id.
+    """
+
+    def __init__(self, message: str, status: int, request_id: str | None = None) -> None:
+        super().__init__(message)
+        self.status, self.request_id = status, request_id
+
+    def __str__(self) -> str:
+        request = f" (Request-ID: {self.request_id})" if self.request_id else ""
+        return f"{self.message} (HTTP {self.status}){request}"
+
+
+class NotInstalled(ApiRefused):
+    """The API that answered has no nova-qos."""
+
+    def __str__(self) -> str:
+        return self.message
 
 
 #: The classes of the tree by name, for what comes over the message bus.

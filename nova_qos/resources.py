@@ -41,6 +41,7 @@ class Resource:
     set_policy: str
     get_command: str
     set_command: str
+    option: str
     argument: str
     stored_as: str
     default: Callable[[Flavor], int]
@@ -173,6 +174,7 @@ MEMORY = Resource(
     set_policy="os_compute_api:os-qos:memory:set",
     get_command="lv-get-mem",
     set_command="lv-set-mem",
+    option="--memory",
     argument="size",
     stored_as="qos:mem",
     default=lambda flavor: flavor.memory_mib,
@@ -202,6 +204,7 @@ NET_PRIORITY = Resource(
     set_policy="os_compute_api:os-qos:net_priority:set",
     get_command="tc-get-net-priority",
     set_command="tc-set-net-priority",
+    option="--net-priority",
     argument="prio",
     stored_as="qos:net",
     default=lambda flavor: UNLIMITED,
@@ -233,6 +236,7 @@ TABLE: Mapping[str, Resource] = {
             set_policy="os_compute_api:os-qos:memory_soft_limit:set",
             get_command="lv-get-mem-soft-limit",
             set_command="lv-set-mem-soft-limit",
+            option="--memory-soft-limit",
             argument="size",
             stored_as="qos:soft",
             default=lambda flavor: UNLIMITED,
@@ -257,6 +261,7 @@ TABLE: Mapping[str, Resource] = {
             set_policy="os_compute_api:os-qos:cpu_priority:set",
             get_command="lv-get-cpu-priority",
             set_command="lv-set-cpu-priority",
+            option="--cpu-priority",
             argument="shares",
             stored_as="qos:cpu",
             default=lambda flavor: flavor.cpu_shares or units.DEFAULT_CPU_SHARES,
@@ -280,6 +285,7 @@ TABLE: Mapping[str, Resource] = {
             set_policy="os_compute_api:os-qos:io_priority:set",
             get_command="lv-get-io-priority",
             set_command="lv-set-io-priority",
+            option="--io-priority",
             argument="weight",
             stored_as="qos:io",
             default=lambda flavor: 100,

@@ -9,6 +9,7 @@ from novaclient import exceptions, utils
 from nova_qos import units
 from nova_qos.model import UNLIMITED
 from nova_qos.resources import Resource
+from novaclient_qos import wording
 
 Answer = NewType("Answer", Mapping[str, object])
 
@@ -34,7 +35,7 @@ def _figure(key: str, value: object, row: Resource | None) -> object:
         return f"{value} ({row.lifted})"
     unit = _read_unit(row)
     # "weight: 500 weight" would say it twice
-    return value if key == unit else _with_unit(value, _UNITS.get(key, unit))
+    return value if key == unit else wording.with_unit(value, _UNITS.get(key, unit))
 
 
 def value(answer: Answer, row: Resource) -> object:
@@ -48,25 +49,18 @@ def outcome(answer: Answer, row: Resource, body: Mapping[str, object]) -> str:
     :raises CommandError: the guest has not followed
     """
     if answer.get("state") == "pending":
-        return f"saved, will be applied: {answer.get('reason')}"
+        return wording.saved(answer.get("reason"))
     requested = body[row.key]
-    if requested == row.lift:
-        return f"{row.name} {requested} ({row.lifted}), applied"
     if answer.get("success") == 0:
-        reached = _with_unit(answer.get("actual"), _read_unit(row))
+        reached = wording.with_unit(answer.get("actual"), _read_unit(row))
         raise exceptions.CommandError(
-            f"{row.name} {requested} {row.unit} asked for, {reached} reached: "
+            f"{wording.setting(row, requested)} asked for, {reached} reached: "
             f"{answer.get('reason')}")
     held = answer.get(row.key, requested)
     rounded = "" if held == requested else f" as {held}"
-    return f"{row.name} {_with_unit(requested, row.unit)}, applied{rounded}"
+    return f"{wording.setting(row, requested)}, applied{rounded}"
 
 
 def _read_unit(row: Resource) -> str:
     """Sizes are asked for in MiB and answered in KiB."""
     return row.unit if row.host_scale == 1 else {units.KIB_PER_MIB: "KiB"}[row.host_scale]
-
-
-def _with_unit(value: object, unit: str) -> object:
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return f"{value} {unit}" if is_number else value

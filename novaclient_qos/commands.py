@@ -10,7 +10,6 @@ from typing import Any
 
 from novaclient import utils
 
-from nova_qos import errors, units
 from nova_qos.resources import (
     BALLOON,
     BALLOON_COMMAND,
@@ -19,7 +18,7 @@ from nova_qos.resources import (
     TABLE,
     Resource,
 )
-from novaclient_qos import answers, servers
+from novaclient_qos import answers, servers, wording
 
 _Command = Callable[[Any, argparse.Namespace], None]
 _SERVER = {"metavar": "<server>", "help": "Name or ID of server."}
@@ -44,11 +43,11 @@ def _set_command(row: Resource) -> _Command:
     set_.__doc__ = f"Set the {row.title} of one or more servers."
     # novaclient puts each argument before the ones it has
     utils.add_arg(
-        set_, "value", metavar=f"<{row.argument}>", type=_quantity(row), help=_value_help(row))
+        set_, "value", metavar=f"<{row.argument}>", type=wording.quantity(row),
+        help=wording.value_help(row))
     utils.add_arg(set_, "server", nargs="+", **_SERVER)
     if row.forceable:
-        utils.add_arg(set_, "--force", action="store_true",
-                      help="Set it even where the guest cannot spare what is taken.")
+        utils.add_arg(set_, "--force", action="store_true", help=wording.FORCE_HELP)
     return set_
 
 
@@ -68,23 +67,6 @@ def _net_priorities_command(cs: Any, args: argparse.Namespace) -> None:
 
 utils.add_arg(_net_priorities_command, "servers", metavar="<server,server,...>",
               help="Names or IDs of servers, between commas.")
-
-
-def _quantity(row: Resource) -> Callable[[str], int]:
-    def quantity(text: str) -> int:
-        try:
-            return units.parse_size_mib(text) if row.is_size else int(text)
-        except errors.InvalidSetting as error:
-            raise argparse.ArgumentTypeError(error.message) from error
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from error
-
-    return quantity
-
-
-def _value_help(row: Resource) -> str:
-    written = " Units: 512, 512M, 1G, 1.5GiB; without one, MiB." if row.is_size else ""
-    return row.describe().partition(": ")[2] + written
 
 
 def _function_name(command: str) -> str:

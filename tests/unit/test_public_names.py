@@ -33,6 +33,7 @@ def names_of(row: Resource) -> Iterator[str]:
     yield f"resource {row.name}"
     yield f"  get   {row.get_action} | {row.get_command} | {row.get_policy}"
     yield f"  set   {row.set_action} | {row.set_command} | {row.set_policy}"
+    yield f"  option {row.option}"
     yield f"  body  {row.key}{' force' if row.forceable else ''}"
     yield f"  range {row.describe()}"
     yield f"  host  {row.host_scale} for 1 {row.unit}"
@@ -65,6 +66,7 @@ def test_no_name_means_two_things() -> None:
         [BALLOON_COMMAND, *(name for r in rows for name in (r.get_command, r.set_command))],
         [LIST_POLICY, LIST_HOST_POLICY,
          *(name for r in rows for name in (r.get_policy, r.set_policy))],
+        [r.option for r in rows],
         [r.stored_as for r in rows],
         [r.title for r in rows],
     ):
@@ -96,7 +98,8 @@ def test_no_command_beside_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", [n for r in TABLE.values() for n in (
-    r.get_action, r.set_action, r.get_policy, r.set_policy, r.get_command, r.set_command)])
+    r.get_action, r.set_action, r.get_policy, r.set_policy, r.get_command, r.set_command,
+    r.option)])
 def test_every_name_can_be_searched_for(name: str) -> None:
     table = Path(__file__).parents[2] / "nova_qos" / "resources.py"
     assert f'"{name}"' in table.read_text()

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""For programs: what servers are given, asked for and changed through nova's API.
+
+It needs something that sends requests to nova: ``openstack.connect().compute`` of openstacksdk,
+or any other ``keystoneauth1.adapter.Adapter`` for the compute service.
+
+Everything here raises ``ApiRefused`` when the API answers with an error, ``NotInstalled`` among
+them, and lets the adapter's own errors pass: nobody answers, no access.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypedDict
+
+from nova_qos.errors import ApiRefused, NotInstalled
+from nova_qos.model import State
+from nova_qos.resources import GET_ALL, LIST_PATH, SET_ALL
+
+PAGE = 100
+#: How nova's API answers an action that nobody registered.
+_UNKNOWN_ACTION = "no such action"
+_ABSENT = "this cloud's nova has no nova-qos: its API does not know"
+
+Result = Literal["applied", "pending", "failed"]
+
+
+class Adapter(Protocol):
+    """The part of keystoneauth1's Adapter that is used; both answer a ``requests.Response``."""
+
+    def get(self, url: str, **kwargs: Any) -> Any:
+        """Send a GET."""
+
+    def post(self, url: str, **kwargs: Any) -> Any:
+        """Send a POST."""
+
+
+class Saved(TypedDict):
+    """What was asked for of one resource, in ``unit``; None = nothing."""
+
+    requested: int | None
+    unit: str
+    range: list[int]
+    default: int
+
+
+class Report(Saved):
+    """One resource of a server: asked for and held by its host (None = nothing can be read, -1 =
+    unlimited). ``since``: ISO 8601, UTC. ``reason``: a sentence."""
+
+    applied: int | float | None
+    state: State
+    effective: bool
+    reason: str | None
+    since: str | None
+
+
+class HeldReport(Report):
+    """``weight``: the number in proportion to which busy servers share the resource."""
+
+    weight: int | None
+
+
+class Listed(TypedDict):
+    """A server in a list; ``qos`` by resource: Saved, or HeldReport in the list of a host."""
+
+    id: str
+    name: str
+    host: str | None
+    vcpus: int
+    memory_mib: int
+    qos: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Host:
+    """A compute host with all its servers; ``qos`` of each holds a HeldReport a resource."""
+
+    name: str
+    vcpus: int
+    memory_mib: int
+    servers: Sequence[Listed]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the settings that were ``asked`` for: ``report`` holds every resource."""
+
+    report: Mapping[str, Report]
+    asked: tuple[str, ...]
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """What is saved, but still to come."""
+        return tuple(name for name in self.asked if _is_to_come(self.report[name]))
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """What is saved, but will not come by itself soon: the host refuses it or cannot, or the
+        guest took it back."""
+        return tuple(name for name in self.asked if _does_not_come(self.report[name]))
+
+    @property
+    def result(self) -> Result:
+        """Of all that was asked for."""
+        return "failed" if self.failed else "pending" if self.pending else "applied"
+
+
+def _is_to_come(report: Report) -> bool:
+    if report["requested"] is None:
+        # nothing hinders an unset but that there is nobody to carry it out
+        return report["state"] == "unset" and report["applied"] is None
+    # what drifted is put right by the host's agent
+    return report["state"] in ("pending", "drifted")
+
+
+def _does_not_come(report: Report) -> bool:
+    states = ("refused", "unsupported", "deflated")
+    return report["requested"] is not None and report["state"] in states
+
+
+class Client:
+    """Gets, sets and lists what nova's servers are given."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+
+    def get(self, server_id: str) -> dict[str, Report]:
+        """Every resource of the server, by name."""
+        report: dict[str, Report] = self.act(server_id, GET_ALL, None)
+        return report
+
+    def set(self, server_id: str, *, force: bool = False, **settings: int | None) -> Outcome:
+        """Change resources by name, each in its unit; None unsets.
+
+        All of them are saved, or none is. What cannot be applied at once is pending.
+
+        :param force: take memory even where the guest cannot spare it
+        """
+        body = {**settings, "force": True} if force else settings
+        return Outcome(self.act(server_id, SET_ALL, body), tuple(settings))
+
+    def act(
+        self, server_id: str, action: str, value: Mapping[str, object] | None
+    ) -> dict[str, Any]:
+        """The answer to any one of our server actions, by the action's name."""
+        return self._answer(self._adapter.post(
+            f"/servers/{server_id}/action", json={action: value}, raise_exc=False), action)
+
+    def servers(self, host: str | None = None) -> Iterator[Listed]:
+        """The servers of the project, or all of a compute host (for administrators), with one
+        request for every hundred."""
+        for page in self._pages(host):
+            yield from page["servers"]
+
+    def host(self, name: str) -> Host:
+        """A compute host with all its servers (for administrators)."""
+        pages = list(self._pages(name))
+        servers = [server for page in pages for server in page["servers"]]
+        facts = pages[0]["host"]
+        return Host(facts["name"], facts["vcpus"], facts["memory_mib"], servers)
+
+    def _pages(self, host: str | None) -> Iterator[dict[str, Any]]:
+        query: dict[str, object] = {"limit": PAGE}
+        if host is not None:
+            query["host"] = host
+        while True:
+            page = self._answer(
+                self._adapter.get(LIST_PATH, params=query, raise_exc=False), LIST_PATH)
+            yield page
+            if not (page.get("servers_links") and page["servers"]):
+                return
+            query["marker"] = page["servers"][-1]["id"]
+
+    def _answer(self, response: Any, asked: str) -> dict[str, Any]:
+        body = _parsed(response)
+        if response.status_code < 400:
+            return body
+        message, is_novas = _message(body)
+        if _is_absent(response.status_code, message, is_novas, asked):
+            raise NotInstalled(f"{_ABSENT} {asked}", response.status_code)
+        raise ApiRefused(
+            message or f"{asked}: refused without a word", response.status_code,
+            response.headers.get("x-openstack-request-id"))
+
+
+def _is_absent(status: int, message: str, is_novas: bool, asked: str) -> bool:
+    if asked == LIST_PATH:
+        # nova words its own 404s; what no route leads to is answered by its web framework
+        return status == 404 and not is_novas
+    return status == 400 and _UNKNOWN_ACTION in message.lower()
+
+
+def _parsed(response: Any) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    return body if isinstance(body, dict) else {}
+
+
+def _message(body: Mapping[str, Any]) -> tuple[str, bool]:
+    """The sentence of an error, in one line, and whether nova wrote it."""
+    fault = next(iter(body.values()), None)
+    is_novas = isinstance(fault, dict) and "message" in fault
+    message = fault["message"] if is_novas and fault else body.get("message", "")
+    return " ".join(str(message).split()), is_novas
