@@ -167,29 +167,34 @@ class AgentManager(manager.Manager):
     ) -> dict[str, Reading]:
         options = self._options.nova_qos
         limits = Limits(options.memory_reserve_mib * units.KIB_PER_MIB, force)
-        before = store.requested(instance)
+        before, lifted_before = store.requested(instance), store.lifted(instance)
         try:
             domain = self._machine.domain(instance.uuid)
             skipped = _guard(domain, settings, targets, limits)
         except (errors.ServerNotRunning, errors.HostAway) as error:
             domain, skipped = None, dict.fromkeys(targets, _pending(error))
-        store.save(instance, settings, later=_waiting(skipped))
+        # what is unset stays marked until the host was seen to hold it no more
+        store.save(instance, settings, later=settings)
         if domain is None:
             return skipped
         now = {name: target for name, target in targets.items() if name not in skipped}
         try:
-            return skipped | apply(domain, now, options.balloon_timeout)
+            readings = skipped | apply(domain, now, options.balloon_timeout)
         except (errors.ServerNotRunning, errors.HostAway) as error:
-            store.restore(context, instance.uuid, settings, later=targets)
             return dict.fromkeys(targets, _pending(error))
         except Exception as error:
             if time.monotonic() > answer_by:
                 # the API may have answered already that it is saved and will be applied
                 self.keeper.put(instance.uuid)
                 raise errors.AgentAway(f"the agent's answer came too late: {error}") from error
-            store.restore(
-                context, instance.uuid, {name: before.get(name) for name in settings})
+            store.restore(context, instance.uuid, {name: before.get(name) for name in settings},
+                          later=lifted_before)
             raise
+        gone = [name for name, value in settings.items()
+                if value is None and readings[name].hindered != "pending"]
+        if gone:
+            store.restore(context, instance.uuid, dict.fromkeys(gone))
+        return readings
 
 
 def _known(names: Any) -> list[str]:
@@ -238,10 +243,6 @@ def _guard(
         except errors.ServerNotRunning as error:
             skipped[name] = _pending(error)
     return skipped
-
-
-def _waiting(readings: Mapping[str, Reading]) -> list[str]:
-    return [name for name, reading in readings.items() if reading.hindered == "pending"]
 
 
 def _pending(error: errors.QosError) -> Reading:

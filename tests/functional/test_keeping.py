@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
 
@@ -181,6 +182,31 @@ def test_what_was_unset_while_nobody_was_there(cloud: Cloud, kept: Server) -> No
     eventually(lambda: kept.held() == untouched)
     eventually(lambda: kept.lifted() == set())
     assert set(states(kept).values()) == {"unset"}
+
+
+def test_memory_that_was_on_its_way_back_when_the_guest_was_reset(
+    kept: Server, option: Option
+) -> None:
+    option("balloon_timeout", 0.2)
+    kept.domain.balloon_step_kib = 0
+    assert ADMIN.act(kept, "set-qos", {"memory": None}).status == 200
+    assert (kept.saved().get("memory"), kept.lifted()) == (None, {"memory"})
+    kept.domain.target_kib, kept.domain.balloon_step_kib = kept.domain.actual_kib, None
+    eventually(lambda: kept.held()["memory"] == 512)
+    eventually(lambda: kept.lifted() == set())
+
+
+def test_an_agent_killed_within_an_unset(cloud: Cloud, kept: Server) -> None:
+    killed: list[dict[str, int]] = []
+
+    def die(name: str, value: int) -> None:
+        # all that another agent will find
+        killed.append(dict(kept.instance().system_metadata))
+
+    kept.domain.before_write = die
+    assert ADMIN.act(kept, "set-qos", {"io_priority": None}).status == 200
+    assert killed[0][TABLE["io_priority"].stored_as] == "lifted"
+    assert kept.lifted() == set()
 
 
 def test_an_agent_that_starts_finds_what_is_to_be_done(cloud: Cloud, kept: Server) -> None:

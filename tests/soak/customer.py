@@ -107,6 +107,8 @@ class Customer:
         self._virsh("reset", self.server)
 
     def _meddle(self) -> None:
+        if self.promised.get("cpu_priority", {None}) & {None}:
+            return  # what nobody has asked for is not put right
         shares = self._choose.randint(2, 4096)
         self._say(f"{self.name}: virsh schedinfo cpu_shares={shares}")
         self._virsh("schedinfo", self.server, "--live", f"cpu_shares={shares}")

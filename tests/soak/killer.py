@@ -56,9 +56,9 @@ class Killer:
             os.kill(pid, number)
             time.sleep(away_s)
             self._host.libvirt.stop_libvirtd()
-            began = datetime.now(UTC)
             self._host.start_libvirtd()
-            wait_for(lambda: self._compute_reported() > began, _COMPUTE_BACK_S,
+            started = datetime.now(UTC)
+            wait_for(lambda: self._compute_reported() > started, _COMPUTE_BACK_S,
                      "nova-compute reports again")
 
     def _compute_reported(self) -> datetime:
