@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A cloud that answers as keystone and nova did when their answers were written down.
 
-It listens on loopback, so that the commands run whole: novaclient's own shell, real HTTP.
+It listens on loopback, so that the commands run whole: the shells' own code, real HTTP.
 """
 
 import json
@@ -23,14 +23,22 @@ def fault(code: int, message: str) -> Answer:
 
 class RecordedCloud:
     """``servers`` maps names to ids; ``answers`` maps (name, action) to what nova answers;
-    ``asked`` lists (name, action, value) of every action that arrived."""
+    ``asked`` lists (name, action, value) of every action that arrived. ``listed`` is what GET
+    /os-qos shows, ``page`` a page; None: this nova has no nova-qos. ``queries`` lists what it was
+    asked with. ``compute_url``: where nova is, if not here."""
 
-    def __init__(self, *names: str) -> None:
+    page = 2
+
+    def __init__(self, *names: str, compute_url: str | None = None) -> None:
         self.servers = {name: str(uuid.uuid4()) for name in names}
         self.answers: dict[tuple[str, str], Answer] = {}
         self.asked: list[tuple[str, str, Any]] = []
+        self.listed: list[dict[str, Any]] | None = None
+        self.host: dict[str, object] | None = None
+        self.queries: list[dict[str, list[str]]] = []
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._http.server_port}"
+        self._compute_url = compute_url or f"{self.url}/v2.1"
 
     def __enter__(self) -> "RecordedCloud":
         threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
@@ -40,10 +48,11 @@ class RecordedCloud:
         self._http.shutdown()
         self._http.server_close()
 
-    def credentials(self) -> list[str]:
-        """The options that make ``nova`` talk to this cloud."""
-        return ["--os-auth-url", f"{self.url}/v3", "--os-username", "demo", "--os-password", "x",
-                "--os-project-name", "demo"]
+    def credentials(self, user: str = "demo") -> list[str]:
+        """The options that make ``nova`` and ``openstack`` talk to this cloud."""
+        return ["--os-auth-url", f"{self.url}/v3", "--os-username", user, "--os-password", "x",
+                "--os-project-name", "demo", "--os-project-domain-id", "default",
+                "--os-user-domain-id", "default"]
 
     def answer(self, method: str, path: str, body: Any) -> Answer | None:
         """Status and body; None hangs up, as a service does that dies."""
@@ -55,6 +64,8 @@ class RecordedCloud:
             return 200, {"version": _version("v2.1", self.url, version="2.96", min_version="2.1")}
         if method == "POST":
             return self._act(what[1], body)
+        if what == ["os-qos"]:
+            return self._list(parse_qs(address.query))
         if what[-1] in ("servers", "detail"):
             wanted = parse_qs(address.query).get("name", [""])[0]
             found = [name for name in self.servers if wanted in name and "marker" not in path]
@@ -67,7 +78,7 @@ class RecordedCloud:
         if method == "GET":
             return 200, {"version": _version("v3.14", f"{self.url}/v3")}
         endpoint = {"id": "e", "interface": "public", "region": "one", "region_id": "one",
-                    "url": f"{self.url}/v2.1"}
+                    "url": self._compute_url}
         return 201, {"token": {
             "methods": ["password"], "expires_at": "2999-01-01T00:00:00.000000Z",
             "issued_at": "2025-01-01T00:00:00.000000Z", "audit_ids": ["a"],
@@ -75,6 +86,20 @@ class RecordedCloud:
             "project": {"id": "p", "name": "demo", "domain": {"id": "default", "name": "Default"}},
             "roles": [{"id": "r", "name": "admin"}], "is_domain": False,
             "catalog": [{"id": "c", "type": "compute", "name": "nova", "endpoints": [endpoint]}]}}
+
+    def _list(self, query: dict[str, list[str]]) -> Answer:
+        if self.listed is None:
+            return 404, {"message": "The resource could not be found.<br /><br />",
+                         "code": "404 Not Found", "title": "Not Found"}
+        self.queries.append(query)
+        ids = [server["id"] for server in self.listed]
+        first = ids.index(query["marker"][0]) + 1 if "marker" in query else 0
+        page: dict[str, object] = {"servers": self.listed[first:first + self.page]}
+        if first + self.page <= len(ids):
+            page["servers_links"] = [{"rel": "next", "href": f"{self.url}/v2.1/os-qos?limit=1"}]
+        if "host" in query:
+            page["host"] = self.host
+        return 200, page
 
     def _act(self, server_id: str, body: dict[str, Any]) -> Answer | None:
         name = self._name(server_id)
@@ -96,6 +121,12 @@ def _version(name: str, url: str, **more: str) -> dict[str, object]:
         {"rel": "self", "href": f"{url}/v2.1/" if more else f"{url}/"}], **more}
 
 
+def _user(body: Any) -> str:
+    """Who asks keystone for a token."""
+    asks = isinstance(body, dict) and "auth" in body
+    return str(body["auth"]["identity"]["password"]["user"]["name"]) if asks else ""
+
+
 def _handler(cloud: RecordedCloud) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -111,7 +142,7 @@ def _handler(cloud: RecordedCloud) -> type[BaseHTTPRequestHandler]:
             self.send_response(answer[0])
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
-            self.send_header("X-Subject-Token", "token")
+            self.send_header("X-Subject-Token", f"token-of-{_user(body)}")
             self.end_headers()
             self.wfile.write(content)
 

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openstack server qos set`` and ``openstack server qos unset``."""
+
+import abc
+import argparse
+from collections.abc import Iterable, Mapping, Sequence
+
+from osc_lib import exceptions
+from osc_lib.command import command
+
+from nova_qos.resources import TABLE
+from novaclient_qos import wording
+from novaclient_qos.osc.cloud import Cloud, add_server
+from novaclient_qos.osc.several import Progress, Several
+
+_OPTIONS = ", ".join(row.option for row in TABLE.values())
+
+
+class _Change(command.Lister):
+    """What both have in common: a line for each server, exit status 1 if any failed."""
+
+    _any_failed = False
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        self.add_resources(parser)
+        parser.add_argument(
+            "--wait", action="store_true",
+            help="Wait until what is pending has been applied: a server that is not running must "
+            "be started for that.")
+        add_server(parser, nargs="+")
+        return parser
+
+    @abc.abstractmethod
+    def add_resources(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options that say what is changed."""
+
+    @abc.abstractmethod
+    def settings(self, parsed_args: argparse.Namespace) -> Mapping[str, int | None]:
+        """What these options say, by resource; None unsets."""
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        return super().run(parsed_args) or int(self._any_failed)
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
+        settings = self.settings(parsed_args)
+        cloud = Cloud(self.app, parsed_args.all_projects)
+        several = Several(cloud, parsed_args.server, Progress(self.app.stderr))
+        try:
+            several.change(settings, getattr(parsed_args, "force", False))
+            if parsed_args.wait:
+                several.wait(list(settings))
+        except KeyboardInterrupt:
+            self.app.stderr.write(f"{several.interrupted()}\n")
+            raise
+        self._any_failed = any(attempt.result == "failed" for attempt in several.attempts)
+        return ("Server", "Result", "Details"), [
+            (attempt.name, attempt.result, attempt.details) for attempt in several.attempts]
+
+
+class SetQos(_Change):
+    """Set what servers get, on one or more of them.
+
+    Every server is tried. What cannot be applied now, since the server does not run or its host
+    is away, is saved and applied later: its result is "pending". All that is asked for one
+    server is saved, or none of it. A setting holds until it is unset.
+    """
+
+    def add_resources(self, parser: argparse.ArgumentParser) -> None:
+        for row in TABLE.values():
+            parser.add_argument(
+                row.option, dest=row.name, metavar=f"<{row.argument}>", type=wording.quantity(row),
+                help=wording.value_help(row))
+        parser.add_argument("--force", action="store_true", help=wording.FORCE_HELP)
+
+    def settings(self, parsed_args: argparse.Namespace) -> Mapping[str, int | None]:
+        given = {name: getattr(parsed_args, name) for name in TABLE}
+        settings = {name: value for name, value in given.items() if value is not None}
+        if not settings:
+            raise exceptions.CommandError(f"Nothing to set: give one or more of {_OPTIONS}.")
+        return settings
+
+
+class UnsetQos(_Change):
+    """Take settings away from one or more servers, which then get what all others get.
+
+    Every server is tried, as with "openstack server qos set".
+    """
+
+    def add_resources(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--all", action="store_true", help="Unset everything.")
+        for row in TABLE.values():
+            parser.add_argument(
+                row.option, dest=row.name, action="store_true", help=f"Unset the {row.title}.")
+
+    def settings(self, parsed_args: argparse.Namespace) -> Mapping[str, int | None]:
+        named = [name for name in TABLE if getattr(parsed_args, name)]
+        if parsed_args.all and named:
+            raise exceptions.CommandError("Give either --all or what to unset, not both.")
+        if not (parsed_args.all or named):
+            raise exceptions.CommandError(
+                f"Nothing to unset: give --all or one or more of {_OPTIONS}.")
+        return dict.fromkeys(named or TABLE)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openstack server qos list``."""
+
+import argparse
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TextIO
+
+from cliff.formatters.base import ListFormatter
+from osc_lib.command import command
+
+from nova_qos import sharing
+from nova_qos.client import Client, HeldReport, Host, Listed
+from nova_qos.resources import MEMORY, TABLE, Resource
+from novaclient_qos.osc.cells import Cell, figure, heading
+from novaclient_qos.osc.cloud import Cloud
+
+Row = dict[str, object]
+_WHOSE = ("Name", "ID")
+
+
+class ListQos(command.Lister):
+    """List what servers were given.
+
+    Without --host: the servers of the project, each with what was asked for. With --host: all
+    servers of that host with what the host holds for them; where that is not what was asked for,
+    what was asked for and its state in brackets. The columns with % tell what part of the host
+    a server gets while all are busy. Memory is in MiB.
+    """
+
+    _total: Row | None = None
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--host", metavar="<host>",
+            help="Name of a compute host: list all servers on it (admin only).")
+        return parser
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
+        client: Client = Cloud(self.app).qos
+        if parsed_args.host is None:
+            titles: list[str] = [*_WHOSE, *map(heading, TABLE.values())]
+            rows = [_requested(server) for server in client.servers()]
+        else:
+            host = client.host(parsed_args.host)
+            titles, rows = _titles(), _held(host)
+            self._total = _total(rows, host)
+        return titles, [[row[title] for title in titles] for row in rows]
+
+    def produce_output(
+        self, parsed_args: argparse.Namespace, column_names: Sequence[str],
+        data: Iterable[Sequence[Any]],
+    ) -> int:
+        if parsed_args.formatter == "table" and self._total is not None:
+            self.formatter = _WithLastRow(self.formatter, self._total)
+        return super().produce_output(parsed_args, column_names, data)
+
+
+class _WithLastRow(ListFormatter):
+    """A formatter that adds a row where all sorting is done."""
+
+    def __init__(self, formatter: ListFormatter, row: Mapping[str, object]) -> None:
+        self._formatter, self._row = formatter, row
+
+    def add_argument_group(self, parser: argparse.ArgumentParser) -> None:
+        """The one inside has added its own."""
+
+    def emit_list(
+        self, column_names: Sequence[str], data: Iterable[Sequence[Any]], stdout: TextIO,
+        parsed_args: argparse.Namespace,
+    ) -> None:
+        last = [self._row.get(title, "") for title in column_names]
+        self._formatter.emit_list(column_names, [*data, last], stdout, parsed_args)
+
+
+def _titles() -> list[str]:
+    titles = list(_WHOSE)
+    for row in TABLE.values():
+        titles += [heading(row), _part(row)] if row.name in sharing.RULES else [heading(row)]
+    return titles
+
+
+def _part(row: Resource) -> str:
+    return f"{heading(row).removesuffix(' Priority')} %"
+
+
+def _whose(server: Listed) -> Row:
+    return {"Name": server["name"], "ID": server["id"]}
+
+
+def _requested(server: Listed) -> Row:
+    return _whose(server) | {
+        heading(row): figure(name, server["qos"][name]["requested"]) for name, row in TABLE.items()}
+
+
+def _held(host: Host) -> list[Row]:
+    rows = [_whose(server) for server in host.servers]
+    for name, row in TABLE.items():
+        for server, cells in zip(host.servers, rows, strict=True):
+            cells[heading(row)] = _holding(name, server["qos"][name])
+    for name, rule in sharing.RULES.items():
+        claims = [sharing.Claim(server["qos"][name]["weight"], server["vcpus"])
+                  for server in host.servers]
+        for percent, cells in zip(rule(claims, host.vcpus), rows, strict=True):
+            cells[_part(TABLE[name])] = Cell(None if percent is None else round(percent, 1))
+    return rows
+
+
+def _holding(name: str, report: HeldReport) -> Cell:
+    if report["state"] in ("applied", "unset"):
+        return figure(name, report["applied"])
+    requested = report["requested"]
+    words = f"({report['state']})" if requested is None else f"{requested} ({report['state']})"
+    return Cell(report["applied"], words)
+
+
+def _total(rows: Sequence[Row], host: Host) -> Row:
+    used_mib = _sum(rows, heading(MEMORY))
+    total: Row = {"Name": "Total", heading(MEMORY): f"{round(used_mib)} of {host.memory_mib}"}
+    for title in (_part(TABLE[name]) for name in sharing.RULES):
+        total[title] = f"{_sum(rows, title):.1f}"
+    return total
+
+
+def _sum(rows: Sequence[Row], title: str) -> float:
+    cells = [row[title] for row in rows]
+    return sum(cell.machine_readable() or 0 for cell in cells if isinstance(cell, Cell))

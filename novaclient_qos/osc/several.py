@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Changing several servers: each is tried, each has its result."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+from nova_qos.client import Outcome, Result
+from nova_qos.errors import NotInstalled
+from novaclient_qos import wording
+from novaclient_qos.osc.cloud import FAILURES, Cloud, sentence
+
+_POLL_SECONDS = 1.0
+#: What fits in one line of every terminal.
+_COLUMNS = 79
+
+
+class Progress:
+    """One line on a terminal, written over and over; nothing anywhere else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._width = stream, 0
+        self._is_wanted = stream.isatty()
+
+    def say(self, line: str) -> None:
+        """Replace what was said before; an empty line leaves nothing."""
+        if self._is_wanted:
+            line = line[:_COLUMNS]
+            # overwritten with spaces, not erased: that works on any terminal
+            self._stream.write(f"\r{' ' * self._width}\r{line}")
+            self._stream.flush()
+            self._width = len(line)
+
+
+@dataclass
+class Attempt:
+    """A server that is to be changed, and how far that has come."""
+
+    name: str
+    server_id: str = ""
+    result: Result = "failed"
+    details: str = ""
+
+    def judge(self, outcome: Outcome) -> None:
+        """Keep what became of it."""
+        self.result, self.details = outcome.result, wording.details(outcome)
+
+    def fail(self, error: Exception) -> None:
+        """Keep why it failed."""
+        self.result, self.details = "failed", sentence(error)
+
+
+class Several:
+    """Asks for the same settings on each of several servers, one after the other."""
+
+    def __init__(self, cloud: Cloud, names: Sequence[str], progress: Progress) -> None:
+        self._cloud, self._names, self._progress = cloud, names, progress
+        self.attempts: list[Attempt] = []
+
+    def change(self, settings: Mapping[str, int | None], force: bool) -> None:
+        """Try each server once.
+
+        :raises NotInstalled: this cloud does not know any of it
+        """
+        for number, name in enumerate(self._names, 1):
+            self._progress.say(f"{number} of {len(self._names)}: {name}")
+            self.attempts.append(self._try(name, settings, force))
+        self._progress.say("")
+
+    def _try(self, name: str, settings: Mapping[str, int | None], force: bool) -> Attempt:
+        attempt = Attempt(name)
+        try:
+            attempt.server_id = self._cloud.find(name)
+            attempt.judge(self._cloud.qos.set(attempt.server_id, force=force, **settings))
+        except NotInstalled:
+            raise
+        except FAILURES as error:
+            attempt.fail(error)
+        return attempt
+
+    def wait(self, asked: Sequence[str]) -> None:
+        """Look every second until nothing of what was asked for is pending on any server."""
+        while waiting := self._pending():
+            names = ", ".join(attempt.name for attempt in waiting)
+            self._progress.say(f"waiting for {len(waiting)} of {len(self._names)}: {names}")
+            time.sleep(_POLL_SECONDS)
+            for attempt in waiting:
+                self._look(attempt, tuple(asked))
+        self._progress.say("")
+
+    def _look(self, attempt: Attempt, asked: tuple[str, ...]) -> None:
+        try:
+            attempt.judge(Outcome(self._cloud.qos.get(attempt.server_id), asked))
+        except FAILURES as error:
+            attempt.fail(error)
+
+    def _pending(self) -> list[Attempt]:
+        return [attempt for attempt in self.attempts if attempt.result == "pending"]
+
+    def interrupted(self) -> str:
+        """Where everything stands when somebody does not want to wait any longer, in one line."""
+        self._progress.say("")
+        parts = ["Interrupted."]
+        if waiting := self._pending():
+            told = ", ".join(f"{each.name} ({each.details})" for each in waiting)
+            parts.append(f"The settings are saved; still waiting: {told}.")
+        if untold := self._names[len(self.attempts):]:
+            parts.append(f"Without an answer, or not asked: {', '.join(untold)}.")
+        return " ".join(parts)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openstack server qos show``."""
+
+import argparse
+from collections.abc import Iterable, Sequence
+
+from osc_lib.command import command
+
+from nova_qos.client import Report
+from novaclient_qos.osc.cells import Cell, figure
+from novaclient_qos.osc.cloud import Cloud, add_server
+
+_COLUMNS = (
+    "Resource", "Requested", "Applied", "Unit", "Range", "Default", "State", "Effective", "Since",
+    "Reason")
+_LONG = ("Range", "Default", "Since")
+
+
+class ShowQos(command.Lister):
+    """Show what a server gets: what was asked for, what its host holds, and whether that works.
+
+    Effective is False where a value is held but does nothing; the reason tells why.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        add_server(parser)
+        parser.add_argument(
+            "--long", action="store_true", help="Show range, default and since when, too.")
+        return parser
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
+        cloud = Cloud(self.app, parsed_args.all_projects)
+        report = cloud.qos.get(cloud.find(parsed_args.server))
+        rows = [_row(name, each) for name, each in report.items()]
+        if parsed_args.long or parsed_args.columns:
+            return _COLUMNS, rows
+        shown = [place for place, title in enumerate(_COLUMNS) if title not in _LONG]
+        return [_COLUMNS[place] for place in shown], [[row[p] for p in shown] for row in rows]
+
+
+def _row(name: str, report: Report) -> Sequence[object]:
+    least, most = report["range"]
+    return (
+        name, figure(name, report["requested"]), figure(name, report["applied"]), report["unit"],
+        Cell(report["range"], f"{least} to {most}"), figure(name, report["default"]),
+        report["state"], report["effective"], Cell(report["since"]), Cell(report["reason"]))
