@@ -63,7 +63,7 @@ class RecordedCloud:
         if what == [""]:
             return 200, {"version": _version("v2.1", self.url, version="2.96", min_version="2.1")}
         if method == "POST":
-            return self._act(what[1], body)
+            return self.act(what[1], body)
         if what == ["os-qos"]:
             return self._list(parse_qs(address.query))
         if what[-1] in ("servers", "detail"):
@@ -101,7 +101,8 @@ class RecordedCloud:
             page["host"] = self.host
         return 200, page
 
-    def _act(self, server_id: str, body: dict[str, Any]) -> Answer | None:
+    def act(self, server_id: str, body: dict[str, Any]) -> Answer | None:
+        """What nova answers to an action on a server."""
         name = self._name(server_id)
         (action, value), = body.items()
         self.asked.append((str(name), action, value))
@@ -130,6 +131,8 @@ def _user(body: Any) -> str:
 def _handler(cloud: RecordedCloud) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # an answer in one piece: a second one would wait for the first to be acknowledged
+        wbufsize = -1
 
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
