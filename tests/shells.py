@@ -54,12 +54,12 @@ class OpenStack:
     def good(self, *words: str) -> Ended:
         """A command that succeeds."""
         ended = self("server", "qos", *words)
-        assert (ended.status, ended.err) == (0, "")
+        assert (ended.status, ended.err) == (0, ""), ended
         return ended
 
     def bad(self, *words: str) -> Ended:
         """A command that fails, without a word too many."""
         ended = self("server", "qos", *words)
-        assert ended.status == 1
+        assert ended.status == 1, ended
         assert "Traceback" not in ended.err
         return ended

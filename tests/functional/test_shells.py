@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Both command lines, whole, with nova's real API."""
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from novaclient import exceptions
+from novaclient import shell as novaclient
+
+from nova_qos.resources import TABLE
+from tests.functional import shells
+from tests.functional.caller import ADMIN
+from tests.functional.cloud import Cloud, Server, eventually
+from tests.shells import OpenStack
+from tests.unit.recorded import RecordedCloud
+
+HOST, BARE_HOST = "nova-of-the-shells", "nova-as-shipped"
+SETTINGS = {
+    "memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
+    "net_priority": 20}
+ABSENT = "this cloud's nova has no nova-qos: its API does not know"
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings of ours, and no log of the nova that runs in the same process."""
+    for name in os.environ:
+        if name.startswith(("OS_", "NOVA")) and name != "OS_NOVA_DISABLE_EVENTLET_PATCHING":
+            monkeypatch.delenv(name)
+    for name in ("nova", "nova_qos", "placement", "tests", "oslo_messaging", "oslo_policy",
+                 "oslo.service", "oslo_db"):
+        monkeypatch.setattr(logging.getLogger(name), "propagate", False)
+
+
+@pytest.fixture
+def keystone(cloud: Cloud) -> Iterator[RecordedCloud]:
+    with (RecordedCloud(compute_url=f"http://{HOST}/v2.1") as keystone,
+          shells.intercepted(cloud.api_fixture.app(), HOST)):
+        yield keystone
+
+
+@pytest.fixture
+def openstack(keystone: RecordedCloud, capsys: pytest.CaptureFixture[str]) -> OpenStack:
+    return OpenStack(keystone.credentials("admin"), capsys)
+
+
+@pytest.fixture
+def nova(keystone: RecordedCloud, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    def nova(*words: str) -> str:
+        capsys.readouterr()
+        novaclient.OpenStackComputeShell().main([*keystone.credentials("admin"), *words])
+        return capsys.readouterr().out
+
+    return nova
+
+
+@pytest.fixture
+def named(boot: Callable[..., Server]) -> Callable[..., Server]:
+    """Makes servers of a name."""
+    def named(name: str) -> Server:
+        server = boot()
+        renamed = ADMIN.request(
+            "PUT", f"/servers/{server.uuid}", json.dumps({"server": {"name": name}}))
+        assert renamed.status == 200, renamed
+        return server
+
+    return named
+
+
+def test_set_show_and_unset(openstack: OpenStack, server: Server) -> None:
+    options = [word for name, value in SETTINGS.items()
+               for word in (TABLE[name].option, str(value))]
+    assert openstack.good("set", *options, server.uuid).rows()[1][:2] == [server.uuid, "applied"]
+    assert server.saved() == SETTINGS
+    assert (server.domain.shares, server.domain.weight) == (77, 900)
+    rows = openstack.good("show", server.uuid).rows()[1:]
+    assert [(row[0], row[1], row[2], row[4]) for row in rows] == [
+        (name, str(SETTINGS[name]), str(SETTINGS[name]), "applied") for name in TABLE]
+    openstack.good("unset", "--cpu-priority", server.uuid)
+    assert server.saved().keys() == SETTINGS.keys() - {"cpu_priority"}
+    openstack.good("unset", "--all", server.uuid)
+    assert (server.saved(), server.domain.shares) == ({}, 1024)
+
+
+def test_sizes_with_units(openstack: OpenStack, server: Server) -> None:
+    openstack.good("set", "--memory", "0.25GiB", server.uuid)
+    assert server.saved() == {"memory": 256}
+
+
+def test_several_servers(openstack: OpenStack, named: Callable[..., Server]) -> None:
+    one, two = named("one of several"), named("два")
+    ended = openstack.bad("set", "--cpu-priority", "77", "one of several", "nobody", "два")
+    assert ended.rows()[1:] == [
+        ["one of several", "applied", "cpu_priority 77 shares"],
+        ["nobody", "failed", "No Server found for nobody"],
+        ["два", "applied", "cpu_priority 77 shares"]]
+    assert (one.saved(), two.saved()) == ({"cpu_priority": 77}, {"cpu_priority": 77})
+
+
+@pytest.mark.parametrize("name", ["vm with spaces", "vérité", "虚拟机", "100%", "a.b_c-d"])
+def test_names(name: str, openstack: OpenStack, named: Callable[..., Server]) -> None:
+    server = named(name)
+    openstack.good("set", "--io-priority", "900", name)
+    assert server.domain.weight == 900
+    assert openstack.good("show", name, "-f", "value", "-c", "Applied").out.split()[3] == "900"
+
+
+def test_an_ambiguous_name(openstack: OpenStack, named: Callable[..., Server]) -> None:
+    first, second = named("twin"), named("twin")
+    rows = openstack.bad("set", "--cpu-priority", "77", "twin").rows()
+    assert rows[1:] == [["twin", "failed", "More than one Server exists with the name 'twin'. "
+                         "Give the ID of one of them."]]
+    assert (first.saved(), second.saved()) == ({}, {})
+    openstack.good("set", "--cpu-priority", "77", second.uuid)
+    assert (first.saved(), second.saved()) == ({}, {"cpu_priority": 77})
+    assert "Give the ID" in openstack.bad("show", "twin").error()
+
+
+def test_servers_of_other_projects(
+    keystone: RecordedCloud, openstack: OpenStack, named: Callable[..., Server],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = named("elsewhere")
+    server.change(project_id="another")
+    assert openstack.bad("show", "elsewhere").error() == "No Server found for elsewhere"
+    openstack.good("set", "--all-projects", "--cpu-priority", "77", "elsewhere")
+    assert server.saved() == {"cpu_priority": 77}
+    openstack.good("show", server.uuid)
+    member = OpenStack(keystone.credentials("member"), capsys)
+    assert "found" in member.bad("show", server.uuid).error()
+
+
+def test_who_may_not(
+    keystone: RecordedCloud, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    member = OpenStack(keystone.credentials("member"), capsys)
+    row = member.bad("set", "--cpu-priority", "77", server.uuid).rows()[1]
+    assert row[1] == "failed"
+    assert "Policy doesn't allow os_compute_api:os-qos:cpu_priority:set" in row[2]
+    member.good("show", server.uuid)
+    member.good("list")
+    assert "(HTTP 403)" in member.bad("list", "--host", "compute").error()
+
+
+def test_a_value_out_of_range(openstack: OpenStack, server: Server) -> None:
+    row = openstack.bad("set", "--net-priority", "99", server.uuid).rows()[1]
+    assert row[1] == "failed"
+    assert "0 (highest) to 98" in row[2]
+
+
+def test_what_the_guest_cannot_spare(
+    openstack: OpenStack, server: Server, option: Callable[[str, object], None]
+) -> None:
+    server.domain.used_kib = 200 * 1024
+    option("memory_reserve_mib", 10)
+    assert "210 MiB" in openstack.bad("set", "--memory", "209", server.uuid).rows()[1][2]
+    openstack.good("set", "--memory", "209", "--force", server.uuid)
+    assert server.saved() == {"memory": 209}
+
+
+def test_waiting_for_a_stopped_server(openstack: OpenStack, server: Server) -> None:
+    del server.machine.domains[server.uuid]
+    ended = openstack.good("set", "--cpu-priority", "77", server.uuid)
+    assert ended.rows()[1][1:] == ["pending", "saved, will be applied: the server is not running"]
+
+    def start() -> None:
+        eventually(lambda: server.saved() == {"cpu_priority": 78})
+        time.sleep(1.5)
+        server.restart()
+
+    started = threading.Thread(target=start)
+    started.start()
+    ended = openstack.good("set", "--wait", "--cpu-priority", "78", server.uuid)
+    started.join()
+    assert ended.rows()[1][1:] == ["applied", "cpu_priority 78 shares"]
+    assert server.domain.shares == 78
+
+
+def test_list(openstack: OpenStack, named: Callable[..., Server]) -> None:
+    server = named("to be listed")
+    openstack.good("set", "--cpu-priority", "77", "to be listed")
+    (row,) = (each for each in openstack.good("list").rows() if each[1] == server.uuid)
+    assert row == ["to be listed", server.uuid, "", "", "77", "", ""]
+    (shown,) = (each for each in json.loads(openstack.good("list", "-f", "json").out)
+                if each["ID"] == server.uuid)
+    assert (shown["CPU Priority"], shown["Memory"]) == (77, None)
+
+
+def test_list_of_a_host(openstack: OpenStack, cloud: Cloud) -> None:
+    first, second = cloud.boot("second"), cloud.boot("second")
+    try:
+        openstack.good("set", "--io-priority", "300", "--memory", "256", first.uuid)
+        del second.machine.domains[second.uuid]
+        openstack.good("set", "--io-priority", "500", second.uuid)
+        titles, *rows, total = openstack.good("list", "--host", "second").rows()
+        shown = {row[1]: dict(zip(titles, row, strict=True)) for row in rows}
+        assert shown[first.uuid]["Memory"] == "256"
+        assert shown[first.uuid]["Disk I/O %"] == "100.0"
+        assert shown[second.uuid]["Disk I/O Priority"] == "500 (pending)"
+        assert shown[second.uuid]["CPU %"] == ""
+        assert total[0] == "Total"
+        assert total[2].startswith("256 of ")
+        programs = json.loads(openstack.good("list", "--host", "second", "-f", "json").out)
+        assert {each["ID"]: each["Memory"] for each in programs} == {
+            first.uuid: 256, second.uuid: None}
+    finally:
+        cloud.delete(first)
+        cloud.delete(second)
+
+
+def test_no_such_host(openstack: OpenStack) -> None:
+    error = openstack.bad("list", "--host", "nowhere").error()
+    assert "nowhere" in error
+    assert "no nova-qos" not in error
+    assert "(HTTP 404)" in error
+
+
+@pytest.mark.parametrize("kind", ["json", "yaml", "csv", "value", "table"])
+@pytest.mark.parametrize("words", [
+    ("show", "{}"), ("show", "--long", "{}"), ("set", "--cpu-priority", "5", "{}"),
+    ("unset", "--all", "{}"), ("list",), ("list", "--host", "compute")])
+def test_every_format(
+    kind: str, words: tuple[str, ...], openstack: OpenStack, server: Server
+) -> None:
+    assert openstack.good(*(word.format(server.uuid) for word in words), "-f", kind).out
+
+
+@pytest.mark.parametrize("version", ["2.1", "2.47", "2.96"])
+def test_any_microversion(version: str, openstack: OpenStack, server: Server) -> None:
+    for words in (("set", "--cpu-priority", "5", server.uuid), ("show", server.uuid), ("list",)):
+        ended = openstack("--os-compute-api-version", version, "server", "qos", *words)
+        assert (ended.status, ended.err) == (0, "")
+
+
+def test_the_nova_commands_are_of_one_mind_with_them(
+    openstack: OpenStack, nova: Callable[..., str], server: Server
+) -> None:
+    line = nova("lv-set-cpu-priority", server.uuid, "77")
+    assert line == f"{server.uuid}: cpu_priority 77 shares, applied\n"
+    shown = openstack.good("show", server.uuid, "-f", "value", "-c", "Requested").out
+    assert shown.split()[2] == "77"
+    openstack.good("set", "--net-priority", "20", server.uuid)
+    assert "| prio     | 20    |" in nova("tc-get-net-priority", server.uuid)
+    with pytest.raises(exceptions.CommandError):
+        nova("lv-set-io-priority", server.uuid, "99")
+    del server.machine.domains[server.uuid]
+    line = nova("lv-set-io-priority", server.uuid, "300")
+    assert line == f"{server.uuid}: saved, will be applied: the server is not running\n"
+
+
+def test_a_nova_without_nova_qos(
+    cloud: Cloud, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (RecordedCloud(compute_url=f"http://{BARE_HOST}/v2.1") as keystone,
+          shells.intercepted(shells.without_nova_qos(), BARE_HOST)):
+        openstack = OpenStack(keystone.credentials("admin"), capsys)
+        assert openstack.bad("show", server.uuid).error() == f"{ABSENT} get-qos"
+        set_ = openstack.bad("set", "--memory", "300", server.uuid, server.uuid)
+        assert set_.error() == f"{ABSENT} set-qos"
+        assert openstack.bad("list").error() == f"{ABSENT} /os-qos"
+        assert openstack.bad("list", "--host", "compute").error() == f"{ABSENT} /os-qos"
+        command = [*keystone.credentials("admin"), "lv-get-mem", server.uuid]
+        with pytest.raises(exceptions.CommandError, match=f"^{ABSENT} get-current-memory$"):
+            novaclient.OpenStackComputeShell().main(command)
