@@ -49,7 +49,8 @@ class Keeper:
         self._hooks = hooks
         self._schedule = Schedule()
         self._lock = threading.Lock()
-        self._attempts: dict[str, int] = {}
+        #: The longest pause, and how many there were already.
+        self._attempts: dict[str, tuple[float, int]] = {}
         self._all_at_once = threading.Event()
         self._shared = threading.Event()
         self._stopped = threading.Event()
@@ -132,8 +133,11 @@ class Keeper:
 
     def _again(self, server_uuid: str, longest_s: float) -> None:
         with self._lock:
-            attempt = self._attempts.get(server_uuid, 0)
-            self._attempts[server_uuid] = attempt + 1
+            before_s, attempt = self._attempts.get(server_uuid, (longest_s, 0))
+            if before_s != longest_s:
+                # another hindrance: the time spent on the one before says nothing about it
+                attempt = 0
+            self._attempts[server_uuid] = longest_s, attempt + 1
         self._schedule.put(server_uuid, min(_FIRST_DELAY_S * 2.0**min(attempt, 20), longest_s))
 
     def _check(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 def test_nothing_differs_in_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     answer = subprocess.run(
         [sys.executable, "-m", "tests.soak", "--minutes", "0.75"],
-        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=400)
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=560)
     *_, counted = (line for line in answer.stdout.splitlines() if line.startswith("seed "))
     with capsys.disabled():
         print(f"\n  {counted}")

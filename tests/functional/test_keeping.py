@@ -146,6 +146,16 @@ def test_memory_that_the_guest_needs_is_not_taken_from_it(kept: Server) -> None:
     assert kept.held() == SETTINGS | {"memory": 512}
 
 
+def test_a_refusal_after_a_long_boot_is_tried_again_soon(kept: Server) -> None:
+    domain = kept.restart()
+    domain.driver = False
+    time.sleep(4)
+    domain.driver, domain.used_kib = True, 400 * 1024
+    eventually(lambda: shown(kept, "memory")["state"] == "refused")
+    domain.used_kib = 64 * 1024
+    eventually(lambda: kept.held() == SETTINGS, 3)
+
+
 def test_one_refused_resource_keeps_no_other_back(kept: Server) -> None:
     kept.restart().refuse = {"cpu_priority"}
     eventually(lambda: kept.held() == SETTINGS | {"cpu_priority": 1024}, REAPPLIED_S)

@@ -23,7 +23,7 @@ from tests.soak.killer import Killer
 
 _SMALL, _SMALL_FLAVOR = "soak-small", "m256"
 #: A guest's boot after the last kill, and the longest pause between two looks of the agent.
-_QUIET_S = 90
+_QUIET_S = 150
 
 
 @dataclass
