@@ -102,12 +102,14 @@ tier_cloud() {
 }
 
 tier_benchmark() {
-    local log=$home/benchmark.log
+    local log=$home/benchmark.log which
     install_packages tools/testbed/net.apt || return
     PYTHONPATH=$root/tools:$root/hooks "$venv/bin/python" -m tests.benchmark.network --rounds 10 ||
         return
-    PYTHONPATH=$root/tools:$root/hooks "$venv/bin/python" -m tests.benchmark.agent_start 2>"$log" ||
-        { tail -n 20 "$log" >&2; return 1; }
+    for which in agent_start clients; do
+        PYTHONPATH=$root/tools:$root/hooks "$venv/bin/python" -m tests.benchmark.$which 2>"$log" ||
+            { tail -n 20 "$log" >&2; return 1; }
+    done
 }
 
 run_tier() { # NAME

@@ -14,6 +14,7 @@ os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "1"
 
 import nova.tests.functional  # noqa: F401
 from nova import context, objects
+from nova.tests.fixtures.nova import PROJECT_ID
 
 from nova_qos.resources import TABLE
 from tests.functional.cloud import FLAVOR_MIB, MACHINES, Cloud
@@ -32,7 +33,7 @@ def make_servers(count: int) -> list[str]:
     for number, server in enumerate(uuids):
         objects.Instance(
             admin, uuid=server, host=HOST, display_name=f"server-{number}",
-            project_id="project", user_id="user", vm_state="active", task_state=None,
+            project_id=PROJECT_ID, user_id="user", vm_state="active", task_state=None,
             flavor=flavor, memory_mb=flavor.memory_mb, vcpus=1, root_gb=0, ephemeral_gb=0,
             instance_type_id=flavor.id, system_metadata=saved).create()
         MACHINES[HOST].add(server, FLAVOR_MIB * 1024)

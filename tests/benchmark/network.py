@@ -18,6 +18,8 @@ from nova_qos.net.shaper import Shaper
 from tests.benchmark.compare import HEADER, Step, compare
 
 FEW, MANY = 5, 500
+#: As many as one page of the list has.
+_PAGE = 100
 _RATE_MBIT = 10_000
 
 
@@ -90,6 +92,16 @@ class Host(Namespace):
         """What the agent does at its start and every ten seconds."""
         shaper.tidy(self.neighbours, mend=True)
 
+    def read_page(self) -> None:
+        """The priorities of many servers, one after another."""
+        for interfaces in itertools.islice(self.running.values(), _PAGE):
+            self.shaper.read_priority(interfaces)
+
+    def read_page_at_once(self) -> None:
+        """What the agent does for a page of the list."""
+        with self.shaper.at_once():
+            self.read_page()
+
     def wipe(self) -> None:
         """Take tree and table away, as a person would by hand."""
         _run("tc", "qdisc", "delete", "dev", self.uplink, "root")
@@ -153,6 +165,8 @@ def _report(few: Host, many: Host, thesis: Thesis, rounds: int) -> None:
         compare(f"start of the agent, {MANY} / {FEW} servers in place",
                 many.step(lambda: many.tidy(many.new_agent())),
                 few.step(lambda: few.tidy(few.new_agent())), "<= 5 s", 5),
+        compare(f"{_PAGE} priorities of {MANY} read at once / one by one",
+                many.step(many.read_page_at_once), many.step(many.read_page), "<= 1 s", 1),
     ):
         print(row.row(), flush=True)
 

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command lines against a real nova API: many servers at once, and lists.
+
+Usage: ``python -m tests.benchmark.clients [--servers 500]``. Hosts are in memory; the commands are
+processes of their own and speak HTTP.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+# first of all: nova decides its threading on import
+os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "1"
+
+import nova.tests.functional  # noqa: F401
+import webob.dec  # noqa: F401  # nova.api.wsgi leaves it to others
+from keystoneauth1.adapter import Adapter
+from keystoneauth1.noauth import NoAuth
+from keystoneauth1.session import Session
+from nova import context, objects
+from nova.api.wsgi import Loader
+from nova.tests.fixtures.nova import PROJECT_ID
+
+from nova_qos.client import Client
+from tests.benchmark.agent_start import HOST, make_servers
+from tests.functional.cloud import Cloud
+
+OPENSTACK = Path(sys.executable).with_name("openstack")
+AT_ONCE, ALONE = 50, 5
+_ADMIN = {
+    "HTTP_X_AUTH_USER": "admin", "HTTP_X_USER_ID": "admin", "HTTP_X_ROLES": "reader,member,admin",
+    "HTTP_X_AUTH_PROJECT_ID": PROJECT_ID}
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: the figures are what is printed."""
+
+
+def serve() -> str:
+    """nova's API over HTTP, with everybody an administrator; its address."""
+    api = Loader().load_app("osapi_compute")
+
+    def as_admin(environ: dict[str, Any], start_response: Any) -> Any:
+        return api({**environ, **_ADMIN}, start_response)
+
+    server = make_server("127.0.0.1", 0, as_admin, _Server, _Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}/v2.1"
+
+
+def make_known(uuids: Sequence[str]) -> list[str]:
+    """Let nova's API find the servers; their names."""
+    admin = context.get_admin_context()
+    cell = objects.CellMappingList.get_all(admin)[-1]
+    for server in uuids:
+        objects.InstanceMapping(
+            admin, instance_uuid=server, project_id=PROJECT_ID, cell_mapping=cell).create()
+    return [f"server-{number}" for number in range(len(uuids))]
+
+
+def seconds(endpoint: str, *words: str) -> float:
+    """How long a command takes.
+
+    :raises subprocess.CalledProcessError: it failed
+    """
+    began = time.monotonic()
+    subprocess.run(
+        [OPENSTACK, "--os-auth-type", "none", "--os-endpoint", endpoint, *words],
+        env={"PATH": os.defpath, "HOME": os.devnull}, check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - began
+
+
+def seconds_for_each(endpoint: str, uuids: Sequence[str]) -> float:
+    """How long it takes to ask for one server after another."""
+    client = Client(Adapter(Session(NoAuth()), endpoint_override=endpoint))
+    began = time.monotonic()
+    for server in uuids:
+        client.get(server)
+    return time.monotonic() - began
+
+
+def show(what: str, ours: float, baseline: float) -> None:
+    print(f"{what:<66} {ours:7.1f} {baseline:7.1f} {ours / baseline:6.2f}", flush=True)
+
+
+def measure(endpoint: str, uuids: Sequence[str]) -> None:
+    names = make_known(uuids)
+    change = ("server", "qos", "set", "--cpu-priority")
+    alone = [seconds(endpoint, *change, "1500", name) for name in names[:ALONE]]
+    print(f"{'seconds':<66} {'ours':>7} {'base':>7} {'ratio':>6}")
+    show(f"qos set on {AT_ONCE} servers / {AT_ONCE} x on one (mean of {ALONE})",
+         seconds(endpoint, *change, "2000", *names[:AT_ONCE]), sum(alone) / ALONE * AT_ONCE)
+    show(f"qos list --host with {len(names)} servers / get-qos of each ({AT_ONCE} measured)",
+         seconds(endpoint, "server", "qos", "list", "--host", HOST),
+         seconds_for_each(endpoint, uuids[:AT_ONCE]) / AT_ONCE * len(names))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--servers", type=int, default=500)
+    cloud = Cloud()
+    try:
+        cloud.setUp()
+        measure(serve(), make_servers(parser.parse_args().servers))
+    finally:
+        cloud.doCleanups()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reference of all commands, as the commands themselves tell it.
+
+``python tools/reference.py``, in an environment with nova-qos and both clients, writes
+``doc/source/cli/index.rst``; a test compares it.
+"""
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from nova_qos.resources import BALLOON_COMMAND, NET_PRIORITIES_COMMAND, TABLE
+
+PAGE = Path(__file__).parents[1] / "doc/source/cli/index.rst"
+_HEAD = """\
+Command reference
+=================
+
+What ``openstack help`` and ``nova help`` print, but for the options of the output formats, which
+are those of every ``openstack`` command. Written by ``tools/reference.py``.
+"""
+
+
+def page() -> str:
+    """The page as it is to be."""
+    parts = [_HEAD, *_section("openstack", _openstack_commands()),
+             *_section("nova", _nova_commands())]
+    return "\n".join(parts)
+
+
+def _openstack_commands() -> list[str]:
+    points = metadata.entry_points(group="openstack.compute.v2")
+    return sorted(point.name.replace("_", " ") for point in points
+                  if point.name.startswith("server_qos"))
+
+
+def _nova_commands() -> list[str]:
+    of_rows = [name for row in TABLE.values() for name in (row.get_command, row.set_command)]
+    return sorted([*of_rows, BALLOON_COMMAND, NET_PRIORITIES_COMMAND])
+
+
+def _section(program: str, commands: list[str]) -> Iterator[str]:
+    yield _headed(program, "-")
+    for command in commands:
+        yield _headed(f"{program} {command}", "~")
+        yield ".. code-block:: text\n"
+        yield textwrap.indent(_help(program, command), "    ")
+
+
+def _headed(title: str, line: str) -> str:
+    return f"{title}\n{line * len(title)}\n"
+
+
+def _help(program: str, command: str) -> str:
+    # the one of this environment, told how wide the page is and nothing of a cloud
+    path = Path(sys.executable).with_name(program)
+    environment = {"COLUMNS": "92", "PATH": os.defpath, "HOME": os.devnull}
+    answer = subprocess.run(
+        [path, "help", *command.split()], env=environment, check=True, capture_output=True,
+        text=True)
+    # the output formats are the same in every list, and cliff's own
+    return answer.stdout.partition("\noutput formatters:\n")[0].rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page())
