@@ -20,7 +20,7 @@ from nova_qos.resources import TABLE
 #: What an instance must be loaded with for everything here.
 ATTRIBUTES = ("system_metadata", "flavor")
 #: Of lists: servers that are made meanwhile come before what was listed already, as in nova's own.
-SORTING = {"sort_keys": ["created_at", "uuid"], "sort_dirs": ["desc", "desc"]}
+SORTING = {"sort_keys": ["created_at", "id"], "sort_dirs": ["desc", "desc"]}
 #: Saved instead of a setting that is still to be taken off the host.
 _LIFTED = "lifted"
 _CREATED = "qos:created"

@@ -58,7 +58,7 @@ class ServerList(wsgi.Controller):
     def _of_project(self, context: Any, limit: int, marker: str | None) -> Body:
         for rule in (LIST_POLICY, *(row.get_policy for row in TABLE.values())):
             context.can(rule)
-        sees_hosts = context.can(LIST_HOST_POLICY, fatal=False)
+        sees_hosts = context.can(LIST_HOST_POLICY, target={}, fatal=False)
         instances = self._compute_api.get_all(
             context, {"project_id": context.project_id, "deleted": False}, limit, marker,
             expected_attrs=list(store.ATTRIBUTES), **store.SORTING)

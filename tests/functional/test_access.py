@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from nova import policy
 
-from nova_qos.resources import TABLE
+from nova_qos.resources import LIST_HOST_POLICY, LIST_POLICY, TABLE
 from tests.functional.caller import ADMIN, MEMBER, READER, STRANGER, Caller
 from tests.functional.cloud import Cloud, Server
 
@@ -122,6 +122,39 @@ def test_get_qos_needs_the_right_to_each_resource(
     assert READER.act(server, "get-qos").status == 403
     assert READER.act(server, "get-cpu-priority").status == 200
     assert ADMIN.act(server, "get-qos").status == 200
+
+
+def test_who_has_no_role_may_not_list(server: Server) -> None:
+    assert READER.request("GET", "/os-qos").status == 200
+    assert NOBODY.request("GET", "/os-qos").status == 403
+
+
+@pytest.mark.parametrize("caller", [READER, MEMBER, NOBODY], ids=lambda caller: caller.user)
+@pytest.mark.parametrize("host", ["compute", "nowhere"])
+def test_only_an_administrator_lists_a_host(server: Server, caller: Caller, host: str) -> None:
+    answer = caller.request("GET", f"/os-qos?host={host}")
+    assert answer.status == 403
+    assert "os_compute_api:os-qos:list:host" in answer.message
+
+
+def test_overridden_rules_of_the_lists(
+    server: Server, rules: Callable[[dict[str, str]], None]
+) -> None:
+    """Who may list a host is told of all its servers and sees hosts, without being admin."""
+    rules({LIST_POLICY: "rule:context_is_admin", LIST_HOST_POLICY: "role:member"})
+    assert READER.request("GET", "/os-qos").status == 403
+    listed = STRANGER.request("GET", "/os-qos?host=compute")
+    assert server.uuid in {each["id"] for each in listed.body["servers"]}
+    rules({LIST_POLICY: "rule:project_reader_or_admin"})
+    assert {each["host"] for each in MEMBER.request("GET", "/os-qos").body["servers"]} != {None}
+
+
+def test_a_list_needs_the_right_to_each_resource(
+    server: Server, rules: Callable[[dict[str, str]], None]
+) -> None:
+    rules({TABLE["io_priority"].get_policy: "rule:context_is_admin"})
+    assert READER.request("GET", "/os-qos").status == 403
+    assert ADMIN.request("GET", "/os-qos").status == 200
 
 
 def test_a_locked_server(server: Server, rules: Callable[[dict[str, str]], None]) -> None:

@@ -20,6 +20,7 @@ from tests.functional.cloud import Server
 GOOD = {
     "memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
     "net_priority": 20}
+UUID = "00000000-0000-0000-0000-000000000000"
 BAD = [
     {"disk_priority": 5}, {"net_priority": 99}, {"net_priority": -2}, {"share": 5},
     {"cpu_priority": 5, "x" * 500: 5}, {"": 5},
@@ -30,9 +31,9 @@ BAD = [
 ]
 
 
-def call(method: str, **arguments: Any) -> Any:
+def call(method: str, version: str = "1.0", **arguments: Any) -> Any:
     """Write to the agent's queue as any other program could."""
-    client = nova_rpc.get_client(messaging.Target(topic=rpc.TOPIC, version="1.0"))
+    client = nova_rpc.get_client(messaging.Target(topic=rpc.TOPIC, version=version))
     return client.prepare(server="compute", timeout=10).call(
         context.get_admin_context(), method, **arguments)
 
@@ -72,6 +73,25 @@ def test_servers_that_are_none(server: Server, uuid: str) -> None:
 def test_readings_of_resources_that_are_none(server: Server, names: object) -> None:
     with pytest.raises(errors.InvalidSetting):
         call("read", server_uuid=server.uuid, names=names)
+
+
+@pytest.mark.parametrize(("server_uuids", "names"), [
+    ([UUID], ["disk_priority"]), ([UUID], "memory"), (["no-uuid"], ["memory"]),
+    ([UUID, "../x"], ["memory"]), ([UUID, None], ["memory"]), (UUID, ["memory"]),
+    ([UUID] * 101, ["memory"]), ([["memory"]], ["memory"]),
+], ids=lambda value: str(value)[:40])
+def test_many_readings_of_what_is_none(
+    server: Server, server_uuids: object, names: object
+) -> None:
+    with pytest.raises(errors.InvalidSetting):
+        call("read_many", "1.1", server_uuids=server_uuids, names=names)
+
+
+def test_many_readings_of_servers_here_and_elsewhere(server: Server) -> None:
+    answer = call("read_many", "1.1", server_uuids=[server.uuid, UUID], names=["cpu_priority"])
+    assert answer[server.uuid]["cpu_priority"]["applied"] == 1024
+    assert answer[UUID]["cpu_priority"]["hindered"] == "pending"
+    assert answer[UUID]["cpu_priority"]["reason"] == "the server is not running"
 
 
 @pytest.mark.parametrize("method", ["_set", "_machine", "no_such_method"])
