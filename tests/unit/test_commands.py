@@ -113,6 +113,16 @@ def test_force_is_sent_where_the_row_knows_it(row: Resource, nova: Nova) -> None
         nova.misused(row.set_command, "--force", "vm1", "300")
 
 
+@each_row
+def test_the_help_names_unit_range_and_default(row: Resource, nova: Nova) -> None:
+    told = " ".join(nova("help", row.set_command).split())
+    of_value = told.partition(f"<{row.argument}> ")[2].rpartition(f"<{row.argument}> ")[2]
+    assert str(row.minimum) in of_value
+    assert row.unit in f"{row.argument} {of_value}"
+    assert "Default: " in of_value
+    assert ("the flavor's memory" if row.ceiling else str(row.maximum)) in of_value
+
+
 def test_memory_shows_sizes_in_kib_and_the_rest_as_it_is(nova: Nova) -> None:
     nova.cloud.answers["vm1", MEMORY.get_action] = (200, {
         "actual": 524288, "usable": 400000, "swap_in": 0, "major_fault": 12, "last_update": 99})
