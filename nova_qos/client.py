@@ -107,8 +107,8 @@ class Outcome:
 
 def _is_to_come(report: Report) -> bool:
     if report["requested"] is None:
-        # nothing hinders an unset but that there is nobody to carry it out
-        return report["state"] == "unset" and report["applied"] is None
+        # the host still holds what it was, or there is nobody to carry it out
+        return report["state"] == "unset" and report["applied"] != report["default"]
     # what drifted is put right by the host's agent
     return report["state"] in ("pending", "drifted")
 

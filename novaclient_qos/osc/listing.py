@@ -104,8 +104,12 @@ def _held(host: Host) -> list[Row]:
         claims = [sharing.Claim(server["qos"][name]["weight"], server["vcpus"])
                   for server in host.servers]
         for percent, cells in zip(rule(claims, host.vcpus), rows, strict=True):
-            cells[_part(TABLE[name])] = Cell(None if percent is None else round(percent, 1))
+            cells[_part(TABLE[name])] = _percent(percent)
     return rows
+
+
+def _percent(value: float | None) -> Cell:
+    return Cell(None) if value is None else Cell(round(value, 3), f"{value:.1f}")
 
 
 def _holding(name: str, report: HeldReport) -> Cell:
@@ -120,7 +124,8 @@ def _total(rows: Sequence[Row], host: Host) -> Row:
     used_mib = _sum(rows, heading(MEMORY))
     total: Row = {"Name": "Total", heading(MEMORY): f"{round(used_mib)} of {host.memory_mib}"}
     for title in (_part(TABLE[name]) for name in sharing.RULES):
-        total[title] = f"{_sum(rows, title):.1f}"
+        # nothing is divided where nobody takes part
+        total[title] = f"{whole:.1f}" if (whole := _sum(rows, title)) else ""
     return total
 
 

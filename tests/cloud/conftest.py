@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """People and servers of the demo's cloud, which ``tools/demo.sh --up`` has brought up."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
+from demo.servers import NAMES
 from stack.layout import Layout
 from stack.tenants import IMAGE, IMAGE_WITHOUT_BALLOON, NETWORK, credentials
 
@@ -51,7 +52,7 @@ def _create(admin: Person, name: str, image: str = IMAGE, flavor: str = "m512") 
     return str(answer.json()["server"]["id"])
 
 
-def _boot(admin: Person, name: str, image: str) -> str:
+def _boot(admin: Person, name: str) -> str:
     """A server of that name: the demo's if it runs or is stopped, else a new one."""
     for old in admin.request("GET", f"/servers/detail?name=^{name}$").json()["servers"]:
         if old["status"] == "SHUTOFF":
@@ -59,24 +60,26 @@ def _boot(admin: Person, name: str, image: str) -> str:
         if old["status"] in ("ACTIVE", "SHUTOFF"):
             return str(old["id"])
         admin.delete(old["id"])
-    return _create(admin, name, image)
+    return _create(admin, name)
 
 
 @pytest.fixture(scope="session")
-def servers(admin: Person) -> Iterator[dict[str, str]]:
+def servers(admin: Person) -> dict[str, str]:
     """All of them, before any test disturbs the host; without settings."""
-    images = {"vm1": IMAGE, "vm2": IMAGE, "without-balloon": IMAGE_WITHOUT_BALLOON}
-    found = {name: _boot(admin, name, image) for name, image in images.items()}
-    for server in found.values():
+    found = {name: _boot(admin, name) for name in NAMES}
+    for name, server in found.items():
         admin.wait_for_status(server, "ACTIVE")
-    for name in ("vm1", "vm2"):
-        server = found[name]
         wait_for(lambda server=server: admin.act(server, BALLOON)[1].get("ballooning_enabled"), 60,
                  f"the balloon driver of {name} lives")
+    clear(admin, found.values())
+    return found
+
+
+def clear(admin: Person, servers: Iterable[str]) -> None:
+    """Unset everything."""
+    for server in servers:
         status, answer = admin.act(server, "set-qos", dict.fromkeys(TABLE))
         assert status == 200, answer
-    yield found
-    admin.delete(found["without-balloon"])
 
 
 @pytest.fixture
@@ -105,8 +108,19 @@ def vm2(servers: dict[str, str]) -> str:
 
 
 @pytest.fixture
-def no_balloon(servers: dict[str, str]) -> str:
-    return servers["without-balloon"]
+def clean(admin: Person, servers: dict[str, str]) -> Iterator[None]:
+    """The demo's three servers without settings, before and after."""
+    clear(admin, servers.values())
+    yield
+    clear(admin, servers.values())
+
+
+@pytest.fixture
+def no_balloon(admin: Person) -> Iterator[str]:
+    server = _create(admin, "without-balloon", IMAGE_WITHOUT_BALLOON)
+    admin.wait_for_status(server, "ACTIVE")
+    yield server
+    admin.delete(server)
 
 
 @pytest.fixture(scope="session")
