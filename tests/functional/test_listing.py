@@ -61,8 +61,10 @@ def start(cloud: Cloud) -> Iterator[Callable[[type[FakeAgent]], None]]:
 @pytest.fixture
 def messages(start: Callable[[type[FakeAgent]], None]) -> list[str]:
     """What the agent on HOST is asked."""
-    CountingAgent.asked.clear()
     start(CountingAgent)
+    # first what others asked while no agent was there
+    rpc.AgentClient().read_many(context.get_admin_context(), HOST, [str(uuid.uuid4())], [])
+    CountingAgent.asked.clear()
     return CountingAgent.asked
 
 
