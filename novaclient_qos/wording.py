@@ -79,7 +79,9 @@ def _reasons(outcome: Outcome, names: Iterable[str]) -> str:
     reasons: dict[str, list[str]] = {}
     for name in names:
         report = outcome.report[name]
-        reasons.setdefault(report["reason"] or report["state"], []).append(name)
+        unset = report["requested"] is None
+        silent = "the host still holds another value" if unset else report["state"]
+        reasons.setdefault(report["reason"] or silent, []).append(name)
     if len(reasons) == 1:
         return next(iter(reasons))
     return "; ".join(f"{', '.join(named)}: {reason}" for reason, named in reasons.items())
