@@ -74,7 +74,7 @@ def test_commands_print_what_is_shown(admin: Person, page: Path) -> None:
 @pytest.mark.usefixtures("clean")
 def test_the_program_prints_what_is_shown(admin: Person) -> None:
     (_, program), (_, printed) = blocks(ROOT / "doc/source/user/python.rst")
-    assert run(admin, "python", "-c", program) == printed
+    assert run(admin, "python", "-c", program).strip() == printed.strip()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
