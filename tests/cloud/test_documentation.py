@@ -64,8 +64,8 @@ def test_commands_print_what_is_shown(admin: Person, page: Path) -> None:
     for command, printed in commands(page):
         words = shlex.split(command)
         if _HOST in words and host["vcpus"] != _VCPUS:
-            warnings.warn(f"not compared: {command}: it is for a host with {_VCPUS} vCPUs, this one "
-                          f"has {host['vcpus']}", stacklevel=1)
+            warnings.warn(f"not compared, since it is for a host with {_VCPUS} vCPUs, and this one "
+                          f"has {host['vcpus']}: {command}", stacklevel=1)
             continue
         words = [host["service"]["host"] if word == _HOST else word for word in words]
         assert told(run(admin, *words)) == told(printed), command

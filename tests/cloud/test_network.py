@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from demo import network as experiment
 from demo import observer, servers, uplink
-from demo.command import Nova
+from demo.command import Command
 from stack.layout import Layout
 from stack.network import UPLINK
 
@@ -188,4 +188,4 @@ def test_hard_reboot(admin: Person, host: Observer, vm1: str, vm2: str) -> None:
 def test_three_guests_share_by_weight() -> None:
     layout = Layout.of_environment()
     experiment.perform(
-        layout, Nova(layout), observer.Observer(layout), servers.running(), first=1)
+        layout, Command(layout, "nova"), observer.Observer(layout), servers.running(), first=1)

@@ -9,7 +9,7 @@ from stack import leftovers
 from stack.layout import Layout
 
 from demo import network, observer, reboot, scenario, servers, sides, tables
-from demo.command import Nova
+from demo.command import Command
 from demo.errors import DemoFailed
 from demo.servers import Server
 from demo.sides import Resource
@@ -37,7 +37,7 @@ def _perform(layout: Layout) -> int:
     for server in three:
         print(f"  {server.name}  {server.uuid}  {server.address}  its balloon driver is alive")
     print(f"  after {time.monotonic() - began:.1f} s", flush=True)
-    nova = Nova(layout)
+    nova = Command(layout, "nova")
     host = observer.Observer(layout)
     resources = sides.resources(nova, host)
     steps = 0
@@ -55,11 +55,12 @@ def _perform(layout: Layout) -> int:
     steps += network.perform(layout, nova, host, three, steps + 1)
     asked = {name: shares[scenario.REBOOTED] for name, shares in held.items()}
     asked["network"] = scenario.NET_PRIORITIES[scenario.REBOOTED]
-    return steps + reboot.perform(nova, resources, asked, three, steps + 1)
+    openstack = Command(layout, "openstack")
+    return steps + reboot.perform(nova, openstack, resources, asked, three, steps + 1)
 
 
 def _ask(
-    nova: Nova,
+    nova: Command,
     resource: Resource,
     three: list[Server],
     asked: scenario.Shares,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ``nova`` command, run as a person runs it."""
+"""The command lines, run as a person runs them."""
 
 import os
 import re
@@ -14,11 +14,12 @@ from demo.errors import DemoFailed
 _NOTICE = "nova CLI is deprecated and will be removed in a future release"
 
 
-class Nova:
-    """``nova`` with the administrator's credentials."""
+class Command:
+    """``nova`` or ``openstack`` with the administrator's credentials."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._program = layout.program("nova")
+    def __init__(self, layout: Layout, name: str) -> None:
+        self._name = name
+        self._program = layout.program(name)
         self._environment = {**os.environ, **tenants.credentials("admin"), "PYTHONPATH": ""}
 
     def show(self, *arguments: str) -> None:
@@ -26,7 +27,7 @@ class Nova:
 
         :raises DemoFailed: its exit status is not 0
         """
-        print(f"$ nova {' '.join(arguments)}", flush=True)
+        print(f"$ {self._name} {' '.join(arguments)}", flush=True)
         for line in self._run(*arguments).splitlines():
             print(f"  {line}", flush=True)
 
@@ -35,7 +36,7 @@ class Nova:
         printed = self._run(*arguments)
         found = re.search(rf"\| {re.escape(field)} +\| (-?\d+)", printed)
         if not found:
-            raise DemoFailed(f"nova {' '.join(arguments)} shows no {field}:\n{printed}")
+            raise DemoFailed(f"{self._name} {' '.join(arguments)} shows no {field}:\n{printed}")
         return int(found.group(1))
 
     def _run(self, *arguments: str) -> str:
@@ -43,5 +44,6 @@ class Nova:
             [self._program, *arguments], env=self._environment, capture_output=True, text=True)
         if answer.returncode:
             said = (answer.stdout + answer.stderr).replace(_NOTICE, "").strip()
-            raise DemoFailed(f"nova {' '.join(arguments)} exited with {answer.returncode}: {said}")
+            raise DemoFailed(
+                f"{self._name} {' '.join(arguments)} exited with {answer.returncode}: {said}")
         return answer.stdout.strip()

@@ -9,7 +9,7 @@ from stack.layout import Layout
 from stack.network import UPLINK
 
 from demo import scenario, sharing, tables, traffic, uplink
-from demo.command import Nova
+from demo.command import Command
 from demo.errors import DemoFailed
 from demo.observer import Observer
 from demo.servers import Server
@@ -21,7 +21,7 @@ _WEIGHTLESS = 99
 
 
 def perform(
-    layout: Layout, nova: Nova, observer: Observer, three: Sequence[Server], first: int
+    layout: Layout, nova: Command, observer: Observer, three: Sequence[Server], first: int
 ) -> int:
     """All steps, numbered from ``first``; how many they were.
 
@@ -58,7 +58,7 @@ def _title(number: int, what: str) -> None:
     print(f"\n{number}. network priority: {what}", flush=True)
 
 
-def _give(nova: Nova, observer: Observer, three: Sequence[Server]) -> list[str]:
+def _give(nova: Command, observer: Observer, three: Sequence[Server]) -> list[str]:
     """Set the priorities, see that they are there, and return the class of each server."""
     print(f"  root qdisc of {UPLINK}: {uplink.root()}")
     for server, priority in zip(three, scenario.NET_PRIORITIES, strict=True):
@@ -85,5 +85,5 @@ def _class(mac: str) -> str:
     return name
 
 
-def _remove(nova: Nova, three: Sequence[Server]) -> None:
+def _remove(nova: Command, three: Sequence[Server]) -> None:
     nova.show(_SET, *(server.name for server in three), str(_REMOVED))

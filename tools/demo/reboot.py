@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from stack import tenants
 
 from demo import scenario, tables, uplink
-from demo.command import Nova
+from demo.command import Command
 from demo.errors import DemoFailed
 from demo.servers import Server
 from demo.sides import Look, Resource
@@ -18,7 +18,7 @@ _Seen = Mapping[tuple[str, str], float | str]
 
 
 def perform(
-    nova: Nova, resources: Mapping[str, Resource], asked: Mapping[str, int],
+    nova: Command, openstack: Command, resources: Mapping[str, Resource], asked: Mapping[str, int],
     three: Sequence[Server], number: int,
 ) -> int:
     """The step of that number; how many they were.
@@ -42,10 +42,12 @@ def perform(
     print(f"  {time.monotonic() - began:.1f} s after nova's task had ended", flush=True)
     if wrong:
         raise DemoFailed(f"{server.name} after its reboot: " + "; ".join(wrong))
-    _forget(three)
+    host = tenants.connect().compute.get_server(server.uuid).compute_host
+    openstack.show("server", "qos", "list", "--host", host, "--fit-width")
+    # so that the next run begins as this one did
+    openstack.show("server", "qos", "unset", "--all", *(each.name for each in three))
     if uplink.root() != original or uplink.has_table():
         raise DemoFailed(f"the uplink had {original} before, and no table of ours")
-    print("  all settings of all three are unset", flush=True)
     return 1
 
 
@@ -76,13 +78,3 @@ def _await(
         if not wrong or time.monotonic() > give_up:
             return seen, wrong
         time.sleep(_POLL_S)
-
-
-def _forget(three: Sequence[Server]) -> None:
-    """Unset everything, so that the next run begins as this one did."""
-    compute = tenants.connect().compute
-    nothing = {"set-qos": dict.fromkeys(scenario.ALL)}
-    for server in three:
-        answer = compute.post(f"/servers/{server.uuid}/action", json=nothing)
-        if not answer.ok:
-            raise DemoFailed(f"{server.name}: {answer.text}")

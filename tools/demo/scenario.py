@@ -37,5 +37,3 @@ NET_PRIORITIES: Shares = (60, 73, 84)
 
 #: Which of the three is rebooted at the end, with all that it has by then and its priority again.
 REBOOTED = 1
-#: What can be set, as set-qos calls it.
-ALL = ("memory", "memory_soft_limit", "cpu_priority", "io_priority", "net_priority")

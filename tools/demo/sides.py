@@ -4,7 +4,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from demo.command import Nova
+from demo.command import Command
 from demo.observer import Observer
 from demo.servers import Server
 
@@ -21,7 +21,7 @@ class Resource:
     remarks: Mapping[str, Look]
 
 
-def resources(nova: Nova, host: Observer) -> dict[str, Resource]:
+def resources(nova: Command, host: Observer) -> dict[str, Resource]:
     """The resources by name. Memory is in MiB on every side.
 
     All ``sides`` must agree with what was asked; ``remarks`` only inform.
