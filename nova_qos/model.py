@@ -45,6 +45,8 @@ class Reading:
     ``reason`` is a sentence on whatever is not as one would expect. ``details`` are further
     figures in the host's unit. ``hindered`` tells why the value asked for is not there, where that
     is known; ``since`` is the time (s since 1970) from which on the agent has seen it like this.
+    ``span`` is the least and the most of the values that the host cannot tell from ``applied``,
+    because its own scale is coarser; None where each value is told from every other.
     """
 
     applied: int | None
@@ -53,6 +55,13 @@ class Reading:
     details: Mapping[str, int] = field(default_factory=dict)
     hindered: Hindrance | None = None
     since: float | None = None
+    span: tuple[int, int] | None = None
+
+    def holds(self, target: int) -> bool:
+        """Whether the host has this value, as far as it can tell values apart."""
+        if self.span is not None:
+            return self.span[0] <= target <= self.span[1]
+        return self.applied == target
 
     @property
     def waits(self) -> bool:

@@ -32,7 +32,8 @@ def reading_to_wire(reading: Reading) -> dict[str, Any]:
 
 def reading_from_wire(wire: Mapping[str, Any]) -> Reading:
     """What ``reading_to_wire`` made, back again."""
-    return Reading(**wire)
+    span = wire.get("span")
+    return Reading(**{**wire, "span": span and (span[0], span[1])})
 
 
 class AgentClient:
