@@ -27,6 +27,14 @@ def of_netlink(error: NetlinkError, what: str) -> errors.QosError:
     return errors.HostRefused(f"prio: the kernel refused {what}: {os.strerror(error.code)}")
 
 
+def of_kind(error: NetlinkError, kind: str) -> errors.QosError:
+    """The error of ours when the kernel was asked whether it has a kind of queueing discipline."""
+    if is_gone(error):
+        return errors.HostCannot(
+            f"prio: this kernel has no queueing discipline {kind}: load the module sch_{kind}")
+    return of_netlink(error, f"a queueing discipline {kind}")
+
+
 def of_nft(words: str) -> errors.QosError:
     """The error of ours for what nft said."""
     said = " ".join(words.split())[:300]

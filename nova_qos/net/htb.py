@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTB trees of ours on uplinks, over netlink."""
 
+import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from pyroute2 import IPRoute
-from pyroute2.netlink import NLM_F_ACK, NLM_F_CREATE, NLM_F_ECHO, NLM_F_REPLACE, NLM_F_REQUEST
+from pyroute2.netlink import (
+    NLM_F_ACK,
+    NLM_F_CREATE,
+    NLM_F_ECHO,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
+    NLM_F_REQUEST,
+)
 from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.rtnl import RTM_GETQDISC, RTM_GETTCLASS, RTM_NEWQDISC, TC_H_ROOT
 from pyroute2.netlink.rtnl.tcmsg import tcmsg
@@ -16,6 +24,8 @@ from nova_qos import errors
 from nova_qos.net import failures, queue
 from nova_qos.net.layout import MAJOR, WHOLE, Share, Tree, classid
 
+#: What the kernel must have.
+KINDS = ("htb", "tbf")
 _ROOT = MAJOR << 16
 # What a class may gather at the uplink's rate: enough that a timer that comes late costs nothing,
 # and no more, since it is sent beyond the rate. Measured: with one packet a busy machine loses
@@ -54,6 +64,23 @@ class Trees:
             f"prio: the traffic of uplink {socket.if_indextoname(device)} is in the hands of "
             f"{self._owner(device, root)}; take that away, or name another device in "
             "[nova_qos] uplinks")
+
+    def require_kind(self, device: int, kind: str) -> None:
+        """Ask whether the kernel would make a root of this kind on a device that has the kernel's
+        default; nothing is changed.
+
+        :raises HostCannot: it knows no such kind, or the caller has no right to
+        """
+        message = tcmsg()
+        message.update(index=device, parent=TC_H_ROOT, handle=_ROOT)
+        message["attrs"] = [["TCA_KIND", kind]]
+        flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
+        try:
+            self._ipr.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
+        except NetlinkError as error:
+            # that there are no parameters is found last of all, once the kind is known
+            if error.code != errno.EINVAL:
+                raise failures.of_kind(error, kind) from error
 
     def devices(self) -> set[int]:
         """Every device that has a tree of ours, uplink or not."""

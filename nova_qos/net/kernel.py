@@ -9,9 +9,10 @@ from functools import cached_property
 from pyroute2 import IPRoute
 
 from nova_qos import errors
+from nova_qos.ability import Ability
 from nova_qos.model import UNLIMITED, Interfaces, Reading
 from nova_qos.net import layout, uplinks
-from nova_qos.net.htb import Trees
+from nova_qos.net.htb import KINDS, Trees
 from nova_qos.net.layout import WHOLE, Layout, Rules, Share, Tree
 from nova_qos.net.nft import Table
 from nova_qos.net.uplinks import Uplink
@@ -47,6 +48,23 @@ class Kernel:
         :raises HostCannot: one has something that others have made
         """
         return {each.index for each in self.uplinks if self._trees.is_ours(each.index)}
+
+    def survey(self) -> Ability:
+        """What writing a priority would meet; nothing is changed.
+
+        :raises HostCannot, HostRefused: what it would raise
+        """
+        shaped = self.shaped()
+        for each in self.uplinks:
+            if each.index not in shaped:
+                for kind in KINDS:
+                    self._trees.require_kind(each.index, kind)
+            self._table.rehearse(each.index)
+        names = ", ".join(each.name for each in self.uplinks)
+        missing = ", ".join(self._looked_up[1])
+        if missing:
+            return Ability(without_effect=f"there is no uplink {missing} on this host now")
+        return Ability(how=f"on uplink {names}")
 
     def require_shapeable(self, interfaces: Interfaces) -> None:
         """:raises HostCannot: packets of these interfaces never pass an uplink as such."""

@@ -84,6 +84,17 @@ class Table:
         if self._list("table") is not None:
             self._run("-f", "-", commands=[{"delete": self._itself}])
 
+    def rehearse(self, device: int) -> None:
+        """Ask whether the kernel would take all kinds of rules that we make, here on one device;
+        nothing is changed.
+
+        :raises HostCannot, HostRefused: as ``change``
+        """
+        strange = Table(f"{self._name}_rehearsal")
+        commands = [*strange._made(), *strange._tap_chain(device, STRAYS),
+                    *strange._gate_chain(device)]
+        strange._run("--check", "-f", "-", commands=commands)
+
     def _made(self) -> list[Command]:
         return [
             {"add": self._itself},

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pyroute2 import IPRoute
 
 from nova_qos import errors
+from nova_qos.ability import Ability
 from nova_qos.model import UNLIMITED, Interfaces, Neighbours, Reading
 from nova_qos.net import layout, uplinks
 from nova_qos.net.kernel import Kernel, index_of, minor_of
@@ -65,6 +66,14 @@ class Shaper:
             yield
         finally:
             del self._of_thread.table
+
+    def survey(self) -> Ability:
+        """What the host can do with priorities now; nothing is changed, whoever is at work."""
+        try:
+            with self._kernel() as kernel:
+                return kernel.survey()
+        except errors.QosError as error:
+            return Ability(cannot=error.message.removeprefix("prio: "))
 
     def write_priority(self, server_uuid: str, priority: int, neighbours: Neighbours) -> None:
         if priority != UNLIMITED and priority not in layout.PRIORITIES:

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host says that it can do with network priorities, before anybody asks it to."""
+
+import socket
+import sys
+
+import pytest
+from pyroute2 import IPRoute
+
+from nova_qos import errors
+from nova_qos.ability import Ability
+from nova_qos.net.htb import Trees
+from nova_qos.net.shaper import Shaper
+from tests.net.bench import QuietBench
+from tests.net.conftest import MakeQuiet
+from tests.net.picture import everything
+from tests.net.test_others import FOREIGN
+
+
+def survey(bench: QuietBench, *uplinks: str) -> Ability:
+    """What a process beside the agent finds; it must leave no trace."""
+    before = everything(bench.host)
+    with bench.host.inside():
+        found = Shaper(uplinks or bench.uplinks, 80, 50).survey()
+    assert everything(bench.host) == before
+    return found
+
+
+def test_a_host_where_it_works(make_quiet: MakeQuiet) -> None:
+    bench = make_quiet(2, "up0", "up1")
+    assert str(survey(bench)) == "works (on uplink up0, up1)"
+
+
+def test_while_the_agent_shapes(make_quiet: MakeQuiet) -> None:
+    bench = make_quiet(2, "up0", "up1")
+    bench.prioritize(0, 5)
+    assert survey(bench).works
+
+
+def test_an_uplink_that_is_not_there(make_quiet: MakeQuiet) -> None:
+    bench = make_quiet(1)
+    assert str(survey(bench, "up0", "up7")) == (
+        "works without effect because there is no uplink up7 on this host now")
+    assert str(survey(bench, "up7")) == (
+        "cannot because there is no uplink up7 on this host now")
+
+
+def test_no_uplink_known(make_quiet: MakeQuiet) -> None:
+    bench = make_quiet(1)
+    with bench.host.inside():
+        found = Shaper((), 80, 50).survey()
+    assert str(found).startswith("cannot because no uplink is known")
+
+
+@pytest.mark.parametrize("owner", FOREIGN)
+def test_an_uplink_of_somebody_else(make_quiet: MakeQuiet, owner: str) -> None:
+    bench = make_quiet(1)
+    lines = "\n".join(line.format("up0") for line in FOREIGN[owner])
+    bench.host.run("tc", "-batch", "-", text=f"{lines}\n")
+    found = survey(bench)
+    assert owner in (found.cannot or "")
+    assert "[nova_qos] uplinks" in (found.cannot or "")
+
+
+def test_a_kernel_without_such_a_discipline(make_quiet: MakeQuiet) -> None:
+    bench = make_quiet(1)
+    before = everything(bench.host)
+    with bench.host.inside(), IPRoute() as ipr:
+        trees, device = Trees(ipr), socket.if_nametoindex("up0")
+        trees.require_kind(device, "htb")
+        with pytest.raises(errors.HostCannot, match="load the module sch_nosuch"):
+            trees.require_kind(device, "nosuch")
+    assert everything(bench.host) == before
+
+
+def test_without_the_right_to(make_quiet: MakeQuiet) -> None:
+    bench = make_quiet(1)
+    survey = "from nova_qos.net.shaper import Shaper; print(Shaper(['up0'], 80, 50).survey())"
+    said = bench.host.run(
+        "setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin",
+        sys.executable, "-c", survey)
+    assert said.strip() == (
+        "cannot because the agent may not change the network: it needs the capability "
+        "CAP_NET_ADMIN")
