@@ -13,7 +13,7 @@ def state_of(resource: Resource, requested: int | None, flavor: Flavor, reading:
         return "unsupported"
     if requested is None:
         return "unset"
-    if reading.applied == resource.to_host(resource.within(requested, flavor), flavor):
+    if reading.holds(resource.to_host(resource.within(requested, flavor), flavor)):
         return "applied"
     if reading.hindered is not None:
         return reading.hindered

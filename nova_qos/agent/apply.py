@@ -51,10 +51,10 @@ def _put_back(domain: Domain, undo: list[tuple[Resource, Reading]]) -> None:
 def _read_back(row: Resource, domain: Domain, target: int, settle_seconds: float) -> Reading:
     give_up = time.monotonic() + settle_seconds
     reading = row.read(domain)
-    while row.settles and reading.applied != target and time.monotonic() < give_up:
+    while row.settles and not reading.holds(target) and time.monotonic() < give_up:
         time.sleep(_POLL_SECONDS)
         reading = row.read(domain)
-    if reading.applied == target:
+    if reading.holds(target):
         return reading
     reached = f"{row.from_host(reading.applied)} of {row.from_host(target)} {row.unit}"
     if row.settles:

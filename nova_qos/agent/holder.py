@@ -31,7 +31,7 @@ class Holder:
         :raises QosError: it could not be read
         """
         for row, target in _targets(instance, store.requested(instance)):
-            if row.read(domain).applied != target:
+            if not row.read(domain).holds(target):
                 return False
             self._standings.settle(instance.uuid, row.name, target)
         return True
@@ -59,7 +59,7 @@ class Holder:
         of = (server_uuid, row.name)
         try:
             reading = row.read(domain)
-            if reading.applied == target:
+            if reading.holds(target):
                 self._standings.settle(*of, target)
                 return None
             if self._standings.was_settled(*of, target):
@@ -88,7 +88,7 @@ class Holder:
             row.guard(domain, target, Limits(reserve_kib))
         row.write(domain, target)
         reading = row.read(domain)
-        if reading.applied == target:
+        if reading.holds(target):
             LOG.info("Applied %s again to server %s", row.name, of[0])
             self._standings.settle(*of, target)
             return None

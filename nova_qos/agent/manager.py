@@ -151,7 +151,7 @@ class AgentManager(manager.Manager):
     ) -> Iterator[tuple[str, Reading]]:
         standings = self.keeper.standings
         for name, reading in readings.items():
-            if reading.applied == targets[name]:
+            if reading.holds(targets[name]):
                 standings.settle(server_uuid, name, targets[name])
             elif reading.hindered is not None:
                 standings.hinder(server_uuid, name, targets[name], reading.hindered,

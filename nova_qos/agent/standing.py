@@ -92,7 +92,8 @@ class Standings:
         """The reading with why what was asked for is not there, and since when all is so."""
         with self._lock:
             standing = self._of(server_uuid, name)
-            if standing.why and reading.hindered is None and reading.applied != standing.missing:
+            is_there = standing.missing is not None and reading.holds(standing.missing)
+            if standing.why and reading.hindered is None and not is_there:
                 kind, reason = standing.why
                 reading = replace(reading, hindered=kind, reason=reason)
             if (standing.applied, standing.hindered) != (reading.applied, reading.hindered):

@@ -73,3 +73,11 @@ def test_a_server_stands_once_in_the_schedule_and_keeps_the_earlier_time() -> No
     assert schedule.take() == "late"
     schedule.close()
     assert schedule.take() is None
+
+
+def test_what_the_host_cannot_tell_from_the_target_is_the_target() -> None:
+    standings = Standings()
+    standings.hinder(SERVER, NAME, 1500, "refused", "not now")
+    near = Reading(1495, span=(1490, 1500))
+    assert standings.explain(SERVER, NAME, near).hindered is None
+    assert standings.explain(SERVER, NAME, Reading(1505, span=(1501, 1510))).hindered == "refused"
