@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One real guest on a private libvirt, defined as nova defines its servers."""
+"""One real guest, defined as nova defines its servers."""
 
 import socket
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .errors import TestbedError
 from .guest import GuestImages
-from .libvirtd import PrivateLibvirt
+from .libvirtd import Libvirt
 from .processes import wait_until
 
 _XML = """\
@@ -67,7 +67,7 @@ class TestGuest:
 
     def __init__(
         self,
-        libvirt: PrivateLibvirt,
+        libvirt: Libvirt,
         images: GuestImages,
         name: str,
         *,
@@ -174,7 +174,7 @@ class TestGuest:
 
     def cgroup_value(self, controller: str, file: str) -> str:
         """Read a file of the domain's cgroup v1 group, as the kernel shows it."""
-        pid = (self._libvirt.state / "run" / "qemu" / f"{self.name}.pid").read_text().strip()
+        pid = self._libvirt.qemu_pid(self.name)
         for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             if controller in controllers.split(","):

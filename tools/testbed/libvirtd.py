@@ -40,7 +40,44 @@ hugetlbfs_mount = "{state}/huge"
 """
 
 
-class PrivateLibvirt:
+class Libvirt:
+    """A libvirt that runs; ``state`` is where the files of its guests go."""
+
+    def __init__(self, state: Path, uri: str, pid_files: Path) -> None:
+        self.state = state.absolute()
+        self.uri = uri
+        self._pid_files = pid_files
+
+    def virsh(self, *arguments: str) -> str:
+        """Run virsh on this libvirt and return what it prints. Raises TestbedError."""
+        answer = subprocess.run(
+            ["virsh", "--quiet", "--connect", self.uri, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        if answer.returncode:
+            raise TestbedError(f"virsh {' '.join(arguments)}: {answer.stderr.strip()}")
+        return answer.stdout.strip()
+
+    def qemu_pid(self, name: str) -> int:
+        """The pid of a running domain's qemu."""
+        return int((self._pid_files / f"{name}.pid").read_text())
+
+    def destroy_domains(self) -> None:
+        """End every running domain and forget every definition."""
+        for name in self.virsh("list", "--name").split():
+            self.virsh("destroy", name)
+        for name in self.virsh("list", "--all", "--name").split():
+            self.virsh("undefine", name)
+
+
+def of_this_machine(state: Path) -> Libvirt:
+    """The machine's own libvirt, as its init system started it."""
+    return Libvirt(state, "qemu:///system", Path("/run/libvirt/qemu"))
+
+
+class PrivateLibvirt(Libvirt):
     """A virtlogd and a libvirtd whose files lie in ``state``; other libvirts are not touched.
 
     Domains outlive the daemons, as they do on any host; ``destroy_domains`` ends them. A file
@@ -49,18 +86,15 @@ class PrivateLibvirt:
 
     def __init__(self, state: Path) -> None:
         """Prepare, start nothing. Raises TestbedError when ``state`` is too long a path."""
-        self.state = state.absolute()
-        self.socket = self.state / "run" / "libvirt-sock"
+        self.socket = state.absolute() / "run" / "libvirt-sock"
+        # the URI is good for libvirt's library and virsh outside of the namespace as well
+        super().__init__(state, f"qemu+unix:///system?socket={self.socket}",
+                         state.absolute() / "run" / "qemu")
         if len(str(self.socket)) > _SOCKET_PATH_MAX:
             raise TestbedError(f"{self.socket} is too long for the path of a socket")
         log_socket = self.state / "run" / "virtlogd-sock"
         self._virtlogd = self._daemon("virtlogd", log_socket)
         self._libvirtd = self._daemon("libvirtd", self.socket)
-
-    @property
-    def uri(self) -> str:
-        """The connection URI, good for libvirt's library and virsh outside of the namespace."""
-        return f"qemu+unix:///system?socket={self.socket}"
 
     def start(self) -> None:
         """Start what is not running. Raises TestbedError with the end of the daemon's log."""
@@ -91,25 +125,6 @@ class PrivateLibvirt:
         """Stop libvirtd and start it again."""
         self.stop_libvirtd()
         self.start()
-
-    def virsh(self, *arguments: str) -> str:
-        """Run virsh on this libvirt and return what it prints. Raises TestbedError."""
-        answer = subprocess.run(
-            ["virsh", "--quiet", "--connect", self.uri, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        if answer.returncode:
-            raise TestbedError(f"virsh {' '.join(arguments)}: {answer.stderr.strip()}")
-        return answer.stdout.strip()
-
-    def destroy_domains(self) -> None:
-        """End every running domain and forget every definition."""
-        for name in self.virsh("list", "--name").split():
-            self.virsh("destroy", name)
-        for name in self.virsh("list", "--all", "--name").split():
-            self.virsh("undefine", name)
 
     def remove(self) -> None:
         """End all domains, stop the daemons and take away the control groups libvirt leaves."""

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a selection of tests in a virtual test host: ``python -m testbed.vmhost [OPTION]... TEST...``
+
+With --keep the machine goes on running afterwards, and the next run uses it with the present tree.
+With --run, what follows is a command for the machine's shell instead of tests.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from . import payload
+from .debian import DebianImage
+from .errors import TestbedError
+from .guest import GuestImages
+from .machine import Machine, booted
+
+_REPOSITORY = Path(__file__).parents[2]
+#: Shared by all checkouts of this machine; each recipe has its own names below.
+CACHE, GUESTS = Path("/var/tmp/nova-qos-machines"), Path("/var/tmp/nova-qos-images")
+#: What of the source tree goes into the machine, and where it lies there.
+PARTS = ("nova_qos", "novaclient_qos", "hooks", "tests", "tools", "pyproject.toml", "setup.cfg")
+TREE = "/root/nova-qos"
+_ENVIRONMENT = (f"PYTHONPATH={TREE}:{TREE}/tools:{TREE}/hooks", "PYTHONDONTWRITEBYTECODE=1",
+                f"NOVA_QOS_IMAGES={payload.IMAGES}")
+_TIMEOUT_S = 1500
+
+
+def main() -> int:
+    """Exit status 0 when all tests passed."""
+    parser = argparse.ArgumentParser(prog="testbed.vmhost", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave the machine running")
+    parser.add_argument("--run", action="store_true", help="run a command instead of tests")
+    parser.add_argument("--state", type=Path, help="the machine's directory, when it is kept")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="TEST")
+    options = parser.parse_args()
+    try:
+        if options.keep or options.state:
+            machine = _machine(options.state or CACHE / "kept")
+            machine.start()
+            return _work(machine, options.run, options.rest)
+        with tempfile.TemporaryDirectory(prefix="nova-qos-vm-", dir="/var/tmp") as state, \
+                booted(_machine(Path(state))) as machine:
+            return _work(machine, options.run, options.rest)
+    except TestbedError as error:
+        print(f"FAILED: {error}", file=sys.stderr)
+        return 2
+
+
+def _machine(state: Path) -> Machine:
+    disk = state / "payload.raw"
+    machine = Machine(DebianImage.build(CACHE), "vmhost", state, payload=disk)
+    if not machine.is_running():
+        payload.make(disk, Path(sys.prefix), GuestImages.build(GUESTS))
+    return machine
+
+
+def _work(machine: Machine, is_command: bool, words: list[str]) -> int:
+    machine.send(_REPOSITORY, PARTS, TREE)
+    inside = ["env", "-C", TREE, *_ENVIRONMENT]
+    if not is_command:
+        inside += [payload.PYTHON, "-m", "pytest", "-p", "no:cacheprovider"]
+    return machine.stream(*inside, *words, timeout_s=_TIMEOUT_S)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
