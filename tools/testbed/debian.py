@@ -23,7 +23,8 @@ _FILES = {
         f"[Match]\nName={CONTROL}\n[Network]\nDHCP=ipv4\n[DHCPv4]\nUseDNS=no\n",
     # systemd would wait for links that tests bring up much later, or never
     "etc/systemd/system/systemd-networkd-wait-online.service.d/any.conf":
-        f"[Service]\nExecStart=\nExecStart=/lib/systemd/systemd-networkd-wait-online -i {CONTROL}\n",
+        f"[Service]\nExecStart=\nExecStart=/lib/systemd/systemd-networkd-wait-online"
+        f" -i {CONTROL}\n",
     "etc/ssh/sshd_config.d/machine.conf":
         "UseDNS no\nPermitRootLogin prohibit-password\nMaxSessions 100\nMaxStartups 100\n",
     # qemu in the machine runs as the tests do, and can read their images

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .debian import CONTROL, DebianImage, run
+from .debian import DebianImage, run
 from .errors import TestbedError
 from .processes import Daemon, wait_until
 
