@@ -48,6 +48,17 @@ OPTIONS = [
         "more to servers that nobody has set.",
     ),
     cfg.IntOpt(
+        "cpu_share_per_vcpu",
+        default=0,
+        min=0,
+        max=1024,
+        help="CPU shares a vCPU of servers whose CPU priority nobody has set: while all are busy, "
+        "one with four vCPUs then gets four times the CPU time of one with a single vCPU. Nova "
+        "gave 1024 a vCPU before 26.0.0; since then all servers have the same, however large, and "
+        "0 leaves it so. A flavor with quota:cpu_shares keeps what it says. The API reads it too, "
+        "to show the default: set the same there.",
+    ),
+    cfg.IntOpt(
         "check_interval",
         default=60,
         min=1,

@@ -19,10 +19,14 @@ UNLIMITED = -1
 
 @dataclass(frozen=True)
 class Flavor:
-    """What nova promised the server: memory in MiB, and CPU shares where the flavor sets them."""
+    """What nova promised the server: memory in MiB, and CPU shares where the flavor sets them.
+
+    ``fair_cpu_shares`` is what the operator gives its vCPUs where the flavor sets none.
+    """
 
     memory_mib: int
     cpu_shares: int | None = None
+    fair_cpu_shares: int | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ class Resource:
     time after it was written. ``retaken`` tells whether the guest itself may have taken back what
     it had given, so that the reading is not the target any more. ``weight`` is for what is divided
     among busy servers: the number in proportion to which a reading's server gets its part.
+    ``keeps_default`` tells for which flavors the agent holds servers to the default, since nova
+    would start them with something else.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Resource:
     guard: Callable[[Domain, int, Limits], None] | None = None
     retaken: Callable[[Domain, Reading, int], bool] | None = None
     weight: Callable[[Reading], int | None] | None = None
+    keeps_default: Callable[[Flavor], bool] = lambda flavor: False
     lift: int | None = None
     lifted: str = "unlimited"
     lowest_wins: bool = False
@@ -152,6 +155,13 @@ def lowest_safe_kib(balloon: Balloon, reserve_kib: int) -> int:
     Usable, not unused: page cache counts as free, since the guest can drop it.
     """
     return balloon.actual_kib - balloon.usable_kib + reserve_kib
+
+
+def _default_cpu_shares(flavor: Flavor) -> int:
+    row, fair = TABLE["cpu_priority"], flavor.fair_cpu_shares
+    if fair is not None:
+        return min(max(fair, row.minimum), row.maximum)
+    return flavor.cpu_shares or units.DEFAULT_CPU_SHARES
 
 
 def _memory_set(reading: Reading) -> dict[str, object]:
@@ -264,12 +274,13 @@ TABLE: Mapping[str, Resource] = {
             option="--cpu-priority",
             argument="shares",
             stored_as="qos:cpu",
-            default=lambda flavor: flavor.cpu_shares or units.DEFAULT_CPU_SHARES,
+            default=_default_cpu_shares,
             read=lambda domain: domain.read_cpu_shares(),
             write=lambda domain, shares: domain.write_cpu_shares(shares),
             answer_get=lambda reading: {"share": reading.applied},
             answer_set=lambda reading: {"share": reading.applied},
             weight=lambda reading: reading.applied,
+            keeps_default=lambda flavor: flavor.fair_cpu_shares is not None,
         ),
         Resource(
             name="io_priority",

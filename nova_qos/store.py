@@ -10,18 +10,22 @@ from collections.abc import Container, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+from nova import conf as nova_conf
 from nova import context as nova_context
 from nova import exception, objects
 
-from nova_qos import errors
+from nova_qos import conf, errors
 from nova_qos.model import Flavor, NewServer
 from nova_qos.resources import TABLE
+
+conf.register(nova_conf.CONF)
 
 #: What an instance must be loaded with for everything here.
 ATTRIBUTES = ("system_metadata", "flavor")
 #: Of lists: servers that are made meanwhile come before what was listed already, as in nova's own.
 SORTING = {"sort_keys": ["created_at", "id"], "sort_dirs": ["desc", "desc"]}
-#: Saved instead of a setting that is still to be taken off the host.
+#: Saved instead of a setting where the host holds, or may hold, what is not nova's own and is to be
+#: taken off it: now, or once the default is to be kept no more.
 _LIFTED = "lifted"
 _CREATED = "qos:created"
 #: Between the request for a server and its launch; a longer time means that it was unshelved.
@@ -44,9 +48,13 @@ def load(context: Context, server_uuid: str) -> Instance:
 
 
 def flavor_of(instance: Instance) -> Flavor:
-    """What nova promised the server."""
+    """What nova promised the server, and the operator."""
     shares = instance.flavor.extra_specs.get("quota:cpu_shares")
-    return Flavor(memory_mib=instance.flavor.memory_mb, cpu_shares=int(shares) if shares else None)
+    per_vcpu = nova_conf.CONF.nova_qos.cpu_share_per_vcpu
+    return Flavor(
+        memory_mib=instance.flavor.memory_mb,
+        cpu_shares=int(shares) if shares else None,
+        fair_cpu_shares=per_vcpu * instance.flavor.vcpus if per_vcpu and not shares else None)
 
 
 def requested(instance: Instance) -> dict[str, int]:
@@ -56,10 +64,33 @@ def requested(instance: Instance) -> dict[str, int]:
             if saved.get(row.stored_as, _LIFTED) != _LIFTED}
 
 
+def wanted(instance: Instance) -> dict[str, int | None]:
+    """What the host is to hold: the saved settings, and None for a default that the agent keeps."""
+    return {**dict.fromkeys(_kept_defaults(instance)), **requested(instance)}
+
+
 def lifted(instance: Instance) -> list[str]:
-    """The resources whose setting was unset when nobody could take it off the host."""
-    saved = instance.system_metadata
-    return [name for name, row in TABLE.items() if saved.get(row.stored_as) == _LIFTED]
+    """The resources whose setting, or kept default, is still to be taken off the host."""
+    saved, kept = instance.system_metadata, _kept_defaults(instance)
+    return [name for name, row in TABLE.items()
+            if saved.get(row.stored_as) == _LIFTED and name not in kept]
+
+
+def _kept_defaults(instance: Instance) -> list[str]:
+    flavor = flavor_of(instance)
+    return [name for name, row in TABLE.items() if row.keeps_default(flavor)]
+
+
+def mark_defaults(instance: Instance) -> None:
+    """Note that the host holds defaults that nova knows nothing of, so that they are taken off it
+    once they are to be kept no more.
+
+    :raises TaskInProgress, ServerGone: as ``save``
+    """
+    unknown = [name for name in _kept_defaults(instance)
+               if TABLE[name].stored_as not in instance.system_metadata]
+    if unknown:
+        save(instance, dict.fromkeys(unknown))
 
 
 def save(
@@ -94,11 +125,12 @@ def restore(
 def _change(
     instance: Instance, settings: Mapping[str, int | None], later: Container[str]
 ) -> None:
+    kept = _kept_defaults(instance)
     for name, value in settings.items():
         key = TABLE[name].stored_as
         if value is not None:
             instance.system_metadata[key] = str(value)
-        elif name in later:
+        elif name in later or name in kept:
             instance.system_metadata[key] = _LIFTED
         else:
             instance.system_metadata.pop(key, None)

@@ -26,25 +26,26 @@ class Holder:
         self._standings = standings
 
     def is_held(self, instance: store.Instance, domain: Domain) -> bool:
-        """Whether the domain holds all that is saved.
+        """Whether the domain holds all that is saved, and the defaults that are kept.
 
         :raises QosError: it could not be read
         """
-        for row, target in _targets(instance, store.requested(instance)):
+        for row, target in _targets(instance, store.wanted(instance)):
             if not row.read(domain).holds(target):
                 return False
             self._standings.settle(instance.uuid, row.name, target)
         return True
 
     def converge(self, instance: store.Instance, domain: Domain) -> float | None:
-        """Make the domain hold what is saved, and take off it what was unset.
+        """Make the domain hold what is saved and which defaults are kept, and take off it what was
+        unset.
 
         :returns: the longest time, in seconds, after which it is to be tried again; None when
             nothing is left to do
         """
         lifted = store.lifted(instance)
-        settings: Mapping[str, int | None] = {
-            **dict.fromkeys(lifted), **store.requested(instance)}
+        store.mark_defaults(instance)
+        settings = {**dict.fromkeys(lifted), **store.wanted(instance)}
         pauses: list[float] = []
         for row, target in _targets(instance, settings):
             pause_s = self._hold(instance.uuid, domain, row, target)

@@ -153,7 +153,7 @@ class Keeper:
         so nothing is changed here."""
         if store.lifted(instance) or self._is_new(instance):
             return False
-        if not store.requested(instance):
+        if not store.wanted(instance):
             return True
         try:
             return self._holder.is_held(instance, self._machine.domain(instance.uuid))

@@ -91,6 +91,19 @@ def test_a_flavor_with_shares_sets_the_default() -> None:
     assert TABLE["cpu_priority"].default(Flavor(512, cpu_shares=300)) == 300
 
 
+def test_servers_that_nobody_set_have_shares_by_their_vcpus() -> None:
+    row = TABLE["cpu_priority"]
+    fair = {shares: row.default(Flavor(512, fair_cpu_shares=shares))
+            for shares in (1, 2, 600, 10**6)}
+    assert fair == {1: 2, 2: 2, 600: 600, 10**6: 262144}
+    assert row.keeps_default(Flavor(512, fair_cpu_shares=600))
+
+
+@each_row
+def test_no_default_is_kept_unless_the_operator_wants_it(row: Resource) -> None:
+    assert not row.keeps_default(Flavor(512, cpu_shares=300))
+
+
 @given(row=any_row, part=st.floats(0, 1))
 def test_a_value_survives_the_way_to_the_host_and_back(row: Resource, part: float) -> None:
     least, most = row.range_of(FLAVOR)
