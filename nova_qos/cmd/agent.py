@@ -12,6 +12,7 @@ import sys  # noqa: E402
 import nova.conf  # noqa: E402
 import nova.db.main.api  # noqa: E402
 from nova import config, objects, service  # noqa: E402
+from nova import rpc as nova_rpc  # noqa: E402
 from nova.conductor import rpcapi as conductor  # noqa: E402
 from nova.objects import base as objects_base  # noqa: E402
 from oslo_config import cfg  # noqa: E402
@@ -20,27 +21,42 @@ from oslo_service import opts as service_options  # noqa: E402
 
 from nova_qos import rpc  # noqa: E402
 from nova_qos.agent.manager import AgentManager  # noqa: E402
+from nova_qos.cmd import check  # noqa: E402
 from nova_qos.net.shaper import Shaper  # noqa: E402
 from nova_qos.virt import events  # noqa: E402
 from nova_qos.virt.host import LibvirtHost  # noqa: E402
 
 BINARY = "nova-qos-agent"
 CONF = nova.conf.CONF
+CHECK = cfg.BoolOpt(
+    "check", default=False,
+    help="Print what this host can do with each resource of its servers, change nothing, and exit: "
+    "with 0 when all work, else 1.")
 
 
 class LibvirtAgent(AgentManager):
     """The agent of a libvirt host; nova's service makes it by name."""
 
     def __init__(self, host: str) -> None:
-        uri = CONF.libvirt.connection_uri or "qemu:///system"
-        network = Shaper(
-            CONF.nova_qos.uplinks, CONF.tc.htb_rate, CONF.nova_qos.default_net_weight)
-        super().__init__(host, LibvirtHost(uri, network), CONF)
+        super().__init__(host, LibvirtHost(_uri(), _network()), CONF)
+
+
+def _uri() -> str:
+    return CONF.libvirt.connection_uri or "qemu:///system"
+
+
+def _network() -> Shaper:
+    options = CONF.nova_qos
+    return Shaper(options.uplinks, CONF.tc.htb_rate, options.default_net_weight)
 
 
 def main() -> None:
     """Run the agent until it is told to stop; takes nova's own command line and nova.conf."""
-    config.parse_args(sys.argv, configure_db=False)
+    CONF.register_cli_opt(CHECK)
+    config.parse_args(sys.argv, configure_db=False, init_rpc=False)
+    if CONF.check:
+        sys.exit(check.run(CONF, _uri(), _network()))
+    nova_rpc.init(CONF)
     logging.setup(CONF, "nova")
     service_options.register_service_opts(CONF)
     objects.register_all()
