@@ -123,8 +123,8 @@ def _io(configuration: Configuration, kernel: Kernel) -> Ability:
     path, kind = configuration.instances_path, configuration.images_type
     if kind in ("rbd", "lvm"):
         why_not: str | None = (
-            f"servers' disks are no files here ([libvirt] images_type = {kind}); get-qos of a server "
-            "tells whether they obey")
+            f"servers' disks are no files here ([libvirt] images_type = {kind}); get-qos of a "
+            "server tells whether they obey")
     else:
         why_not = iosched.why_not_effective([Disk(path, "file", path)])
         if why_not is not None:
