@@ -75,6 +75,18 @@ OPTIONS = [
         help="What the agent does with a value that somebody else has changed on the host while "
         "the server was running.",
     ),
+    cfg.StrOpt(
+        "memory_soft_limit_v2",
+        default="protect",
+        choices=[
+            ("protect", "memory.low: while the host is short of memory, what a server uses up to "
+             "its soft limit is taken last"),
+            ("throttle", "memory.high: a server that uses more than its soft limit is slowed and "
+             "its memory reclaimed at any time, also while the host has plenty"),
+        ],
+        help="What a memory soft limit does on a host with cgroup v2, whose kernel has none of its "
+        "own. A host with cgroup v1 has one, and does not look at this.",
+    ),
     cfg.FloatOpt(
         "hook_timeout",
         default=10.0,

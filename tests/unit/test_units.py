@@ -51,3 +51,41 @@ def test_any_text_is_a_size_or_refused(text: str) -> None:
     except errors.InvalidSetting:
         return
     assert isinstance(size, int)
+
+
+@given(st.integers(2, 262144))
+def test_shares_lie_in_the_span_of_their_weight(shares: int) -> None:
+    weight = units.cpu_weight(shares)
+    least, most = units.cpu_shares_span(weight)
+    assert 1 <= weight <= 10000
+    assert least <= shares <= most
+    assert units.cpu_weight(least) == units.cpu_weight(most) == weight
+    assert least == 2 or units.cpu_weight(least - 1) == weight - 1
+    assert most == 262144 or units.cpu_weight(most + 1) == weight + 1
+
+
+@given(st.integers(1, 10000))
+def test_a_weight_stands_for_shares_that_give_it(weight: int) -> None:
+    shares = units.cpu_shares(weight)
+    assert units.cpu_weight(shares) == weight
+    least, most = units.cpu_shares_span(weight)
+    assert least <= shares <= most
+
+
+@pytest.mark.parametrize(("shares", "weight"), [
+    (2, 1), (15, 1), (16, 2), (1024, 100), (1495, 146), (2048, 200), (102400, 10000),
+    (262144, 10000),
+])
+def test_weight_of_shares(shares: int, weight: int) -> None:
+    assert units.cpu_weight(shares) == weight
+
+
+def test_the_default_is_the_default_on_both_scales() -> None:
+    assert units.cpu_shares(units.DEFAULT_CPU_WEIGHT) == units.DEFAULT_CPU_SHARES
+
+
+@given(st.integers(1, 1000))
+def test_systemd_makes_of_an_io_weight_what_was_meant(weight: int) -> None:
+    io = units.systemd_io_weight(weight)
+    assert 1 <= io <= 10000
+    assert (io if io <= 100 else 100 + (io - 100) * 900 // 9900) == weight
