@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nova-qos-agent --check on the machine that the tests run on, as an operator runs it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from testbed.libvirtd import PrivateLibvirt
+from tests.host.bench import UPLINK, RealBench, RealServer
+
+ROOT = Path(__file__).parents[2]
+CONF = """\
+[DEFAULT]
+instances_path = {state}
+# nobody listens there
+transport_url = rabbit://nobody:nothing@127.0.0.1:1/
+[libvirt]
+connection_uri = {uri}
+mem_stats_period_seconds = {period_s}
+[nova_qos]
+uplinks = {uplinks}
+"""
+
+
+def check(
+    libvirt: PrivateLibvirt, period_s: int = 10, uplinks: str = UPLINK, uri: str | None = None
+) -> tuple[int, list[str]]:
+    """Its exit status and its lines."""
+    conf = libvirt.state / "nova.conf"
+    conf.write_text(CONF.format(
+        state=libvirt.state, uri=uri or libvirt.uri, period_s=period_s, uplinks=uplinks))
+    done = subprocess.run(
+        [sys.executable, "-m", "nova_qos.cmd.agent", "--config-file", str(conf), "--check"],
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.stderr == ""
+    return done.returncode, done.stdout.splitlines()
+
+
+def run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def disk_line(path: Path) -> str:
+    """What is to be said of the device that a file lies on, by the words of other programs."""
+    source = run("findmnt", "--noheadings", "--output", "SOURCE", "--target", str(path))
+    name = run("lsblk", "--noheadings", "--nodeps", "--output", "PKNAME", source) or Path(
+        source).name
+    scheduler = run("lsblk", "--noheadings", "--nodeps", "--output", "SCHED", f"/dev/{name}")
+    if scheduler == "bfq":
+        return r"io_priority: works \(cgroup v\d\)"
+    return (f"io_priority: works without effect because device {name} below disk {path} has I/O "
+            f"scheduler {scheduler}; .*write bfq to /sys/block/{name}/queue/scheduler")
+
+
+def test_what_this_machine_can_do(bench: RealBench, server: RealServer) -> None:
+    status, lines = check(bench.libvirt)
+    memory, soft, cpu, disk, net = lines
+    assert memory == "memory: works"
+    has_swap = bool(run("swapon", "--noheadings", "--show"))
+    assert ("no swap" in soft) != has_swap
+    assert re.fullmatch(r"cpu_priority: works \(cgroup v\d\)", cpu)
+    assert re.fullmatch(disk_line(bench.libvirt.state), disk)
+    assert net == f"net_priority: works (on uplink {UPLINK})"
+    assert status == int(any("because" in line for line in lines))
+
+
+def test_it_says_the_same_as_the_readings_of_a_server(
+    bench: RealBench, server: RealServer
+) -> None:
+    _status, lines = check(bench.libvirt)
+    domain = bench.host.domain(server.uuid)
+    for line, reading in zip(
+            [lines[0], *lines[2:]],
+            [domain.read_memory(), domain.read_cpu_shares(), domain.read_io_weight(),
+             domain.read_net_priority()], strict=True):
+        assert reading.effective == ("because" not in line)
+
+
+def test_while_there_are_settings_it_changes_nothing(
+    bench: RealBench, server: RealServer
+) -> None:
+    domain = bench.host.domain(server.uuid)
+    domain.write_net_priority(5)
+    domain.write_cpu_shares(1500)
+
+    def everything() -> list[str]:
+        # some packets of the host itself pass meanwhile
+        disciplines = re.sub(r"direct_packets_stat \d+", "", run("tc", "qdisc", "show"))
+        return [disciplines, run("tc", "class", "show", "dev", UPLINK),
+                run("nft", "list", "ruleset"),
+                bench.libvirt.virsh("dumpxml", server.guest.name),
+                bench.libvirt.virsh("memtune", server.guest.name),
+                bench.libvirt.virsh("blkiotune", server.guest.name)]
+
+    before = everything()
+    _status, lines = check(bench.libvirt)
+    assert lines[-1] == f"net_priority: works (on uplink {UPLINK})"
+    assert everything() == before
+
+
+def test_what_is_configured_wrongly(bench: RealBench) -> None:
+    status, lines = check(bench.libvirt, period_s=0, uplinks="nosuch0")
+    assert status == 1
+    assert lines[0].startswith("memory: cannot because servers have no balloon while [libvirt]")
+    assert lines[-1] == (
+        "net_priority: cannot because there is no uplink nosuch0 on this host now")
+
+
+def test_libvirt_is_away(bench: RealBench) -> None:
+    uri = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"
+    status, lines = check(bench.libvirt, uri=uri)
+    (line,) = lines
+    assert status == 1
+    assert line.startswith(f"libvirt does not answer at {uri}: ")
+    assert line.endswith("Start libvirtd, or correct [libvirt] connection_uri")
