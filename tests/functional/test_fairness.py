@@ -9,7 +9,7 @@ import pytest
 
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
-from tests.functional.test_keeping import REAPPLIED_S, Option, check, shown
+from tests.functional.test_keeping import Option, check, shown
 from tests.functional.test_moves import ask
 
 VCPUS, PER_VCPU = 3, 200
@@ -43,7 +43,7 @@ def untouched(server: Server, option: Option) -> Iterator[Server]:
 def fair(untouched: Server) -> Server:
     """One that has its part by now."""
     untouched.restart()
-    eventually(lambda: untouched.domain.shares == FAIR, REAPPLIED_S)
+    eventually(lambda: untouched.domain.shares == FAIR)
     return untouched
 
 
@@ -54,7 +54,7 @@ def cpu(server: Server) -> dict[str, object]:
 
 def test_a_server_starts_with_its_part(untouched: Server) -> None:
     domain = untouched.restart()
-    eventually(lambda: domain.shares == FAIR, REAPPLIED_S)
+    eventually(lambda: domain.shares == FAIR)
     assert domain.writes == [("cpu_priority", FAIR)]
     assert cpu(untouched) == {
         "requested": None, "applied": FAIR, "default": FAIR, "state": "unset"}
@@ -88,13 +88,13 @@ def test_a_move_to_another_host(cloud: Cloud, boot: Callable[..., Server], optio
     ask(server, "os-migrateLive", {"host": "second", "block_migration": "auto"})
     server.arrive("second")
     cloud.wait(server, "ACTIVE")
-    eventually(lambda: server.domain.shares == PER_VCPU, REAPPLIED_S)
+    eventually(lambda: server.domain.shares == PER_VCPU)
 
 
 def test_what_a_user_has_set_wins_until_it_is_unset(fair: Server) -> None:
     assert ADMIN.act(fair, "set-cpu-priority", {"share": 77}).body == {"share": 77}
     fair.restart()
-    eventually(lambda: fair.domain.shares == 77, REAPPLIED_S)
+    eventually(lambda: fair.domain.shares == 77)
     assert cpu(fair) == {"requested": 77, "applied": 77, "default": FAIR, "state": "applied"}
     assert ADMIN.act(fair, "set-qos", {"cpu_priority": None}).status == 200
     assert cpu(fair) == {"requested": None, "applied": FAIR, "default": FAIR, "state": "unset"}
@@ -130,7 +130,7 @@ def test_no_part_is_beyond_the_range(
     option("cpu_share_per_vcpu", per_vcpu)
     change_flavor(untouched, vcpus)
     untouched.restart()
-    eventually(lambda: untouched.domain.shares == shares, REAPPLIED_S)
+    eventually(lambda: untouched.domain.shares == shares)
     assert cpu(untouched)["default"] == shares
 
 
@@ -199,7 +199,7 @@ def test_a_server_that_was_on_its_way_when_the_agent_died(fair: Server) -> None:
     """What will have to be taken off the host is known before it is there."""
     marked: list[bool] = []
     fair.reset()
-    eventually(lambda: fair.domain.shares == FAIR, REAPPLIED_S)
+    eventually(lambda: fair.domain.shares == FAIR)
     fair.change(system_metadata=fair.unrelated())
     domain = fair.restart()
     domain.before_write = lambda name, value: marked.append(bool(fair.lifted()))
