@@ -38,7 +38,8 @@ class LibvirtAgent(AgentManager):
     """The agent of a libvirt host; nova's service makes it by name."""
 
     def __init__(self, host: str) -> None:
-        super().__init__(host, LibvirtHost(_uri(), _network()), CONF)
+        machine = LibvirtHost(_uri(), _network(), CONF.nova_qos.memory_soft_limit_v2)
+        super().__init__(host, machine, CONF)
 
 
 def _uri() -> str:

@@ -42,6 +42,7 @@ class Definition:
 
     ``pinned`` says why the guest's memory cannot be given back to the host, None when it can.
     ``balloon_model`` is None without a balloon; ``stats_period_s`` 0 without statistics.
+    ``dedicated_cpus``: each of its vCPUs may run on one CPU of the host only, and no two on one.
     """
 
     pinned: str | None
@@ -50,6 +51,7 @@ class Definition:
     disks: tuple[Disk, ...]
     interfaces: tuple[Interface, ...] = ()
     autodeflates: bool = False
+    dedicated_cpus: bool = False
 
     @classmethod
     def parse(cls, xml: str) -> "Definition":
@@ -70,7 +72,16 @@ class Definition:
             autodeflates=balloon is not None and balloon.get("autodeflate") == "on",
             interfaces=tuple(
                 _interface(each) for each in root.iterfind("devices/interface")),
+            dedicated_cpus=_has_dedicated_cpus(root),
         )
+
+
+def _has_dedicated_cpus(root: ElementTree.Element) -> bool:
+    vcpus = root.find("vcpu")
+    count = 1 if vcpus is None else int(vcpus.get("current") or vcpus.text or 1)
+    pins = [pin.get("cpuset", "") for pin in root.iterfind("cputune/vcpupin")
+            if int(pin.get("vcpu", "0")) < count]
+    return len(set(pins)) == count == len(pins) and all(pin.isdigit() for pin in pins)
 
 
 def _disk(element: ElementTree.Element) -> Disk:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A running domain behind the ``Domain`` protocol."""
+"""A running domain behind the ``Domain`` protocol, on a host with cgroup v1."""
 
 import time
 from collections.abc import Callable
@@ -93,7 +93,8 @@ class LibvirtDomain:
 
     def read_cpu_shares(self) -> Reading:
         parameters = self._do(lambda domain: domain.schedulerParametersFlags(_LIVE))
-        return Reading(parameters["cpu_shares"])
+        why_not = why_no_shares(self._definition())
+        return Reading(parameters["cpu_shares"], effective=why_not is None, reason=why_not)
 
     def write_cpu_shares(self, shares: int) -> None:
         self._do(lambda domain: domain.setSchedulerParametersFlags({"cpu_shares": shares}, _LIVE))
@@ -156,26 +157,12 @@ class LibvirtDomain:
             raise failures.translate(error, running=True) from error
 
 
-class UnifiedCgroupDomain(LibvirtDomain):
-    """A domain on a host with cgroup v2: there, only its memory can be changed."""
-
-    def read_memory_soft_limit(self) -> Reading:
-        raise _unified("memory_limit", "libvirt makes a soft limit a constant brake (memory.high)")
-
-    def write_memory_soft_limit(self, memory_kib: int) -> None:
-        self.read_memory_soft_limit()
-
-    def read_cpu_shares(self) -> Reading:
-        raise _unified("share", "libvirt's CPU shares are weights on another scale")
-
-    def write_cpu_shares(self, shares: int) -> None:
-        self.read_cpu_shares()
-
-    def read_io_weight(self) -> Reading:
-        raise _unified("weight", "an I/O weight reaches the device as another value")
-
-    def write_io_weight(self, weight: int) -> None:
-        self.read_io_weight()
+def why_no_shares(definition: Definition) -> str | None:
+    """Say why CPU shares do nothing for a domain; None when they divide its CPUs."""
+    if definition.dedicated_cpus:
+        return ("each vCPU is pinned to a host CPU of its own (dedicated CPUs), so there is "
+                "nobody to share it with")
+    return None
 
 
 def _require_movable(definition: Definition) -> None:
@@ -184,7 +171,3 @@ def _require_movable(definition: Definition) -> None:
             "memory: taking memory from this server would free none on its host, because "
             f"{definition.pinned}"
         )
-
-
-def _unified(key: str, why: str) -> errors.HostCannot:
-    return errors.HostCannot(f"{key}: this host has cgroup v2, where {why}")

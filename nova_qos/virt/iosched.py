@@ -1,42 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which I/O scheduler serves a guest's disks: only BFQ looks at weights."""
+"""What divides a disk's device by weights: the I/O scheduler BFQ, or io.cost of cgroup v2."""
 
 import os
 import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from nova_qos.virt.definition import Disk
 
 _DEVICES = Path("/sys/dev/block")
 _ACTIVE = re.compile(r"\[([^\]]+)\]")
+#: There with cgroup v2 only.
+_IO_COST = Path("/sys/fs/cgroup/io.cost.qos")
+Divider = Literal["bfq", "io.cost"]
 
 
 def why_not_effective(disks: Iterable[Disk]) -> str | None:
     """Say why an I/O weight does nothing for these disks; None when it acts on every one."""
-    reasons = [_why_not(disk) for disk in disks]
+    reasons = [reason for _, reason in map(_look, disks)]
     if not reasons:
         return "the server has no disk"
     return "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or None
 
 
-def _why_not(disk: Disk) -> str | None:
+def dividers(disks: Iterable[Disk]) -> set[Divider]:
+    """What looks at weights for at least one of these disks."""
+    return {divider for divider, _ in map(_look, disks) if divider}
+
+
+def _look(disk: Disk) -> tuple[Divider | None, str | None]:
+    """What divides the disk's device, or why nothing does."""
     if disk.path is None:
-        return f"disk {disk.target} ({disk.kind}) is not on a block device of this host"
+        return None, f"disk {disk.target} ({disk.kind}) is not on a block device of this host"
     try:
         device = _device_below(disk.path)
     except OSError as error:
-        return f"the device below disk {disk.target} is unknown: {error.strerror}: {disk.path}"
+        return None, (
+            f"the device below disk {disk.target} is unknown: {error.strerror}: {disk.path}")
     if device is None:
-        return f"disk {disk.target} lies on a file system without a block device of its own"
+        return None, f"disk {disk.target} lies on a file system without a block device of its own"
     scheduler = _scheduler(device)
     if scheduler == "bfq":
-        return None
-    return (
+        return "bfq", None
+    if _has_io_cost(device):
+        return "io.cost", None
+    only = "bfq, or with io.cost" if _IO_COST.exists() else "bfq"
+    return None, (
         f"device {device.name} below disk {disk.target} has I/O scheduler {scheduler}; "
-        "weights act under bfq only"
-    )
+        f"weights act under {only} only")
+
+
+def _has_io_cost(device: Path) -> bool:
+    try:
+        number = (device / "dev").read_text().strip()
+        lines = [line.split() for line in _IO_COST.read_text().splitlines()]
+    except OSError:
+        return False
+    return any(words[0] == number and "enable=1" in words for words in lines if words)
 
 
 def _device_below(path: str) -> Path | None:

@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Domains that differ from the usual: other balloon devices, a dead guest, another kind of host."""
+"""Domains that differ from the usual: other balloon devices, a dead guest, CPUs of its own."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from nova_qos import errors
-from nova_qos.virt.balloon import Movements
-from nova_qos.virt.connection import Connection
-from nova_qos.virt.domain import UnifiedCgroupDomain
-from nova_qos.virt.inventory import Inventory
 from testbed.domain import TestGuest, memballoon_xml
 from tests.host.bench import RealBench, RealServer
 
@@ -57,22 +53,15 @@ def test_guest_that_died_stops_counting_as_alive(bench: RealBench, server: RealS
         server.stop()
 
 
-def test_unified_cgroup_host_offers_memory_and_network(
+def test_shares_of_a_server_with_cpus_of_its_own_do_nothing(
     bench: RealBench, server: RealServer
 ) -> None:
-    connection = Connection(bench.libvirt.uri)
-    domain = UnifiedCgroupDomain(
-        connection, Movements(), bench.network, Inventory(connection).interfaces, server.uuid)
-    assert domain.read_memory().applied == server.memory_kib
-    domain.write_net_priority(10)
-    assert domain.read_net_priority().applied == 10
-    for refused in (
-        domain.read_cpu_shares,
-        domain.read_memory_soft_limit,
-        domain.read_io_weight,
-        lambda: domain.write_cpu_shares(1024),
-        lambda: domain.write_memory_soft_limit(100 * MIB),
-        lambda: domain.write_io_weight(100),
-    ):
-        with pytest.raises(errors.HostCannot, match="cgroup v2"):
-            refused()
+    domain = bench.host.domain(server.uuid)
+    assert domain.read_cpu_shares().effective
+    bench.libvirt.virsh("vcpupin", server.guest.name, "0", "0", "--live")
+    try:
+        reading = domain.read_cpu_shares()
+    finally:
+        bench.libvirt.virsh("vcpupin", server.guest.name, "0", "0-1", "--live")
+    assert (reading.applied, reading.effective) == (1024, False)
+    assert "pinned" in (reading.reason or "")

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Memory that a server keeps while its host is short of it: memory.low of its group.
+
+The kernel hands protection down: a group has it only as far as each group above it has it too.
+So the groups above protected servers are kept at the sum of those that they hold.
+"""
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+from resource import getpagesize
+
+from nova_qos import errors
+from nova_qos.virt import groups, systemd
+from nova_qos.virt.groups import Group
+
+FILE, _PROPERTY = "memory.low", "MemoryLow"
+_MIB = 2**20
+
+
+class Protection:
+    """What the servers of a host have of it; used by many threads at once.
+
+    A group above servers whose value somebody else has set is left alone. Ours is marked with
+    what we have set, so that another agent after this one knows it.
+    """
+
+    def __init__(
+        self, manager: systemd.Systemd, root: Path = groups.ROOT,
+        mounts: Path = Path("/proc/self/mounts"),
+    ) -> None:
+        self._root = root
+        self._manager = manager
+        self._mounts = mounts
+        self._lock = threading.Lock()
+
+    def set(self, group: Group, size: int) -> None:
+        """Protect so many bytes (whole pages) of a server's group, and as much above it.
+
+        :raises OSError, HostCannot, HostRefused: it could not be done
+        """
+        size -= size % getpagesize()
+        with self._lock:
+            if group.read(FILE) != size:
+                self._write(group, size)
+            for above in group.above():
+                self._settle(above)
+
+    def tidy(self) -> None:
+        """Bring what we have set above servers in line with the servers that there are.
+
+        :raises OSError, HostCannot, HostRefused: it could not be done
+        """
+        with self._lock:
+            for group in groups.partitions(self._root):
+                if group.mark:
+                    self._settle(group)
+
+    def why_not_effective(self, group: Group) -> str | None:
+        """Say why a server's group has less protection than it shows; None when it has it."""
+        if not self._is_handed_down():
+            return ("memory.low does not reach the server's processes, because cgroup2 is mounted "
+                    "without memory_recursiveprot")
+        for above in group.above():
+            size, needed = above.read(FILE), _needed(above)
+            if size < needed:
+                return (f"memory.low of {above.name}, which holds the servers, is "
+                        f"{size // _MIB} MiB, and theirs together are {needed // _MIB} MiB; "
+                        f"somebody else has set it: raise MemoryLow of {above.name}, or make it 0")
+        return None
+
+    def _settle(self, group: Group) -> None:
+        needed, present = _needed(group), group.read(FILE)
+        if present == needed or present not in (0, *group.mark):
+            return
+        # both, so that it is ours also when it comes to nothing or ends half way
+        group.set_mark(present, needed)
+        self._write(group, needed)
+        if needed:
+            group.set_mark(needed)
+        else:
+            group.set_mark()
+            if systemd.owns(group.name):
+                # a 0 left behind would be in the way of what an administrator writes later
+                self._manager.forget_property(group.name, _PROPERTY)
+
+    def _write(self, group: Group, size: int) -> None:
+        if systemd.owns(group.name):
+            self._manager.set_property(group.name, _PROPERTY, size)
+        else:
+            group.write(FILE, size)
+        if not group.comes_to(FILE, size):
+            raise errors.HostRefused(
+                f"memory_limit: {FILE} of {group.name} stays at {group.read(FILE)} bytes")
+
+    def _is_handed_down(self) -> bool:
+        for line in self._mounts.read_text().splitlines():
+            _device, place, kind, options, *_ = line.split()
+            if kind == "cgroup2" and place == str(self._root):
+                return "memory_recursiveprot" in options.split(",")
+        return False
+
+
+def _needed(group: Group) -> int:
+    """The sum of what the groups in it have; 0 where no server in it has any."""
+    if not _has_protected_server(group):
+        return 0
+    return min(sum(_size(each) for each in group.below()), groups.MOST)
+
+
+def _has_protected_server(group: Group) -> bool:
+    return any(
+        _size(each) > 0 and (groups.is_domain(each) or _has_protected_server(each))
+        for each in group.below())
+
+
+def _size(group: Group) -> int:
+    # groups come and go, and not every one has the controller
+    with suppress(OSError):
+        return group.read(FILE)
+    return 0

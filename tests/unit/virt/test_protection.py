@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who gets how much memory.low, on files of the test's own; systemd is in the vmhost tier."""
+
+from pathlib import Path
+
+import pytest
+
+from nova_qos.virt.groups import Group
+from nova_qos.virt.protection import FILE, Protection
+from nova_qos.virt.systemd import Systemd
+
+MIB = 2**20
+MOUNT = "cgroup2 {} cgroup2 rw,nsdelegate{} 0 0\n"
+ONE, TWO, INNER = ("machine/qemu-1-one.libvirt-qemu", "machine/qemu-2-two.libvirt-qemu",
+                   "machine/gold.partition/qemu-3-three.libvirt-qemu")
+OTHER = "machine/container"
+
+
+class Host:
+    """Groups as libvirt makes them where there is no systemd."""
+
+    def __init__(self, place: Path) -> None:
+        self.root = place / "groups"
+        for name in (ONE, TWO, INNER, OTHER, "others/qemu-9-not-of-libvirt"):
+            (self.root / name).mkdir(parents=True)
+        for directory in list(self.root.rglob("*")):
+            (directory / FILE).write_text("0")
+        self.mounts = place / "mounts"
+        self.mounts.write_text(MOUNT.format(self.root, ",memory_recursiveprot"))
+        self.protection = Protection(Systemd(), self.root, self.mounts)
+
+    def group(self, name: str) -> Group:
+        return Group(self.root / name, self.root)
+
+    def set(self, name: str, mib: int) -> None:
+        self.protection.set(self.group(name), mib * MIB)
+
+    def write(self, name: str, mib: int) -> None:
+        self.group(name).write(FILE, mib * MIB)
+
+    def mib(self, name: str) -> float:
+        return self.group(name).read(FILE) / MIB
+
+    def stop(self, name: str) -> None:
+        (self.root / name / FILE).unlink()
+        (self.root / name).rmdir()
+
+    def why_not(self, name: str) -> str | None:
+        return self.protection.why_not_effective(self.group(name))
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_groups_above_have_the_sum(host: Host) -> None:
+    host.set(ONE, 100)
+    host.set(INNER, 30)
+    host.set(TWO, 5)
+    assert host.mib(ONE) == 100
+    assert (host.mib("machine"), host.mib("machine/gold.partition")) == (135, 30)
+    assert [host.why_not(name) for name in (ONE, TWO, INNER)] == [None, None, None]
+    host.set(ONE, 10)
+    assert host.mib("machine") == 45
+    assert host.mib("others") == 0
+
+
+def test_the_last_one_leaves_nothing_behind(host: Host) -> None:
+    host.set(INNER, 30)
+    host.set(INNER, 0)
+    assert (host.mib("machine"), host.mib("machine/gold.partition")) == (0, 0)
+    assert host.group("machine").mark == ()
+
+
+def test_protection_of_a_container_counts_only_beside_a_server_s(host: Host) -> None:
+    host.write(OTHER, 20)
+    host.protection.tidy()
+    assert host.mib("machine") == 0
+    host.set(ONE, 100)
+    assert host.mib("machine") == 120
+    host.set(ONE, 0)
+    assert (host.mib("machine"), host.mib(OTHER)) == (0, 20)
+
+
+def test_servers_that_have_gone_are_tidied_away_by_a_later_agent(host: Host) -> None:
+    host.set(ONE, 100)
+    host.set(TWO, 50)
+    host.stop(ONE)
+    assert host.mib("machine") == 150
+    Protection(Systemd(), host.root, host.mounts).tidy()
+    assert host.mib("machine") == 50
+    host.stop(TWO)
+    host.protection.tidy()
+    assert host.mib("machine") == 0
+
+
+@pytest.mark.parametrize(("theirs", "told"), [(40, "is 40 MiB, and theirs together are 100 MiB"),
+                                              (400, None)])
+def test_what_an_administrator_set_is_left_alone(
+    host: Host, theirs: int, told: str | None
+) -> None:
+    host.write("machine", theirs)
+    host.set(ONE, 100)
+    host.protection.tidy()
+    assert (host.mib(ONE), host.mib("machine")) == (100, theirs)
+    why_not = host.why_not(ONE)
+    assert (why_not is None) if told is None else (told in (why_not or ""))
+
+
+def test_what_an_administrator_sets_later_is_left_alone(host: Host) -> None:
+    host.set(ONE, 100)
+    host.write("machine", 60)
+    host.set(TWO, 10)
+    host.protection.tidy()
+    assert host.mib("machine") == 60
+    assert "60 MiB" in (host.why_not(TWO) or "")
+
+
+def test_what_was_put_to_nothing_is_ours_again(host: Host) -> None:
+    host.set(ONE, 100)
+    host.write("machine", 0)
+    assert "is 0 MiB" in (host.why_not(ONE) or "")
+    host.protection.tidy()
+    assert host.mib("machine") == 100
+
+
+def test_only_a_mount_that_hands_protection_down_lets_it_act(host: Host) -> None:
+    host.set(ONE, 100)
+    host.mounts.write_text(MOUNT.format(host.root, ""))
+    assert "memory_recursiveprot" in (host.why_not(ONE) or "")
+
+
+def test_a_size_is_cut_to_whole_pages(host: Host) -> None:
+    host.protection.set(host.group(ONE), 10 * MIB + 5)
+    assert host.mib(ONE) == 10
