@@ -40,4 +40,4 @@ def _configuration(options: cfg.ConfigOpts, uri: str) -> survey.Configuration:
         instances_path=options.instances_path,
         images_type=options.libvirt.images_type,
         mem_stats_period_s=options.libvirt.mem_stats_period_seconds,
-        soft_limit_v2=getattr(options.nova_qos, "memory_soft_limit_v2", "protect"))
+        soft_limit_v2=options.nova_qos.memory_soft_limit_v2)
