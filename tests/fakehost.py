@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 
-from nova_qos import errors
+from nova_qos import errors, units
 from nova_qos.model import UNLIMITED, Balloon, Listener, Reading
 
 #: Of servers without a network priority, while another of the host has one.
@@ -25,7 +25,8 @@ class FakeDomain:
     its balloon stops whatever is asked. ``driver``: whether it has a balloon driver. ``pinned``:
     why its memory can never be taken. ``refuse``: resource names whose writes the host refuses;
     ``cannot``: resource names that the host does not offer. ``failure``: what every call raises,
-    such as ServerNotRunning or HostAway. ``neighbours``: all servers of its host.
+    such as ServerNotRunning or HostAway. ``neighbours``: all servers of its host. ``unified``: its
+    host has cgroup v2, where CPU shares are coarse and a soft limit is of one kind or another.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class FakeDomain:
         self.balloon_step_kib: int | None = None
         self.refuse: set[str] = set()
         self.cannot: set[str] = set()
+        self.unified = False
         self.failure: errors.QosError | None = None
         self.io_reason: str | None = None
         self.writes: list[tuple[str, int]] = []
@@ -87,7 +89,8 @@ class FakeDomain:
 
     def read_memory_soft_limit(self) -> Reading:
         self._offered("memory_soft_limit")
-        return Reading(self.soft_limit_kib)
+        protects = self.unified and self.soft_limit_kib != UNLIMITED
+        return Reading(self.soft_limit_kib, reason="protects (memory.low)" if protects else None)
 
     def write_memory_soft_limit(self, memory_kib: int) -> None:
         self._write("memory_soft_limit", memory_kib, UNLIMITED, 2**53 - 2)
@@ -95,7 +98,13 @@ class FakeDomain:
 
     def read_cpu_shares(self) -> Reading:
         self._offered("cpu_priority")
-        return Reading(self.shares)
+        if not self.unified:
+            return Reading(self.shares)
+        weight = units.cpu_weight(self.shares)
+        least, most = span = units.cpu_shares_span(weight)
+        reason = f"weight {weight}, which stands for shares {least} to {most}"
+        shares = units.cpu_shares(weight)
+        return Reading(shares, reason=None if shares == 1024 else reason, span=span)
 
     def write_cpu_shares(self, shares: int) -> None:
         self._write("cpu_priority", shares, 2, 262144)

@@ -145,7 +145,7 @@ class NoBalloonContract(ContractTests):
 
     def test_everything_else_works(self, domain: Domain) -> None:
         domain.write_cpu_shares(300)
-        assert domain.read_cpu_shares().applied == 300
+        assert domain.read_cpu_shares().holds(300)
 
 
 class PinnedMemoryContract(ContractTests):
@@ -178,12 +178,31 @@ class KernelKnobsContract(ContractTests):
         for memory_kib in (MIB, 100 * MIB, UNLIMITED):
             domain.write_memory_soft_limit(memory_kib)
             assert domain.read_memory_soft_limit().applied == memory_kib
+        assert domain.read_memory_soft_limit() == Reading(UNLIMITED)
 
     def test_cpu_shares_take_their_whole_range(self, domain: Domain) -> None:
         assert domain.read_cpu_shares().applied == 1024
-        for shares in (2, 262144, 1024):
+        for shares in (2, 262144, 1495, 1024):
             domain.write_cpu_shares(shares)
-            assert domain.read_cpu_shares() == Reading(shares)
+            reading = domain.read_cpu_shares()
+            assert reading.effective
+            assert reading.holds(shares)
+            least, most = reading.span or (shares, shares)
+            assert not reading.holds(least - 1)
+            assert not reading.holds(most + 1)
+            assert least <= (reading.applied or 0) <= most
+        assert (reading.applied, reading.reason) == (1024, None)
+
+    def test_shares_that_cannot_be_told_apart_are_named(self, domain: Domain) -> None:
+        domain.write_cpu_shares(1495)
+        first = domain.read_cpu_shares()
+        if first.span is None:
+            assert first == Reading(1495)
+            return
+        assert f"shares {first.span[0]} to {first.span[1]}" in (first.reason or "")
+        for shares in first.span:
+            domain.write_cpu_shares(shares)
+            assert domain.read_cpu_shares() == first
 
     def test_io_weight_takes_its_whole_range(self, domain: Domain) -> None:
         assert domain.read_io_weight().applied == 100
@@ -203,15 +222,16 @@ class KernelKnobsContract(ContractTests):
         assert domain.read_io_weight().applied == 100
 
     def test_many_threads_may_write_at_once(self, bench: Bench, server: Server) -> None:
-        def work(number: int) -> int | None:
+        def work(number: int) -> Reading:
             domain = bench.host.domain(server.uuid)
-            domain.write_cpu_shares(1000 + number)
-            return domain.read_cpu_shares().applied
+            domain.write_cpu_shares(1000 + 20 * number)
+            return domain.read_cpu_shares()
 
         with futures.ThreadPoolExecutor(20) as threads:
-            seen = set(threads.map(work, range(20), timeout=30))
-        last = bench.host.domain(server.uuid).read_cpu_shares().applied
-        assert last in seen <= set(range(1000, 1020))
+            seen = list(threads.map(work, range(20), timeout=120))
+        assert bench.host.domain(server.uuid).read_cpu_shares() in seen
+        for reading in seen:
+            assert any(reading.holds(1000 + 20 * number) for number in range(20))
 
 
 class NetworkContract(ContractTests):
@@ -277,7 +297,7 @@ class PausedContract(ContractTests):
         domain.write_io_weight(300)
         domain.write_net_priority(40)
         assert domain.read_net_priority().applied == 40
-        assert domain.read_cpu_shares().applied == 700
+        assert domain.read_cpu_shares().holds(700)
         assert domain.read_memory_soft_limit().applied == 90 * MIB
         assert domain.read_io_weight().applied == 300
 

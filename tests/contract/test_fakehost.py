@@ -46,12 +46,15 @@ class FakeServer:
 class FakeBench:
     """Fake servers, a new one each time."""
 
-    def __init__(self) -> None:
+    def __init__(self, unified: bool = False) -> None:
         self.host = FakeHost()
+        self._unified = unified
 
     def server(self) -> FakeServer:
         name = str(uuid.uuid4())
-        return FakeServer(name, self.host.add(name, 256 * MIB), self.host)
+        domain = self.host.add(name, 256 * MIB)
+        domain.unified = self._unified
+        return FakeServer(name, domain, self.host)
 
     def driverless(self) -> FakeServer:
         server = self.server()
@@ -76,9 +79,9 @@ class FakeBench:
 
 
 class OnFake:
-    @pytest.fixture
-    def bench(self) -> Bench:
-        return FakeBench()
+    @pytest.fixture(params=[False, True], ids=["cgroup v1", "cgroup v2"])
+    def bench(self, request: pytest.FixtureRequest) -> Bench:
+        return FakeBench(request.param)
 
 
 class TestMemory(OnFake, contract.MemoryContract): ...

@@ -98,3 +98,18 @@ def test_interfaces_that_bypass_the_kernel(interface: str, word: str) -> None:
     (found,) = parse(f'<interface {interface}><mac address="fa:16:3e:00:00:04"/></interface>'
                      ).interfaces
     assert word in (found.obstacle or "")
+
+
+@pytest.mark.parametrize(("vcpus", "pins", "dedicated"), [
+    ("<vcpu>2</vcpu>", ("2", "3"), True),
+    ("<vcpu>1</vcpu>", ("0",), True),
+    ('<vcpu current="1">2</vcpu>', ("4", "0-7"), True),
+    ("<vcpu>2</vcpu>", ("2", "2"), False),
+    ("<vcpu>2</vcpu>", ("2", "3,4"), False),
+    ("<vcpu>2</vcpu>", ("2",), False),
+    ('<vcpu cpuset="3">1</vcpu>', (), False),
+])
+def test_dedicated_cpus(vcpus: str, pins: tuple[str, ...], dedicated: bool) -> None:
+    tune = "".join(f'<vcpupin vcpu="{number}" cpuset="{pin}"/>' for number, pin in enumerate(pins))
+    top = f'{vcpus}<cputune><emulatorpin cpuset="2-3"/>{tune}</cputune>'
+    assert parse(top=top).dedicated_cpus == dedicated

@@ -16,8 +16,8 @@ def root(tmp_path: Path) -> Path:
     for place in ("system.slice/libvirtd.service", f"machine.slice/{SCOPE.format(1)}/libvirt",
                   f"machine.slice/{SCOPE.format(11)}", "machine.slice/machine-nspawn.scope",
                   f"machine.slice/machine-gold.slice/{SCOPE.format(2)}",
-                  "machine/qemu-3-one.libvirt-qemu", "machine/gold.partition/qemu-4-two.libvirt-qemu"
-                  ):
+                  "machine/qemu-3-one.libvirt-qemu",
+                  "machine/gold.partition/qemu-4-two.libvirt-qemu"):
         (tmp_path / place).mkdir(parents=True)
     return tmp_path
 
