@@ -35,7 +35,7 @@ def _look(disk: Disk) -> tuple[Divider | None, str | None]:
     if disk.path is None:
         return None, f"disk {disk.target} ({disk.kind}) is not on a block device of this host"
     try:
-        device = _device_below(disk.path)
+        device = device_below(disk.path)
     except OSError as error:
         return None, (
             f"the device below disk {disk.target} is unknown: {error.strerror}: {disk.path}")
@@ -61,7 +61,7 @@ def _has_io_cost(device: Path) -> bool:
     return any(words[0] == number and "enable=1" in words for words in lines if words)
 
 
-def _device_below(path: str) -> Path | None:
+def device_below(path: str) -> Path | None:
     """The whole block device, in /sys, that holds a file or is the block device named."""
     status = os.stat(path)
     number = status.st_rdev if stat.S_ISBLK(status.st_mode) else status.st_dev

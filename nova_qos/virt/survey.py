@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from nova_qos.ability import Ability
-from nova_qos.virt import iosched
+from nova_qos.virt import groups, iosched
 from nova_qos.virt.connection import Connection
 from nova_qos.virt.definition import Disk
+from nova_qos.virt.groups import Group
+from nova_qos.virt.protection import Protection
+from nova_qos.virt.systemd import Systemd
+from nova_qos.virt.unified import SoftLimit
 
-SoftLimit = Literal["protect", "throttle"]
 #: Where libvirt puts servers' groups in cgroup v2: with systemd, and without.
 _ABOVE_SERVERS = ("machine.slice", "machine")
 #: The controllers by their names in cgroup v2, and those of cgroup v1.
@@ -34,7 +36,7 @@ class Configuration:
 class Kernel:
     """Where the kernel tells about itself."""
 
-    groups: Path = Path("/sys/fs/cgroup")
+    groups: Path = groups.ROOT
     mounts: Path = Path("/proc/self/mounts")
     memory: Path = Path("/proc/meminfo")
 
@@ -52,6 +54,11 @@ class Kernel:
         """Why servers' groups do without a controller, named as in cgroup v2; None = they have
         it."""
         return (self._why_not_v2 if self.is_unified else self._why_not_v1)(controller)
+
+    def why_not_protected(self) -> str | None:
+        """Why cgroup v2 protects no memory of servers; None when it does."""
+        return Protection(Systemd(), self.groups, self.mounts).why_not_effective(
+            Group(self.groups, self.groups))
 
     def has_swap(self) -> bool:
         """Whether anything can be swapped out."""
@@ -111,12 +118,15 @@ def _memory(configuration: Configuration) -> Ability:
 
 
 def _soft_limit(configuration: Configuration, kernel: Kernel) -> Ability:
-    throttles = kernel.is_unified and configuration.soft_limit_v2 == "throttle"
-    no_swap = None if throttles or kernel.has_swap() else (
+    cannot = kernel.why_not("memory")
+    no_swap = None if kernel.has_swap() else (
         "this host has no swap, and what a guest holds can go nowhere else; add swap")
-    mode = {"protect": "protects (memory.low)", "throttle": "throttles (memory.high)"}
-    how = f"cgroup v2, {mode[configuration.soft_limit_v2]}" if kernel.is_unified else kernel.cgroup
-    return Ability(kernel.why_not("memory"), no_swap, how)
+    if not kernel.is_unified:
+        return Ability(cannot, no_swap, kernel.cgroup)
+    if configuration.soft_limit_v2 == "throttle":
+        return Ability(cannot, how=f"{kernel.cgroup}, throttles: memory.high")
+    return Ability(cannot, kernel.why_not_protected() or no_swap,
+                   f"{kernel.cgroup}, protects: memory.low")
 
 
 def _io(configuration: Configuration, kernel: Kernel) -> Ability:
@@ -134,7 +144,7 @@ def _io(configuration: Configuration, kernel: Kernel) -> Ability:
 
 def _advice(path: str) -> str:
     with suppress(OSError):
-        device = iosched._device_below(path)
+        device = iosched.device_below(path)
         if device is not None:
             offered = (device / "queue" / "scheduler").read_text().strip()
             load = "" if "bfq" in offered else "load the module bfq and "
