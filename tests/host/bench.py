@@ -65,11 +65,15 @@ class RealServer:
             self.occupy(0)
         touched = touched or self.statistics()["actual"] != self.memory_kib
         self._fill()
+        self.forget_settings()
+        forget_network()
+        return touched
+
+    def forget_settings(self) -> None:
+        """Give it the shares and limits that it started with."""
         self._libvirt.virsh("schedinfo", self.guest.name, "--live", "cpu_shares=1024")
         self._libvirt.virsh("memtune", self.guest.name, "--live", "--soft-limit", "-1")
         self._libvirt.virsh("blkiotune", self.guest.name, "--live", "--weight", "100")
-        forget_network()
-        return touched
 
     def _run_again(self) -> bool:
         state = self.state()
@@ -97,6 +101,8 @@ class RealServer:
 
 class RealBench:
     """The servers are started when first asked for and used again."""
+
+    kind = RealServer
 
     def __init__(self, libvirt: PrivateLibvirt, images: GuestImages) -> None:
         self.libvirt = libvirt
@@ -128,16 +134,16 @@ class RealBench:
     @cached_property
     def _healthy(self) -> RealServer:
         guest = TestGuest(self.libvirt, self.images, "healthy", bridge=BRIDGE)
-        return RealServer(self.libvirt, guest)
+        return self.kind(self.libvirt, guest)
 
     @cached_property
     def _driverless(self) -> RealServer:
         guest = TestGuest(
             self.libvirt, self.images, "driverless", options="noballoon", bridge=BRIDGE)
-        return RealServer(self.libvirt, guest)
+        return self.kind(self.libvirt, guest)
 
     @cached_property
     def _pinned(self) -> RealServer:
         backing = "<memoryBacking><hugepages/></memoryBacking>"
         guest = TestGuest(self.libvirt, self.images, "pinned", memory_backing=backing)
-        return RealServer(self.libvirt, guest)
+        return self.kind(self.libvirt, guest)

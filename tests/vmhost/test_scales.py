@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API's scales mean on cgroup v2 what they mean on v1: in the kernel's files and by measure."""
+
+from collections.abc import Iterator
+from concurrent import futures
+from pathlib import Path
+
+import pytest
+
+from nova_qos.agent.apply import apply
+from nova_qos.model import Reading
+from testbed.domain import TestGuest
+from testbed.slowdisk import SlowDisk
+from tests.vmhost.servers import ModernBench, run, scope_of
+
+_BURN_S = 15
+_RATE_MIB = 2
+# what emulation and the guests' own kernels take lies outside of the division
+_CPU_TOLERANCE, _IO_TOLERANCE = 0.15, 0.2
+
+
+class Pair:
+    """Two servers that compete: on one CPU, and for one slow disk."""
+
+    def __init__(self, bench: ModernBench, disk: SlowDisk) -> None:
+        self.bench = bench
+        self.device = disk.device
+        self.guests = [
+            TestGuest(bench.libvirt, bench.images, name, memory_mib=128,
+                      disk_directory=disk.mounted)
+            for name in ("small", "large")]
+
+    def start(self) -> None:
+        for guest in self.guests:
+            guest.start()
+            self.bench.libvirt.virsh("vcpupin", guest.name, "0", "1", "--live")
+            self.bench.libvirt.virsh("emulatorpin", guest.name, "0", "--live")
+
+    def remove(self) -> None:
+        for guest in self.guests:
+            guest.remove()
+
+    def apply(self, name: str, *values: int) -> list[Reading]:
+        return [apply(self.bench.host.domain(guest.uuid), {name: value}, 1.0)[name]
+                for guest, value in zip(self.guests, values, strict=True)]
+
+    def files(self, name: str) -> list[str]:
+        return [(scope_of(self.bench.libvirt, guest) / name).read_text().split()[-1]
+                for guest in self.guests]
+
+    def part_of_second(self, program: str) -> float:
+        """Let both run a program that prints what it got done; the second's part of it."""
+        with futures.ThreadPoolExecutor(2) as threads:
+            done = [int(each) for each in threads.map(
+                lambda guest: guest.run(f"{program} {_BURN_S}"), self.guests)]
+        print(f"{program}: {done}, the second got {done[1] / sum(done):.3f}")
+        return done[1] / sum(done)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    place: Path = tmp_path_factory.mktemp("scales")
+    for module in ("loop", "fuse", "bfq"):
+        run("modprobe", module)
+    bench = ModernBench(place)
+    with SlowDisk(place / "disk", rate_mib=_RATE_MIB) as disk:
+        pair = Pair(bench, disk)
+        try:
+            pair.start()
+            yield pair
+        finally:
+            pair.remove()
+            bench.remove()
+
+
+def test_cpu_shares(pair: Pair) -> None:
+    readings = pair.apply("cpu_priority", 1024, 2048)
+    assert pair.files("cpu.weight") == ["100", "200"]
+    assert [reading.applied for reading in readings] == [1024, 2048]
+    assert readings[1].span == (2043, 2053)
+    assert "weight 200" in (readings[1].reason or "")
+    got = pair.part_of_second("burn-cpu")
+    assert got == pytest.approx(2 / 3, rel=_CPU_TOLERANCE)
+
+
+@pytest.mark.parametrize("weights", [(200, 800), (800, 200)], ids=str)
+def test_io_weights(pair: Pair, weights: tuple[int, int]) -> None:
+    readings = pair.apply("io_priority", *weights)
+    assert pair.files("io.bfq.weight") == [str(weight) for weight in weights]
+    assert [(reading.applied, reading.effective, reading.reason) for reading in readings] == [
+        (weight, True, None) for weight in weights]
+    got = pair.part_of_second("burn-io")
+    assert got == pytest.approx(weights[1] / sum(weights), rel=_IO_TOLERANCE)
+
+
+@pytest.mark.parametrize("weight", [100, 101, 333, 999, 1000])
+def test_an_io_weight_reaches_the_device_as_it_is(pair: Pair, weight: int) -> None:
+    pair.apply("io_priority", weight, weight)
+    assert pair.files("io.bfq.weight") == [str(weight)] * 2
+    # what libvirt would take along when the server moves has to suit a host with cgroup v1
+    definition = pair.bench.libvirt.virsh("dumpxml", pair.guests[0].name)
+    assert "<weight>" not in definition
+
+
+def test_an_io_weight_outlives_a_reload_of_systemd(pair: Pair) -> None:
+    pair.apply("io_priority", 300, 700)
+    run("systemctl", "daemon-reload")
+    assert pair.files("io.bfq.weight") == ["300", "700"]
+
+
+def test_an_io_weight_reaches_io_cost_as_it_is(pair: Pair) -> None:
+    """On a device without bfq, where the host has io.cost."""
+    number = Path("/sys/block", pair.device.name, "dev").read_text().strip()
+    scheduler = Path("/sys/block", pair.device.name, "queue/scheduler")
+    cost = Path("/sys/fs/cgroup/io.cost.qos")
+    if not cost.exists():
+        pytest.skip("this kernel has no io.cost")
+    scheduler.write_text("none")
+    cost.write_text(f"{number} enable=1")
+    try:
+        readings = pair.apply("io_priority", 250, 500)
+        assert [(reading.applied, reading.effective) for reading in readings] == [
+            (250, True), (500, True)]
+        assert pair.files("io.weight") == ["250", "500"]
+    finally:
+        cost.write_text(f"{number} enable=0")
+        scheduler.write_text("bfq")

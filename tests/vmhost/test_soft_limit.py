@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a memory soft limit does on cgroup v2: who loses memory when the host is short of it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from nova_qos import errors
+from nova_qos.agent.apply import apply
+from nova_qos.model import UNLIMITED, Reading
+from nova_qos.virt.host import LibvirtHost
+from testbed.domain import TestGuest
+from tests.vmhost.servers import MACHINES, ModernBench, comes_true, run, scope_of
+
+MIB = 1024
+_MEMORY_MIB, _USED_MIB = 256, 120
+_SWAP_MIB = 1024
+#: Above what a guest has on the host with its memory used, and far below.
+_ABOVE_MIB, _BELOW_MIB = 512, 32
+
+
+class Site:
+    """Two servers that use as much memory, on a host with swap whose memory can be made scarce."""
+
+    def __init__(self, place: Path) -> None:
+        self.bench = ModernBench(place)
+        self.guests = [
+            TestGuest(self.bench.libvirt, self.bench.images, name, memory_mib=_MEMORY_MIB)
+            for name in ("spared", "reclaimed")]
+        self._swap = place / "swap"
+
+    def start(self) -> None:
+        run("dd", "if=/dev/zero", f"of={self._swap}", "bs=1M", f"count={_SWAP_MIB}", "status=none")
+        self._swap.chmod(0o600)
+        run("mkswap", self._swap)
+        run("swapon", self._swap)
+        for guest in self.guests:
+            guest.start()
+            guest.run(f"occupy-memory {_USED_MIB}")
+
+    def remove(self) -> None:
+        for guest in self.guests:
+            guest.remove()
+        self.bench.remove()
+        run("swapoff", self._swap)
+
+    def limit(self, *mib: int, host: LibvirtHost | None = None) -> list[Reading]:
+        """Set soft limits, -1 for none; what is read back."""
+        host = host or self.bench.host
+        return [
+            apply(host.domain(guest.uuid), {"memory_soft_limit": _kib(each)}, 1.0)[
+                "memory_soft_limit"]
+            for guest, each in zip(self.guests, mib, strict=True)]
+
+    def scopes(self) -> list[Path]:
+        return [scope_of(self.bench.libvirt, guest) for guest in self.guests]
+
+    def resident_mib(self) -> list[float]:
+        return [int((scope / "memory.current").read_text()) / 2**20 for scope in self.scopes()]
+
+    def throttled(self) -> list[int]:
+        """How often each was slowed for being above memory.high."""
+        return [_word(scope / "libvirt" / "memory.events", "high") for scope in self.scopes()]
+
+    def stalled_us(self) -> list[int]:
+        """For how long each has waited for memory."""
+        return [_stalled_us(scope / "memory.pressure") for scope in self.scopes()]
+
+    def press(self) -> list[float]:
+        """Take memory from the host until servers lose some; what each has lost, in MiB."""
+        before = self.resident_mib()
+        lost = [0.0, 0.0]
+
+        def enough() -> bool:
+            lost[:] = [was - now for was, now in zip(before, self.resident_mib(), strict=True)]
+            return sum(lost) > 60
+
+        hungry = _Hungry(_available_mib() + 100)
+        try:
+            comes_true(enough, 120)
+        finally:
+            hungry.stop()
+        print(f"resident before {before}, lost {lost} MiB")
+        return lost
+
+
+class _Hungry:
+    """A program in a group of systemd's that uses so much memory until it is stopped."""
+
+    _UNIT = "nova-qos-hungry"
+
+    def __init__(self, mib: int) -> None:
+        text = f"import time; held = bytearray(b'x') * ({mib} << 20); time.sleep(600)"
+        run("systemd-run", "--quiet", "--collect", f"--unit={self._UNIT}",
+            "--property=OOMScoreAdjust=1000", "/usr/bin/python3", "-c", text)
+
+    def stop(self) -> None:
+        # it may have been killed for what it took
+        with suppress(Exception):
+            run("systemctl", "stop", self._UNIT)
+
+
+def _kib(mib: int) -> int:
+    return UNLIMITED if mib == UNLIMITED else mib * MIB
+
+
+def _word(file: Path, name: str) -> int:
+    return next(int(line.split()[1]) for line in file.read_text().splitlines()
+                if line.split()[0] == name)
+
+
+def _stalled_us(file: Path) -> int:
+    # no pressure is measured where the kernel was told not to
+    try:
+        return int(file.read_text().splitlines()[0].rpartition("total=")[2])
+    except OSError:
+        return 0
+
+
+def _available_mib() -> int:
+    return _word_kib("MemAvailable:") // 1024
+
+
+def _word_kib(name: str) -> int:
+    return _word(Path("/proc/meminfo"), name)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("soft"))
+    try:
+        site.start()
+        yield site
+    finally:
+        site.remove()
+
+
+@pytest.fixture
+def unlimited(site: Site) -> Iterator[None]:
+    yield
+    site.limit(UNLIMITED, UNLIMITED)
+
+
+def low(path: Path) -> int:
+    return int((path / "memory.low").read_text()) // 2**20
+
+
+@pytest.mark.usefixtures("unlimited")
+class TestProtect:
+    def test_groups_have_what_was_asked_for(self, site: Site) -> None:
+        readings = site.limit(_ABOVE_MIB, _BELOW_MIB)
+        assert [reading.applied for reading in readings] == [_ABOVE_MIB * MIB, _BELOW_MIB * MIB]
+        assert all(reading.effective for reading in readings)
+        assert all("protects (memory.low)" in (reading.reason or "") for reading in readings)
+        assert [low(scope) for scope in site.scopes()] == [_ABOVE_MIB, _BELOW_MIB]
+        assert low(MACHINES) == _ABOVE_MIB + _BELOW_MIB
+        run("systemctl", "daemon-reload")
+        assert [low(each) for each in (*site.scopes(), MACHINES)] == [
+            _ABOVE_MIB, _BELOW_MIB, _ABOVE_MIB + _BELOW_MIB]
+
+    def test_nothing_is_left_when_it_is_lifted(self, site: Site) -> None:
+        site.limit(_ABOVE_MIB, UNLIMITED)
+        assert low(MACHINES) == _ABOVE_MIB
+        assert site.limit(UNLIMITED, UNLIMITED) == [Reading(UNLIMITED), Reading(UNLIMITED)]
+        assert low(MACHINES) == 0
+        shown = run("systemctl", "show", "machine.slice", "-p", "DropInPaths,NeedDaemonReload")
+        assert set(shown.splitlines()) == {"DropInPaths=", "NeedDaemonReload=no"}
+
+    def test_under_pressure_the_one_below_its_limit_is_spared(self, site: Site) -> None:
+        site.limit(_ABOVE_MIB, _BELOW_MIB)
+        spared, reclaimed = site.press()
+        assert reclaimed > 50
+        assert spared < reclaimed / 5
+
+    def test_without_pressure_nobody_is_slowed(self, site: Site) -> None:
+        site.limit(_ABOVE_MIB, _BELOW_MIB)
+        stalled, throttled = site.stalled_us(), site.throttled()
+        for guest in site.guests:
+            guest.run(f"occupy-memory {_USED_MIB}")
+            guest.run("burn-cpu 3")
+        assert site.throttled() == throttled
+        assert [now - was for now, was in zip(site.stalled_us(), stalled, strict=True)] == [
+            pytest.approx(0, abs=20_000)] * 2
+
+    def test_what_an_administrator_set_is_left_alone(self, site: Site) -> None:
+        run("systemctl", "set-property", "--runtime", "machine.slice", "MemoryLow=64M")
+        try:
+            (reading, _) = site.limit(_ABOVE_MIB, UNLIMITED)
+            assert low(MACHINES) == 64
+            assert (reading.applied, reading.effective) == (_ABOVE_MIB * MIB, False)
+            assert "64 MiB" in (reading.reason or "")
+        finally:
+            run("systemctl", "set-property", "--runtime", "machine.slice", "MemoryLow=0")
+        site.bench.host.domain(site.guests[0].uuid).write_memory_soft_limit(_ABOVE_MIB * MIB)
+        assert low(MACHINES) == _ABOVE_MIB
+
+    def test_a_server_that_ends_takes_its_part_along(self, site: Site) -> None:
+        site.limit(_ABOVE_MIB, _BELOW_MIB)
+        site.bench.libvirt.virsh("destroy", site.guests[1].name)
+        with suppress(errors.QosError):
+            # another agent, which set none of it; it knows no uplink here
+            LibvirtHost(site.bench.libvirt.uri, site.bench.network).tidy(mend=True)
+        assert low(MACHINES) == _ABOVE_MIB
+        site.guests[1].start()
+        site.guests[1].run(f"occupy-memory {_USED_MIB}")
+
+
+@pytest.mark.usefixtures("unlimited")
+class TestThrottle:
+    @pytest.fixture
+    def host(self, site: Site) -> LibvirtHost:
+        return LibvirtHost(site.bench.libvirt.uri, site.bench.network, "throttle")
+
+    def test_memory_above_the_limit_goes_without_any_pressure(
+        self, site: Site, host: LibvirtHost
+    ) -> None:
+        before = site.resident_mib()
+        readings = site.limit(UNLIMITED, 64, host=host)
+        assert readings[0] == Reading(UNLIMITED)
+        assert (readings[1].applied, readings[1].effective) == (64 * MIB, True)
+        assert "throttles (memory.high)" in (readings[1].reason or "")
+        assert (site.scopes()[1] / "libvirt/memory.high").read_text().strip() == str(64 * 2**20)
+        assert comes_true(lambda: site.resident_mib()[1] < 80, 60), site.resident_mib()
+        assert site.resident_mib()[0] > before[0] - 20
+
+    def test_one_kind_follows_the_other(self, site: Site, host: LibvirtHost) -> None:
+        """The option was changed, and the agent started again."""
+        kinds: list[Callable[[], list[Reading]]] = [
+            lambda: site.limit(200, 200, host=host), lambda: site.limit(200, 200)]
+        site.limit(200, 200)
+        for kind, (high, protected) in zip(kinds, ((200, 0), (None, 200)), strict=True):
+            kind()
+            for scope in site.scopes():
+                text = (scope / "libvirt/memory.high").read_text().strip()
+                assert text == ("max" if high is None else str(high * 2**20))
+                assert low(scope) == protected
+            assert low(MACHINES) == 2 * protected
