@@ -21,7 +21,7 @@ _MOST_IO_WEIGHT = 1000
 
 
 class UnifiedCgroupDomain(LibvirtDomain):
-    """Reads the kernel's own files; writes through libvirt where libvirt means the same."""
+    """Reads the kernel's own files, and writes by whom they belong to."""
 
     def __init__(
         self, connection: Connection, movements: Movements, network: Network,
@@ -64,9 +64,9 @@ class UnifiedCgroupDomain(LibvirtDomain):
         if not units.LEAST_CPU_SHARES <= shares <= units.MOST_CPU_SHARES:
             raise errors.HostRefused(f"share: the kernel has no such share: {shares}")
         weight = units.cpu_weight(shares)
+        # Not through libvirt: its least share, 2, is the second least weight.
         with self._group("cpu") as group:
-            super().write_cpu_shares(weight)
-            group.comes_to(_CPU, weight)
+            self._write(group, _CPU, "CPUWeight", weight, weight)
 
     def read_io_weight(self) -> Reading:
         disks = self._definition().disks
@@ -82,14 +82,22 @@ class UnifiedCgroupDomain(LibvirtDomain):
             raise errors.HostRefused(f"weight: the kernel has no such weight: {weight}")
         dividers = iosched.dividers(self._definition().disks)
         with self._group("io") as group:
-            files = _weight_files(group, dividers)
-            if systemd.owns(group.name):
-                for_systemd = units.systemd_io_weight(weight) if files[0] == _BFQ else weight
-                self._manager.set_property(group.name, "IOWeight", for_systemd)
-            for file in files:
-                # systemd sets one by the other, and not every version in the same way
-                if not systemd.owns(group.name) or not group.comes_to(file, weight):
-                    group.write(file, weight)
+            first, *others = _weight_files(group, dividers)
+            for_systemd = units.systemd_io_weight(weight) if first == _BFQ else weight
+            self._write(group, first, "IOWeight", for_systemd, weight)
+            for file in others:
+                group.write(file, weight)
+
+    def _write(
+        self, group: Group, file: str, name: str, for_systemd: int, value: int
+    ) -> None:
+        """Bring a file to a value, by systemd's property where the group is systemd's."""
+        if systemd.owns(group.name):
+            self._manager.set_property(group.name, name, for_systemd)
+            # not every version makes the same of it
+            if group.comes_to(file, value):
+                return
+        group.write(file, value)
 
     @contextmanager
     def _group(self, controller: str) -> Iterator[Group]:
@@ -111,6 +119,10 @@ class UnifiedCgroupDomain(LibvirtDomain):
         except OSError as error:
             self.require_running()
             raise _translated(error) from error
+        except errors.HostRefused:
+            # it may have ended under the write
+            self.require_running()
+            raise
 
 
 def _weight_files(group: Group, dividers: set[iosched.Divider]) -> list[str]:
