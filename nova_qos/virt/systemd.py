@@ -14,7 +14,7 @@ _RUNS = Path("/run/systemd/system")
 _SERVICE = "org.freedesktop.systemd1"
 _MANAGER = DBusAddress(
     "/org/freedesktop/systemd1", bus_name=_SERVICE, interface=f"{_SERVICE}.Manager")
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 20.0
 _UNITS = (".scope", ".slice")
 _FORBIDDEN = ("AccessDenied", "InteractiveAuthorizationRequired", "AuthFailed")
 #: Where it keeps what it was told until the host restarts.
@@ -38,13 +38,13 @@ class Systemd:
         self._ask(new_method_call(_MANAGER, "SetUnitProperties", "sba(sv)", body))
 
     def forget_property(self, unit: str, name: str) -> None:
-        """Take back ``set_property``: the unit has again what its configuration says."""
+        """Have what was set forgotten: the unit keeps it until the next reload of systemd, then it
+        has what its configuration says."""
         for place in _TOLD:
             file = place / f"{unit}.d" / f"50-{name}.conf"
             file.unlink(missing_ok=True)
             with suppress(OSError):
                 file.parent.rmdir()
-        self._ask(new_method_call(_MANAGER, "Reload"))
 
     def _ask(self, message: Message) -> None:
         try:
@@ -52,6 +52,9 @@ class Systemd:
                 unwrap_msg(connection.send_and_get_reply(message, timeout=_TIMEOUT_SECONDS))
         except DBusErrorResponse as error:
             raise _translated(error) from error
+        except TimeoutError as error:
+            raise errors.HostRefused(
+                f"systemd has not answered for {_TIMEOUT_SECONDS:g} s") from error
         except (OSError, EOFError, KeyError, ValueError) as error:
             raise errors.HostCannot(
                 f"systemd cannot be asked over D-Bus ({error}); the agent needs the system bus"

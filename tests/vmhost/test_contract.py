@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real libvirt under systemd and cgroup v2 keeps the contract of the protocols."""
+"""Real libvirt under systemd and cgroup v2 keeps the contract of the protocols.
+
+What a balloon does in time has nothing to do with cgroups: the host tier tests that.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,9 +33,6 @@ class OnModernHost:
         return modern
 
 
-class TestMemory(OnModernHost, contract.MemoryContract): ...
-
-
 class TestPinnedMemory(OnModernHost, contract.PinnedMemoryContract): ...
 
 
@@ -40,9 +40,6 @@ class TestKernelKnobs(OnModernHost, contract.KernelKnobsContract): ...
 
 
 class TestNetwork(OnModernHost, contract.NetworkContract): ...
-
-
-class TestPaused(OnModernHost, contract.PausedContract): ...
 
 
 class TestStopped(OnModernHost, contract.StoppedContract): ...
