@@ -41,7 +41,7 @@ def find(ipr: IPRoute, name: str) -> Uplink | None:
 
 def of_default_route(ipr: IPRoute) -> list[str]:
     """The devices of the default routes, or the wires below them: a VLAN's lower device, a
-    bridge's ports.
+    bridge's ports; those of all bridges together where it is one of Open vSwitch's.
 
     :raises HostRefused: there is no default route, or no wire below it can be told
     """
@@ -97,10 +97,11 @@ def _wires(links: dict[int, Any], index: int) -> Iterator[str]:
     if kind == "vlan" and link.get_attr("IFLA_LINK") in links:
         yield from _wires(links, link.get_attr("IFLA_LINK"))
     elif kind in ("bridge", _SWITCH):
-        # every port of the kernel's Open vSwitch has the same master, its bridges included
-        master = index if kind == "bridge" else link.get_attr("IFLA_MASTER")
+        # whichever of Open vSwitch's bridges has a port, the kernel names the datapath as master
+        masters = {index} if kind == "bridge" else {
+            each for each, other in links.items() if _kind(other) == _SWITCH}
         for port, other in links.items():
-            if other.get_attr("IFLA_MASTER") == master is not None and _kind(other) in _WIRES:
+            if other.get_attr("IFLA_MASTER") in masters and _kind(other) in _WIRES:
                 yield from _wires(links, port)
     elif kind in (*_WIRES, "veth", "macvlan"):
         yield link.get_attr("IFLA_IFNAME")

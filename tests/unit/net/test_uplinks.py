@@ -62,7 +62,7 @@ CARD = link(2, "eth0")
         ([link(2, "bond0", "bond", master=5), link(6, "eth1", master=2),
           link(5, "br0", "bridge")], 5, ["bond0"]),
         ([link(2, "eth0", master=9), link(9, "ovs-system", "openvswitch"),
-          link(10, "br-ex", "openvswitch", master=9), link(11, "vxlan", "vxlan", master=9)],
+          link(10, "br-ex", "openvswitch"), link(11, "vxlan", "vxlan", master=9)],
          10, ["eth0"]),
     ],
     ids=["card", "vlan", "bridge", "bridge over bond", "open vswitch"],
