@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tests that have a whole machine to themselves."""
+
+import os
+
+import pytest
+
+from testbed.debian import PAYLOAD
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _virtual_host() -> None:
+    if not os.path.ismount(PAYLOAD):
+        pytest.skip("these tests remake the machine that they run on: let tools/test.sh vmhost "
+                    "run them in a virtual one")
