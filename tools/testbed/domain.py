@@ -22,7 +22,7 @@ _XML = """\
     <type machine="pc">hvm</type>
     <kernel>{kernel}</kernel>
     <initrd>{initramfs}</initrd>
-    <cmdline>console=ttyS0 quiet {options}</cmdline>
+    <cmdline>console=ttyS0 quiet no_timer_check {options}</cmdline>
   </os>
   <features><acpi/></features>
   <on_reboot>restart</on_reboot>
