@@ -11,6 +11,8 @@ from stack.network import UPLINK
 
 from demo.errors import DemoFailed
 
+#: The device that is looked at.
+DEVICE = UPLINK
 _TABLE = ("netdev", "nova_qos")
 _CLASS = re.compile(
     r"^class htb (?P<id>\S+) .*?(?:quantum (?P<quantum>\d+) )?"
@@ -37,13 +39,13 @@ class Class:
 
 def root() -> str:
     """The uplink's root queueing discipline, such as ``noqueue 0:``."""
-    printed = _run("tc", "qdisc", "show", "dev", UPLINK, "root")
+    printed = _run("tc", "qdisc", "show", "dev", DEVICE, "root")
     return " ".join(printed.split()[1:3])
 
 
 def classes() -> dict[str, Class]:
     """The classes by their names, such as ``5ca1:10``."""
-    printed = _run("tc", "-s", "-d", "class", "show", "dev", UPLINK)
+    printed = _run("tc", "-s", "-d", "class", "show", "dev", DEVICE)
     return {found["id"]: Class(found["rate"], found["ceil"], int(found["quantum"] or 0),
                                int(found["sent"]), found["backlog"] != "0")
             for found in _CLASS.finditer(printed)}

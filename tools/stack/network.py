@@ -18,7 +18,7 @@ OUTSIDE_ADDRESS, CIDR = "10.77.0.1", "10.77.0.0/24"
 UPLINK = "qosuplink"
 # The names that Open vSwitch gives to neutron's bridges elsewhere may be taken on this machine.
 INTEGRATION, EXTERNAL = "qosint", "qosex"
-_BRIDGE, _OUTER = "qosbrx", "qosext"
+BRIDGE, _OUTER = "qosbrx", "qosext"
 _TO_OVS, _TO_BRIDGE = "qosovs", "qosovs-br"
 # What nova and neutron make for a port, each followed by the beginning of the port's id.
 _PORT_DEVICES = ("qvo", "qbr", "tap")
@@ -29,10 +29,10 @@ def up(layout: Layout) -> None:
     run("ip", "netns", "add", OUTSIDE)
     run("ip", "link", "add", _TO_OVS, "type", "veth", "peer", "name", _TO_BRIDGE)
     run("ip", "link", "add", UPLINK, "type", "veth", "peer", "name", _OUTER, "netns", OUTSIDE)
-    run("ip", "link", "add", _BRIDGE, "type", "bridge")
+    run("ip", "link", "add", BRIDGE, "type", "bridge")
     for device in (_TO_BRIDGE, UPLINK):
-        run("ip", "link", "set", device, "master", _BRIDGE)
-    for device in (_TO_OVS, _TO_BRIDGE, UPLINK, _BRIDGE):
+        run("ip", "link", "set", device, "master", BRIDGE)
+    for device in (_TO_OVS, _TO_BRIDGE, UPLINK, BRIDGE):
         run("ip", "link", "set", device, "up")
     for device in (_TO_OVS, _TO_BRIDGE, UPLINK):
         _without_offloads(device)
@@ -55,7 +55,7 @@ def down(layout: Layout) -> None:
             run("ip", "netns", "delete", name)
     ports = [prefix + port for port in _ports(layout) for prefix in _PORT_DEVICES]
     present = {name for _, name in socket.if_nameindex()}
-    for device in (*ports, _TO_OVS, UPLINK, _BRIDGE, INTEGRATION, EXTERNAL):
+    for device in (*ports, _TO_OVS, UPLINK, BRIDGE, INTEGRATION, EXTERNAL):
         if device in present:
             try_run("ip", "link", "delete", device)
     # The datapath's own device has a fixed name; this refuses while another switch holds it.

@@ -88,7 +88,9 @@ def web(layout: Layout, service: str, module: str, processes: int) -> Daemon:
          "--enable-threads", "--lazy-apps", "--need-app", "--http-chunked-input",
          # glance's client sends images in parts of 1 MiB, which is just too much unless told
          "--chunked-input-limit", str(4 * 2**20),
-         "--buffer-size", "65535", "--add-header", "Connection: close", "--disable-logging"],
+         # a host under emulation takes an image slowly
+         "--socket-timeout", "120", "--buffer-size", "65535",
+         "--add-header", "Connection: close", "--disable-logging"],
         layout.run, ready=_serves(PORTS[service]), ready_timeout_s=60, environment=environment)
 
 

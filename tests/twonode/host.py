@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A compute host in a virtual machine, looked at with tools that are not ours."""
+
+import json
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from stack.node import Node
+
+from testbed import payload
+from testbed.errors import TestbedError
+from testbed.vmhost import TREE
+
+
+class NodeHost:
+    """What is said of a server here comes from ``look.py``, which runs in the machine."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.name = node.name
+
+    def held(self, server: str) -> dict[str, Any]:
+        """All five resources, or the word ``error`` with why they could not be read."""
+        try:
+            found: dict[str, Any] = self._look("held", server)
+        except TestbedError as error:
+            return {"error": str(error)}
+        return found
+
+    def leftovers(self, server: str, mac: str) -> list[str]:
+        """What is left of a server that has gone."""
+        found: list[str] = self._look("leftovers", server, mac)
+        return found
+
+    def expect(self, wanted: Mapping[str, int], seconds: float) -> "Arrival":
+        """Begin to wait for a server that migrates to here."""
+        return Arrival(self, wanted, seconds)
+
+    def _look(self, *words: str) -> Any:
+        return json.loads(self.node.machine.run(
+            "env", f"PYTHONPATH={TREE}:{TREE}/tools", "PYTHONDONTWRITEBYTECODE=1",
+            payload.PYTHON, f"{TREE}/tests/twonode/look.py", *words, timeout_s=600))
+
+
+class Arrival(threading.Thread):
+    """Waits until a server has migrated to a host and its groups hold what is wanted."""
+
+    def __init__(self, host: NodeHost, wanted: Mapping[str, int], seconds: float) -> None:
+        super().__init__(daemon=True)
+        self._host, self._wanted, self._seconds = host, wanted, seconds
+        self._took_s: float | str = "it did not arrive"
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._took_s = self._host._look(
+                "arrival", str(self._seconds), json.dumps(dict(self._wanted)))
+        except Exception as error:  # noqa: BLE001  # told by took_s, in the test's own thread
+            self._took_s = str(error)
+
+    def took_s(self) -> float:
+        """Seconds from libvirt's resuming it until all was there.
+
+        :raises AssertionError: it did not come, or not with all
+        """
+        self.join()
+        assert isinstance(self._took_s, float), self._took_s
+        return self._took_s

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A further compute host of the cloud: a virtual machine with systemd, cgroup v2, Open vSwitch.
+
+Its second network card, eth1, is on the cloud's physical network, where the other hosts' libvirt
+reaches it too. Inside, the cloud's files lie where they lie on this machine.
+"""
+
+import configparser
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from stack import schema
+from stack.layout import BROKER_PORT, CACHE_PORT, PORTS, Layout
+from stack.network import BRIDGE, EXTERNAL
+from stack.shell import run, try_run
+from testbed import payload
+from testbed.debian import DebianImage
+from testbed.guest import GuestImages
+from testbed.machine import Machine
+from testbed.vmhost import CACHE, PARTS, TREE
+
+_SCRIPT = Path(__file__).with_name("node.sh")
+_HERE = "10.77.0.200"
+_MEMORY_MIB = 2560
+UNITS = ("neutron-openvswitch-agent", "nova-compute", "nova-qos-agent")
+_SWITCH = "unix:/run/openvswitch/db.sock"
+
+
+class Node:
+    """One such host, ``compute2`` and on; made again it is the same one until ``down``."""
+
+    def __init__(self, layout: Layout, number: int) -> None:
+        self.name = f"compute{number}"
+        self.address = f"10.77.0.{200 + number}"
+        self._layout = layout
+        self._tap = f"qosnode{number}"
+        self._state = layout.state / "nodes" / self.name
+        self.machine = Machine(
+            DebianImage.build(CACHE), self.name, self._state, payload=_payload(layout),
+            memory_mib=_MEMORY_MIB, taps=[self._tap])
+
+    def boot(self) -> None:
+        """Begin to boot it, with its card on the physical network."""
+        _join_physical_network()
+        run("ip", "tuntap", "add", "dev", self._tap, "mode", "tap")
+        run("ip", "link", "set", self._tap, "master", BRIDGE, "up")
+        _make_payload(self._layout)
+        self.machine.boot()
+
+    def configure(self) -> None:
+        """Wait until it has booted, and start what a compute host runs.
+
+        :raises testbed.errors.TestbedError: a step failed
+        """
+        machine = self.machine
+        machine.wait()
+        machine.send(self._layout.repository, PARTS, TREE)
+        machine.write("/root/node.sh", _SCRIPT.read_text())
+        machine.run("bash", "/root/node.sh", self._layout.state, self.address, EXTERNAL,
+                    ",".join(map(str, (BROKER_PORT, CACHE_PORT, *PORTS.values()))))
+        for service, name, changes in self._files():
+            path = self._layout.etc(service) / name
+            machine.write(str(path), _changed(path, changes))
+        for unit in UNITS:
+            self.start(unit)
+
+    def start(self, unit: str) -> None:
+        """Start one of ``UNITS``."""
+        etc = self._layout.etc("neutron")
+        files = {
+            "neutron-openvswitch-agent": [etc / "neutron.conf", etc / "ovs-agent.ini"],
+        }.get(unit, [self._layout.etc("nova-compute") / "nova.conf"])
+        path = f"{self._layout.state}/bin:{self._layout.state}/venv/bin:/usr/sbin:/usr/bin"
+        self.machine.run(
+            "systemd-run", f"--unit={unit}", "--collect", f"--setenv=PATH={path}",
+            f"--setenv=PYTHONPATH={TREE}:{TREE}/hooks", "--setenv=PYTHONDONTWRITEBYTECODE=1",
+            self._layout.program(unit), *(word for file in files
+                                          for word in ("--config-file", str(file))))
+
+    def stop(self, unit: str) -> None:
+        """Stop one of ``UNITS``."""
+        self.machine.run("systemctl", "stop", unit)
+
+    def log(self, unit: str) -> str:
+        """What one of ``UNITS`` has logged."""
+        return self.machine.run("journalctl", "--unit", unit, "--output=cat", "--no-pager")
+
+    def down(self) -> None:
+        """Pull its plug and take its card away."""
+        self.machine.stop()
+        try_run("ip", "link", "delete", self._tap)
+
+    def _files(self) -> list[tuple[str, str, dict[str, Mapping[str, object]]]]:
+        return [
+            ("neutron", "neutron.conf", {}),
+            ("neutron", "ovs-agent.ini", {
+                "ovs": {"ovsdb_connection": _SWITCH, "datapath_type": "system"}}),
+            ("nova-compute", "nova.conf", {
+                "DEFAULT": {"my_ip": self.address, "rpc_response_timeout": 60},
+                "libvirt": {"connection_uri": "qemu:///system",
+                            "live_migration_inbound_addr": self.address},
+                "os_vif_ovs": {"ovsdb_connection": _SWITCH},
+                "nova_qos": {"uplinks": "eth1"}}),
+        ]
+
+
+def make_known(layout: Layout) -> None:
+    """Let the API know hosts that have come up."""
+    schema.discover_hosts(layout)
+
+
+def _payload(layout: Layout) -> Path:
+    return layout.state / "nodes" / "payload.raw"
+
+
+def _make_payload(layout: Layout) -> None:
+    """The cloud's own Python packages, for all nodes."""
+    disk = _payload(layout)
+    if not disk.exists():
+        payload.make(disk, layout.state / "venv", GuestImages.build(layout.state / "guests"))
+
+
+def _join_physical_network() -> None:
+    """Let this machine reach the others there, to send servers to them."""
+    try_run("ip", "address", "add", f"{_HERE}/24", "dev", BRIDGE)
+
+
+def _changed(path: Path, changes: Mapping[str, Mapping[str, object]]) -> str:
+    """The text of a configuration file with some values changed."""
+    parser = configparser.RawConfigParser(strict=False)
+    parser.optionxform = str  # type: ignore[method-assign, assignment]
+    parser.read(path)
+    for section, options in changes.items():
+        if section != "DEFAULT" and not parser.has_section(section):
+            parser.add_section(section)
+        for name, value in options.items():
+            parser.set(section, name, str(value))
+    text = io.StringIO()
+    parser.write(text)
+    return text.getvalue()
