@@ -54,7 +54,7 @@ class Libvirt:
             ["virsh", "--quiet", "--connect", self.uri, *arguments],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         if answer.returncode:
             raise TestbedError(f"virsh {' '.join(arguments)}: {answer.stderr.strip()}")
