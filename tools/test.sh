@@ -8,16 +8,18 @@
 #   functional  a real nova API and conductor in one process
 #   net         the real kernel's shares, in network namespaces; needs root
 #   host        real libvirt and small real guests; needs root
-#   cloud       the demo's cloud through the real clients; needs root
 #   benchmark   ratios and goals, printed and not judged; needs root
+#   vmhost      a host with systemd, cgroup v2 and Open vSwitch, as a virtual machine; needs root
+#   cloud       the demo's cloud through the real clients; needs root
 #
+# With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out.
 # A virtual environment is made in ${NOVA_QOS_TEST_DIR:-$HOME/.cache/nova-qos-test}. As root, the
 # Debian packages that are missing are installed. Exit status 1 if any tier failed.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd) || exit
 home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
 venv=$home/venv
-all="lint unit functional net host cloud benchmark"
+all="lint unit functional net host benchmark vmhost cloud"
 
 fail() { echo "test.sh: $*" >&2; exit 2; }
 
@@ -83,7 +85,7 @@ tier_lint() {
 # the contract suite runs on the in-memory host here, on real libvirt in the tier host
 tier_unit() { run_pytest tests/unit tests/contract; }
 
-tier_functional() { run_pytest tests/functional; }
+tier_functional() { run_pytest --numprocesses 2 tests/functional; }
 
 tier_net() {
     install_packages tools/testbed/net.apt && run_pytest tests/net
@@ -91,6 +93,17 @@ tier_net() {
 
 tier_host() {
     install_packages tools/testbed/host.apt && run_pytest tests/host
+}
+
+tier_vmhost() {
+    local selection=(tests/vmhost)
+    install_packages tools/testbed/{host,machine}.apt || return
+    if [ "${NOVA_QOS_TEST_SIZE-}" = reduced ]; then
+        selection=(tests/vmhost/test_{contract,scales}.py
+            'tests/vmhost/test_tunnels.py::test_shares_in_a_tunnel[vxlan]')
+        echo "reduced: of tests/vmhost only ${selection[*]}"
+    fi
+    PYTHONPATH=$root/tools "$venv/bin/python" -m testbed.vmhost "${selection[@]}"
 }
 
 tier_cloud() {
@@ -114,7 +127,7 @@ tier_benchmark() {
 
 run_tier() { # NAME
     local began=$SECONDS outcome=passed
-    if [[ $1 =~ ^(net|host|cloud|benchmark)$ ]] && ! am_root; then
+    if [[ $1 =~ ^(net|host|benchmark|vmhost|cloud)$ ]] && ! am_root; then
         echo "SKIPPED tier $1: needs root"
         summary+=("$1 skipped")
         return
