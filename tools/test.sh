@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Runs the tests: tools/test.sh [TIER]...; without arguments, all tiers.
+# Runs the tests: tools/test.sh [TIER]...; without arguments, all tiers but twonode.
 #
 #   lint        ruff, mypy, import-linter
 #   unit        our own code alone
@@ -11,6 +11,7 @@
 #   benchmark   ratios and goals, printed and not judged; needs root
 #   vmhost      a host with systemd, cgroup v2 and Open vSwitch, as a virtual machine; needs root
 #   cloud       the demo's cloud through the real clients; needs root
+#   twonode     two virtual machines as further hosts of that cloud; needs root, and long
 #
 # With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out.
 # A virtual environment is made in ${NOVA_QOS_TEST_DIR:-$HOME/.cache/nova-qos-test}. As root, the
@@ -20,6 +21,7 @@ root=$(cd "$(dirname "$0")/.." && pwd) || exit
 home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
 venv=$home/venv
 all="lint unit functional net host benchmark vmhost cloud"
+known="$all twonode"
 
 fail() { echo "test.sh: $*" >&2; exit 2; }
 
@@ -85,7 +87,8 @@ tier_lint() {
 # the contract suite runs on the in-memory host here, on real libvirt in the tier host
 tier_unit() { run_pytest tests/unit tests/contract; }
 
-tier_functional() { run_pytest --numprocesses 2 tests/functional; }
+# a file whole in one process, for what its tests share
+tier_functional() { PYTEST_ADDOPTS="--numprocesses=2 --dist=loadfile" run_pytest tests/functional; }
 
 tier_net() {
     install_packages tools/testbed/net.apt && run_pytest tests/net
@@ -106,10 +109,14 @@ tier_vmhost() {
     PYTHONPATH=$root/tools "$venv/bin/python" -m testbed.vmhost "${selection[@]}"
 }
 
-tier_cloud() {
+tier_cloud() { in_cloud tests/cloud; }
+
+tier_twonode() { install_packages tools/testbed/{host,machine}.apt && in_cloud tests/twonode; }
+
+in_cloud() { # DIRECTORY
     local failed=0 ours=no
     tools/demo.sh --is-up || ours=yes
-    if tools/demo.sh --up; then run_pytest tests/cloud || failed=1; else failed=1; fi
+    if tools/demo.sh --up; then run_pytest "$1" || failed=1; else failed=1; fi
     if [ $ours = yes ]; then tools/demo.sh --down || failed=1; fi
     return $failed
 }
@@ -127,7 +134,7 @@ tier_benchmark() {
 
 run_tier() { # NAME
     local began=$SECONDS outcome=passed
-    if [[ $1 =~ ^(net|host|benchmark|vmhost|cloud)$ ]] && ! am_root; then
+    if [[ $1 =~ ^(net|host|benchmark|vmhost|cloud|twonode)$ ]] && ! am_root; then
         echo "SKIPPED tier $1: needs root"
         summary+=("$1 skipped")
         return
@@ -140,7 +147,7 @@ run_tier() { # NAME
 
 [ $# -gt 0 ] || set -- $all
 for tier in "$@"; do
-    [[ " $all " == *" $tier "* ]] || fail "there is no tier '$tier'; there are: $all"
+    [[ " $known " == *" $tier "* ]] || fail "there is no tier '$tier'; there are: $known"
 done
 cd "$root" || exit
 install_packages tools/packages/test.apt || fail "the Debian packages could not be installed"
