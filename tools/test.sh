@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Runs the tests: tools/test.sh [TIER]...; without arguments, all tiers but twonode.
+# Runs the tests: tools/test.sh [TIER]...; without arguments, all but the last two,
+# which are long.
 #
 #   lint        ruff, mypy, import-linter
 #   unit        our own code alone
@@ -9,9 +10,9 @@
 #   net         the real kernel's shares, in network namespaces; needs root
 #   host        real libvirt and small real guests; needs root
 #   benchmark   ratios and goals, printed and not judged; needs root
-#   vmhost      a host with systemd, cgroup v2 and Open vSwitch, as a virtual machine; needs root
 #   cloud       the demo's cloud through the real clients; needs root
-#   twonode     two virtual machines as further hosts of that cloud; needs root, and long
+#   vmhost      a host with systemd, cgroup v2 and Open vSwitch, as a virtual machine; needs root
+#   twonode     two virtual machines as further hosts of that cloud; needs root
 #
 # With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out.
 # A virtual environment is made in ${NOVA_QOS_TEST_DIR:-$HOME/.cache/nova-qos-test}. As root, the
@@ -20,8 +21,8 @@ set -u
 root=$(cd "$(dirname "$0")/.." && pwd) || exit
 home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
 venv=$home/venv
-all="lint unit functional net host benchmark vmhost cloud"
-known="$all twonode"
+all="lint unit functional net host benchmark cloud"
+long="vmhost twonode"
 
 fail() { echo "test.sh: $*" >&2; exit 2; }
 
@@ -87,8 +88,7 @@ tier_lint() {
 # the contract suite runs on the in-memory host here, on real libvirt in the tier host
 tier_unit() { run_pytest tests/unit tests/contract; }
 
-# a file whole in one process, for what its tests share
-tier_functional() { PYTEST_ADDOPTS="--numprocesses=2 --dist=loadfile" run_pytest tests/functional; }
+tier_functional() { run_pytest tests/functional; }
 
 tier_net() {
     install_packages tools/testbed/net.apt && run_pytest tests/net
@@ -145,9 +145,10 @@ run_tier() { # NAME
     summary+=("$1 $outcome ($((SECONDS - began)) s)")
 }
 
-[ $# -gt 0 ] || set -- $all
+left_out=
+[ $# -gt 0 ] || { set -- $all && left_out=$long; }
 for tier in "$@"; do
-    [[ " $known " == *" $tier "* ]] || fail "there is no tier '$tier'; there are: $known"
+    [[ " $all $long " == *" $tier "* ]] || fail "there is no tier '$tier'; there are: $all $long"
 done
 cd "$root" || exit
 install_packages tools/packages/test.apt || fail "the Debian packages could not be installed"
@@ -156,4 +157,5 @@ status=0 summary=()
 for tier in "$@"; do run_tier "$tier"; done
 printf -v line '%s, ' "${summary[@]}"
 echo "tests: ${line%, }"
+[ -z "$left_out" ] || echo "not run, because they are long: $left_out"
 exit $status
