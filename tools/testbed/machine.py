@@ -120,11 +120,6 @@ class Machine:
             subprocess.run(self._ssh("tar", "--extract", "-C", destination), stdin=archive.stdout,
                            check=True)
 
-    def bring(self, path: str, destination: Path) -> None:
-        """Copy a file of the machine to here. Raises TestbedError."""
-        options = ["-P" if word == "-p" else word for word in self._options()]
-        run("scp", "-q", *options, f"root@127.0.0.1:{path}", destination)
-
     def _call(
         self, command: Sequence[str | Path], feed: str, timeout_s: float
     ) -> "subprocess.CompletedProcess[str]":
