@@ -3,7 +3,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,9 @@ MIB = 1024
 _MEMORY_MIB, _SWAP_MIB, _BUSY_S = 256, 1024, 15
 #: Above what a server has on the host with all its memory, and far below.
 _ABOVE_MIB, _BELOW_MIB = 512, 32
+_SWAPPINESS = Path("/proc/sys/vm/swappiness")
+#: Of the root, so of the whole host: memory.low is heeded as under any other pressure.
+_RECLAIM = Path("/sys/fs/cgroup/memory.reclaim")
 #: All its memory lies on the host from the start; what the guest does with it is of no matter.
 _WHOLE = '<memoryBacking><allocation mode="immediate"/></memoryBacking>'
 
@@ -83,37 +86,31 @@ class Site:
         return [_stalled_us(scope / "memory.pressure") for scope in self.scopes()]
 
     def press(self) -> list[float]:
-        """Take memory from the host until servers lose some; what each has lost, in MiB."""
+        """Let the kernel take memory from the whole host until servers lose some, as it does when
+        it is short of it, only at once; what each has lost, in MiB."""
         before = self.resident_mib()
         lost = [0.0, 0.0]
 
         def enough() -> bool:
+            # fails when it cannot be had wholly
+            with suppress(OSError):
+                _RECLAIM.write_text("64M")
             lost[:] = [was - now for was, now in zip(before, self.resident_mib(), strict=True)]
-            return sum(lost) > 60
+            return sum(lost) > 100
 
-        hungry = _Hungry(_available_mib() + 100)
-        try:
-            comes_true(enough, 120)
-        finally:
-            hungry.stop()
+        with _tuned():
+            comes_true(enough, 240)
         print(f"resident before {before}, lost {lost} MiB")
         return lost
 
 
-class _Hungry:
-    """A program in a group of systemd's that uses so much memory until it is stopped."""
-
-    _UNIT = "nova-qos-hungry"
-
-    def __init__(self, mib: int) -> None:
-        text = f"import time; held = bytearray(b'x') * ({mib} << 20); time.sleep(600)"
-        run("systemd-run", "--quiet", "--collect", f"--unit={self._UNIT}",
-            "--property=OOMScoreAdjust=1000", "/usr/bin/python3", "-c", text)
-
-    def stop(self) -> None:
-        # it may have been killed for what it took
-        with suppress(Exception):
-            run("systemctl", "stop", self._UNIT)
+@contextmanager
+def _tuned() -> Iterator[None]:
+    """Memory of programs goes before what is cached from files, of which a host has plenty."""
+    before = _SWAPPINESS.read_text()
+    _SWAPPINESS.write_text("200")
+    yield
+    _SWAPPINESS.write_text(before)
 
 
 def _kib(mib: int) -> int:
@@ -131,14 +128,6 @@ def _stalled_us(file: Path) -> int:
         return int(file.read_text().splitlines()[0].rpartition("total=")[2])
     except OSError:
         return 0
-
-
-def _available_mib() -> int:
-    return _word_kib("MemAvailable:") // 1024
-
-
-def _word_kib(name: str) -> int:
-    return _word(Path("/proc/meminfo"), name)
 
 
 @pytest.fixture(scope="module")
