@@ -2,7 +2,9 @@
 """Memory that a server keeps while its host is short of it: memory.low of its group.
 
 The kernel hands protection down: a group has it only as far as each group above it has it too.
-So the groups above protected servers are kept at the sum of those that they hold.
+So the groups above protected servers are kept at the sum of those that they hold, and libvirt's
+own group inside a server's, which has its processes, is given the same. What the kernel hands down
+by itself, if it does, comes out a little below what is used, and then it goes on taking some.
 """
 
 import threading
@@ -15,6 +17,7 @@ from nova_qos.virt import groups, systemd
 from nova_qos.virt.groups import Group
 
 FILE, _PROPERTY = "memory.low", "MemoryLow"
+_INNER = "libvirt"
 _MIB = 2**20
 
 
@@ -25,13 +28,9 @@ class Protection:
     what we have set, so that another agent after this one knows it.
     """
 
-    def __init__(
-        self, manager: systemd.Systemd, root: Path = groups.ROOT,
-        mounts: Path = Path("/proc/self/mounts"),
-    ) -> None:
+    def __init__(self, manager: systemd.Systemd, root: Path = groups.ROOT) -> None:
         self._root = root
         self._manager = manager
-        self._mounts = mounts
         self._lock = threading.Lock()
 
     def set(self, group: Group, size: int) -> None:
@@ -41,8 +40,9 @@ class Protection:
         """
         size -= size % getpagesize()
         with self._lock:
-            if group.read(FILE) != size:
-                self._write(group, size)
+            for each in (group, *_inner(group)):
+                if each.read(FILE) != size:
+                    self._write(each, size)
             for above in group.above():
                 self._settle(above)
 
@@ -58,9 +58,6 @@ class Protection:
 
     def why_not_effective(self, group: Group) -> str | None:
         """Say why a server's group has less protection than it shows; None when it has it."""
-        if not self._is_handed_down():
-            return ("memory.low does not reach the server's processes, because cgroup2 is mounted "
-                    "without memory_recursiveprot")
         for above in group.above():
             size, needed = above.read(FILE), _needed(above)
             if size < needed:
@@ -93,12 +90,9 @@ class Protection:
             raise errors.HostRefused(
                 f"memory_limit: {FILE} of {group.name} stays at {group.read(FILE)} bytes")
 
-    def _is_handed_down(self) -> bool:
-        for line in self._mounts.read_text().splitlines():
-            _device, place, kind, options, *_ = line.split()
-            if kind == "cgroup2" and place == str(self._root):
-                return "memory_recursiveprot" in options.split(",")
-        return False
+
+def _inner(group: Group) -> list[Group]:
+    return [each for each in group.below() if each.name == _INNER and each.has(FILE)]
 
 
 def _needed(group: Group) -> int:

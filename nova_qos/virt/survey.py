@@ -10,9 +10,6 @@ from nova_qos.ability import Ability
 from nova_qos.virt import groups, iosched
 from nova_qos.virt.connection import Connection
 from nova_qos.virt.definition import Disk
-from nova_qos.virt.groups import Group
-from nova_qos.virt.protection import Protection
-from nova_qos.virt.systemd import Systemd
 from nova_qos.virt.unified import SoftLimit
 
 #: Where libvirt puts servers' groups in cgroup v2: with systemd, and without.
@@ -54,11 +51,6 @@ class Kernel:
         """Why servers' groups do without a controller, named as in cgroup v2; None = they have
         it."""
         return (self._why_not_v2 if self.is_unified else self._why_not_v1)(controller)
-
-    def why_not_protected(self) -> str | None:
-        """Why cgroup v2 protects no memory of servers; None when it does."""
-        return Protection(Systemd(), self.groups, self.mounts).why_not_effective(
-            Group(self.groups, self.groups))
 
     def has_swap(self) -> bool:
         """Whether anything can be swapped out."""
@@ -125,8 +117,7 @@ def _soft_limit(configuration: Configuration, kernel: Kernel) -> Ability:
         return Ability(cannot, no_swap, kernel.cgroup)
     if configuration.soft_limit_v2 == "throttle":
         return Ability(cannot, how=f"{kernel.cgroup}, throttles: memory.high")
-    return Ability(cannot, kernel.why_not_protected() or no_swap,
-                   f"{kernel.cgroup}, protects: memory.low")
+    return Ability(cannot, no_swap, f"{kernel.cgroup}, protects: memory.low")
 
 
 def _io(configuration: Configuration, kernel: Kernel) -> Ability:

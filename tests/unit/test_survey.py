@@ -38,7 +38,7 @@ def v1(tmp_path: Path) -> Kernel:
 @pytest.fixture
 def v2(v1: Kernel) -> Kernel:
     """A host with cgroup v2 and swap, where no server has run yet."""
-    v1.mounts.write_text(f"cgroup2 {v1.groups} cgroup2 rw,memory_recursiveprot 0 0\n")
+    v1.mounts.write_text(f"cgroup2 {v1.groups} cgroup2 rw 0 0\n")
     (v1.groups / "cgroup.controllers").write_text(ALL)
     (v1.groups / "cgroup.subtree_control").write_text("memory pids\n")
     return v1
@@ -111,15 +111,6 @@ def test_a_host_without_swap(v2: Kernel) -> None:
     assert told(v2)["memory_soft_limit"] == (
         "works without effect because this host has no swap, and what a guest holds can go "
         "nowhere else; add swap")
-
-
-def test_a_host_that_hands_no_protection_down(v2: Kernel) -> None:
-    v2.mounts.write_text(f"cgroup2 {v2.groups} cgroup2 rw 0 0\n")
-    assert told(v2)["memory_soft_limit"] == (
-        "works without effect because memory.low does not reach the server's processes, because "
-        "cgroup2 is mounted without memory_recursiveprot")
-    throttle = replace(CONFIGURATION, soft_limit_v2="throttle")
-    assert told(v2, throttle)["memory_soft_limit"].startswith("works (")
 
 
 @pytest.mark.parametrize("kind", ["rbd", "lvm"])

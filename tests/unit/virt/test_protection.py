@@ -10,7 +10,6 @@ from nova_qos.virt.protection import FILE, Protection
 from nova_qos.virt.systemd import Systemd
 
 MIB = 2**20
-MOUNT = "cgroup2 {} cgroup2 rw,nsdelegate{} 0 0\n"
 ONE, TWO, INNER = ("machine/qemu-1-one.libvirt-qemu", "machine/qemu-2-two.libvirt-qemu",
                    "machine/gold.partition/qemu-3-three.libvirt-qemu")
 OTHER = "machine/container"
@@ -25,9 +24,7 @@ class Host:
             (self.root / name).mkdir(parents=True)
         for directory in list(self.root.rglob("*")):
             (directory / FILE).write_text("0")
-        self.mounts = place / "mounts"
-        self.mounts.write_text(MOUNT.format(self.root, ",memory_recursiveprot"))
-        self.protection = Protection(Systemd(), self.root, self.mounts)
+        self.protection = Protection(Systemd(), self.root)
 
     def group(self, name: str) -> Group:
         return Group(self.root / name, self.root)
@@ -88,7 +85,7 @@ def test_servers_that_have_gone_are_tidied_away_by_a_later_agent(host: Host) -> 
     host.set(TWO, 50)
     host.stop(ONE)
     assert host.mib("machine") == 150
-    Protection(Systemd(), host.root, host.mounts).tidy()
+    Protection(Systemd(), host.root).tidy()
     assert host.mib("machine") == 50
     host.stop(TWO)
     host.protection.tidy()
@@ -125,10 +122,14 @@ def test_what_was_put_to_nothing_is_ours_again(host: Host) -> None:
     assert host.mib("machine") == 100
 
 
-def test_only_a_mount_that_hands_protection_down_lets_it_act(host: Host) -> None:
+def test_libvirt_s_own_group_inside_has_the_same(host: Host) -> None:
+    inner = f"{ONE}/libvirt"
+    (host.root / inner).mkdir()
+    host.write(inner, 0)
     host.set(ONE, 100)
-    host.mounts.write_text(MOUNT.format(host.root, ""))
-    assert "memory_recursiveprot" in (host.why_not(ONE) or "")
+    assert (host.mib(ONE), host.mib(inner), host.mib("machine")) == (100, 100, 100)
+    host.set(ONE, 0)
+    assert (host.mib(ONE), host.mib(inner), host.mib("machine")) == (0, 0, 0)
 
 
 def test_a_size_is_cut_to_whole_pages(host: Host) -> None:
