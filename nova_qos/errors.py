@@ -16,6 +16,7 @@
     ├── Unreachable            nobody there to ask
     │   ├── AgentAway          no answer from the agent on the server's host
     │   └── HostAway           the agent is there, libvirt is not
+    ├── UnknownNova            (start) this nova, or its api-paste.ini, is none that we know
     └── ApiRefused             (client) nova's API answered with an error
         └── NotInstalled       (client) that API knows nothing of nova-qos
 
@@ -83,6 +84,10 @@ class AgentAway(Unreachable):
 
 class HostAway(Unreachable):
     """The agent cannot reach libvirt."""
+
+
+class UnknownNova(QosError):
+    """What nova-qos is to be mounted in, nova or its api-paste.ini, is not what it knows."""
 
 
 class ApiRefused(QosError):
