@@ -5,16 +5,20 @@ nova has no API extensions any more; ``[app:osapi_compute_app_v21] paste.app_fac
 api-paste.ini is the seam left, and takes ``nova_qos.api.mount:Router.factory``.
 """
 
-from typing import Any
+from nova_qos.api import releases
 
-from nova import policy
-from nova.api.openstack import wsgi
-from nova.api.openstack.compute import APIRouterV21
+releases.check()  # before an import fails in words that tell an operator nothing
 
-from nova_qos import policies
-from nova_qos.api.actions import controllers
-from nova_qos.api.listing import ServerList
-from nova_qos.resources import LIST_PATH
+from typing import Any  # noqa: E402
+
+from nova import policy  # noqa: E402
+from nova.api.openstack import wsgi  # noqa: E402
+from nova.api.openstack.compute import APIRouterV21  # noqa: E402
+
+from nova_qos import errors, policies  # noqa: E402
+from nova_qos.api.actions import controllers  # noqa: E402
+from nova_qos.api.listing import ServerList  # noqa: E402
+from nova_qos.resources import LIST_PATH  # noqa: E402
 
 _ACTION_PATH = "/servers/{id}/action"
 
@@ -46,5 +50,4 @@ def _servers_resource(routes: list[Any]) -> wsgi.Resource:
         path = route.routepath
         if path.endswith(_ACTION_PATH) and "/os-volumes_boot/" not in path:
             return route.defaults["controller"]
-    raise RuntimeError(
-        f"nova's router has no route {_ACTION_PATH}: nova-qos does not know this nova")
+    raise errors.UnknownNova(f"nova's router has no route {_ACTION_PATH} for us to mount on")
