@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may do what: every action and list of ours, by everybody whom nova tells apart.
+
+The same matrix stands in the documentation for operators.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from nova_qos.resources import BALLOON, GET_ALL, LIST_PATH, SET_ALL, TABLE
+from tests.functional.caller import ADMIN, MEMBER, READER, STRANGER, Answer, Caller
+from tests.functional.cloud import Server
+
+PAGE = Path(__file__).parents[2] / "doc/source/admin/security.rst"
+CALLERS = {
+    "no role": Caller("nobody", ("other",)),
+    "reader": READER,
+    "member": MEMBER,
+    "manager": Caller("manager", ("reader", "member", "manager")),
+    "admin": ADMIN,
+    "other project": STRANGER.using(roles=("reader", "member", "manager")),
+}
+#: By caller, in the order above.
+GET = (403, 200, 200, 200, 200, 404)
+SET = (403, 403, 403, 403, 200, 404)
+LIST = (403, 200, 200, 200, 200, 200)
+LIST_HOST = (403, 403, 403, 403, 200, 403)
+WORDS = {200: "yes", 403: "no", 404: "unknown"}
+EVERYTHING: dict[str, object] = {
+    row.name: row.minimum for row in TABLE.values()} | {"force": True}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One thing that can be asked for; of a server where there is a body."""
+
+    name: str
+    statuses: tuple[int, ...]
+    body: dict[str, object] | None = None
+    path: str = LIST_PATH
+
+    def send(self, caller: Caller, server: Server) -> Answer:
+        """Ask for it."""
+        if self.body is None:
+            return caller.request("GET", self.path)
+        return caller.send(server, json.dumps(self.body))
+
+
+def _requests() -> list[Request]:
+    made = []
+    for row in TABLE.values():
+        value: dict[str, object] = {row.key: row.minimum}
+        value |= {"force": True} if row.forceable else {}
+        made += [Request(row.get_action, GET, {row.get_action: None}),
+                 Request(row.set_action, SET, {row.set_action: value})]
+    return [
+        *made,
+        Request(GET_ALL, GET, {GET_ALL: None}),
+        Request(SET_ALL, SET, {SET_ALL: EVERYTHING}),
+        Request(BALLOON, GET, {BALLOON: None}),
+        Request(f"GET {LIST_PATH}", LIST),
+        Request(f"GET {LIST_PATH}?host=", LIST_HOST, path=f"{LIST_PATH}?host=compute"),
+    ]
+
+
+REQUESTS = _requests()
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request.name)
+@pytest.mark.parametrize("who", CALLERS)
+def test_who_may_do_what(server: Server, who: str, request_: Request) -> None:
+    expected = request_.statuses[list(CALLERS).index(who)]
+    answer = request_.send(CALLERS[who], server)
+    assert answer.status == expected, answer
+    if answer.status == 403:
+        assert "os_compute_api:os-qos:" in answer.message
+    if answer.status != 200:
+        assert (server.saved(), server.domain.writes) == ({}, [])
+
+
+def test_another_project_lists_its_own_alone(server: Server) -> None:
+    answer = CALLERS["other project"].request("GET", LIST_PATH)
+    assert answer.body["servers"] == []
+
+
+@pytest.mark.parametrize("who", ["no role", "reader", "member", "manager"])
+def test_whether_there_is_such_a_host_is_not_told(server: Server, who: str) -> None:
+    assert CALLERS[who].request("GET", f"{LIST_PATH}?host=nowhere").status == 403
+
+
+@pytest.mark.parametrize(("who", "hosts"), [
+    ("reader", {None}), ("member", {None}), ("manager", {None}), ("admin", {"compute"})])
+def test_hosts_are_named_to_administrators_alone(
+    server: Server, who: str, hosts: set[str | None]
+) -> None:
+    listed = CALLERS[who].request("GET", LIST_PATH).body["servers"]
+    assert {each["host"] for each in listed if each["id"] == server.uuid} == hosts
+
+
+def table() -> str:
+    """The matrix as the page is to show it."""
+    head = ["request", *CALLERS]
+    rows = [[f"``{each.name}``", *(WORDS[status] for status in each.statuses)]
+            for each in REQUESTS]
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    line = "  ".join("=" * width for width in widths)
+    cells = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+             for row in [head, *rows]]
+    return "\n".join([line, cells[0], line, *cells[1:], line])
+
+
+def test_the_matrix_is_documented() -> None:
+    assert table() in PAGE.read_text(), f"{PAGE} is to have this table:\n{table()}"
