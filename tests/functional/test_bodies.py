@@ -4,8 +4,6 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from nova_qos.resources import TABLE, Resource
 from tests.functional.caller import ADMIN, Answer
@@ -145,28 +143,3 @@ def test_bodies_that_name_no_action(server: Server, text: str | None) -> None:
 def test_a_key_twice_is_the_last(server: Server) -> None:
     text = '{"set-cpu-priority": {"share": 5, "share": 6}}'
     assert ADMIN.send(server, text).body == {"share": 6}
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text()
-    | st.integers().map(str) | st.sampled_from([0, 1, -1, 2, 100, 256, 512, 1000, 2**40]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from([row.key for row in TABLE.values()] + list(TABLE) + ["force"])
-        | st.text(max_size=5), inner, max_size=4),
-    max_leaves=6)
-ACTIONS = st.sampled_from([
-    *(row.set_action for row in TABLE.values()), *(row.get_action for row in TABLE.values()),
-    "get-qos", "set-qos", "balloon-driver-enabled"])
-
-
-@settings(max_examples=400, deadline=None, derandomize=True,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(action=ACTIONS, value=JSON)
-def test_no_body_is_an_error_of_ours(server: Server, action: str, value: object) -> None:
-    server.reset()
-    answer = ADMIN.act(server, action, value)
-    assert answer.status in (200, 400, 409), answer
-    if answer.status != 200:
-        assert answer.message
-        assert server.saved() == {}
-        assert server.domain.writes == []
