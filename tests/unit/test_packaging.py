@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What packagers get: everything is in the sdist, everything that runs is in the wheel."""
+
+import configparser
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+_CACHES = shutil.ignore_patterns(
+    ".git", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info", ".tox", "build", "dist")
+#: git asks for them where no user has told it.
+_SOMEBODY = {f"GIT_{who}_{what}": "nobody" for who in ("AUTHOR", "COMMITTER")
+             for what in ("NAME", "EMAIL")}
+
+
+def _run(*words: str | Path, cwd: Path | None = None) -> None:
+    done = subprocess.run(words, cwd=cwd, env={**os.environ, **_SOMEBODY}, capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The two packages, made from a copy of this tree: pbr asks git what belongs to it."""
+    tree, out = tmp_path_factory.mktemp("build") / "tree", tmp_path_factory.mktemp("built")
+    shutil.copytree(ROOT, tree, ignore=_CACHES)
+    _run("git", "init", "-q", cwd=tree)
+    _run("git", "add", "-A", cwd=tree)
+    _run("git", "commit", "-q", "-m", "everything", cwd=tree)
+    _run(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, tree)
+    return out
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> zipfile.ZipFile:
+    (path,) = built.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+@pytest.fixture(scope="module")
+def sdist(built: Path) -> set[str]:
+    """The files in it, without the name of the directory that holds them all."""
+    (path,) = built.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        return {name.partition("/")[2] for name in archive.getnames()}
+
+
+def in_tree(*patterns: str) -> set[str]:
+    """The files of this tree that match."""
+    return {str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern)
+            if path.is_file() and "__pycache__" not in path.parts and ".egg" not in str(path)}
+
+
+def _of_dist_info(wheel: zipfile.ZipFile, name: str) -> bytes:
+    (path,) = [each for each in wheel.namelist() if each.endswith(f".dist-info/{name}")]
+    return wheel.read(path)
+
+
+def test_the_wheel_has_all_modules_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    modules = {name for name in wheel.namelist() if name.endswith(".py")}
+    assert modules == in_tree("nova_qos/**/*.py", "novaclient_qos/**/*.py")
+    tops = {name.split("/")[0].partition("-")[0] for name in wheel.namelist()}
+    assert tops == {"nova_qos", "novaclient_qos"}
+
+
+def test_the_wheel_has_its_licence_and_the_readme(wheel: zipfile.ZipFile) -> None:
+    assert _of_dist_info(wheel, "LICENSE") == (ROOT / "LICENSE").read_bytes()
+    metadata = message_from_bytes(_of_dist_info(wheel, "METADATA"))
+    assert metadata["License"] == "Apache-2.0"
+    assert "Change what a running server gets" in metadata["Summary"]
+    assert (ROOT / "README.rst").read_text().strip() in str(metadata.get_payload())
+
+
+def test_the_wheel_asks_for_what_is_required(wheel: zipfile.ZipFile) -> None:
+    metadata = message_from_bytes(_of_dist_info(wheel, "METADATA"))
+    asked = {str(each).replace(" ", "").lower() for each in metadata.get_all("Requires-Dist", [])}
+    required = (ROOT / "requirements.txt").read_text().lower().split()
+    assert asked == set(required)
+
+
+def test_installed_it_brings_programs_and_samples(built: Path, tmp_path: Path) -> None:
+    (path,) = built.glob("*.whl")
+    _run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index",
+         "--ignore-installed", "--disable-pip-version-check", "--prefix", tmp_path, path)
+    assert {each.name for each in (tmp_path / "bin").iterdir()} == {
+        "nova-qos-agent", "nova-qos-paste"}
+    brought = {str(each.relative_to(tmp_path)): each.read_bytes()
+               for each in (tmp_path / "etc").rglob("*") if each.is_file()}
+    assert brought == {name: (ROOT / name).read_bytes() for name in in_tree("etc/nova-qos/*")}
+
+
+def test_entry_points_are_those_of_setup_cfg(wheel: zipfile.ZipFile) -> None:
+    packed, written = configparser.ConfigParser(), configparser.ConfigParser()
+    packed.read_string(_of_dist_info(wheel, "entry_points.txt").decode())
+    written.read(ROOT / "setup.cfg")
+    for group, points in written["entry_points"].items():
+        assert dict(packed[group]) == dict(
+            line.replace(" ", "").split("=") for line in points.strip().splitlines())
+
+
+def test_the_sdist_has_everything(sdist: set[str]) -> None:
+    expected = in_tree(
+        "*.rst", "*.txt", "*.toml", "*.cfg", "*.py", "*.ini", "LICENSE", "nova_qos/**/*.py",
+        "novaclient_qos/**/*.py", "hooks/**/*", "etc/**/*", "devstack/**/*", "doc/source/**/*",
+        "releasenotes/notes/*", "tests/**/*.py", "tools/**/*.py", "tools/*.sh")
+    assert expected - sdist == set()
+
+
+def test_the_sdist_has_no_leftovers(sdist: set[str]) -> None:
+    leftovers = [name for name in sdist if name.endswith((".pyc", ".log", "~", ".orig"))
+                 or "_cache" in name]
+    assert leftovers == []
