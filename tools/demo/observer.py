@@ -55,15 +55,21 @@ class Observer:
 
     def cgroup(self, controller: str, file: str, server: Server) -> int:
         """The number in a file of the control group of a server's process."""
-        name = self._libvirt.virsh("domname", server.uuid).strip()
-        pid = (self._processes / f"{name}.pid").read_text().strip()
-        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        return int((self.group(controller, server) / file).read_text().split()[-1])
+
+    def group(self, controller: str, server: Server) -> Path:
+        """The control group of a server's process."""
+        for line in Path(f"/proc/{self.process(server)}/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             if controller in controllers.split(","):
                 # libvirt puts qemu's own thread into a group below the domain's
-                group = path.removesuffix("/emulator").lstrip("/")
-                return int((_CGROUPS / controller / group / file).read_text().split()[-1])
+                return _CGROUPS / controller / path.removesuffix("/emulator").lstrip("/")
         raise DemoFailed(f"{server.name} is in no group of {controller}")
+
+    def process(self, server: Server) -> int:
+        """The pid of a server's qemu."""
+        name = self._libvirt.virsh("domname", server.uuid).strip()
+        return int((self._processes / f"{name}.pid").read_text())
 
     def guest_memory_mib(self, server: Server) -> float:
         """The guest's memory less the pages that its own kernel has given to the balloon.

@@ -34,8 +34,11 @@ def running() -> list[Server]:
     return [awaited(cloud, name, uuid) for name, uuid in uuids.items()]
 
 
-def made(cloud: Any, name: str, flavor: str = FLAVOR) -> str:
-    """The uuid of the server of that name, which is on its way to run."""
+def made(cloud: Any, name: str, flavor: str = FLAVOR, **more: str) -> str:
+    """The uuid of the server of that name, which is on its way to run.
+
+    :param more: of the request for a new one, such as ``availability_zone``
+    """
     found = cloud.compute.find_server(name)
     if found and found.status == "SHUTOFF":
         cloud.compute.start_server(found)
@@ -49,11 +52,11 @@ def made(cloud: Any, name: str, flavor: str = FLAVOR) -> str:
             name=name,
             image_id=cloud.image.find_image(tenants.IMAGE, ignore_missing=False).id,
             flavor_id=cloud.compute.find_flavor(flavor, ignore_missing=False).id,
-            networks=[{"uuid": cloud.network.find_network(tenants.NETWORK).id}])
+            networks=[{"uuid": cloud.network.find_network(tenants.NETWORK).id}], **more)
     return str(found.id)
 
 
-def awaited(cloud: Any, name: str, uuid: str) -> Server:
+def awaited(cloud: Any, name: str, uuid: str, timeout_s: float = _TIMEOUT_S) -> Server:
     """The server when it runs and its balloon driver lives.
 
     :raises DemoFailed: it does not get there
@@ -70,15 +73,15 @@ def awaited(cloud: Any, name: str, uuid: str) -> Server:
         answer = cloud.compute.post(f"/servers/{uuid}/action", json=action)
         return bool(answer.ok and answer.json()["ballooning_enabled"])
 
-    _wait(is_active, f"{name} is not active")
-    _wait(has_balloon, f"the balloon driver of {name} does not answer")
+    _wait(is_active, f"{name} is not active", timeout_s)
+    _wait(has_balloon, f"the balloon driver of {name} does not answer", timeout_s)
     addresses = cloud.compute.get_server(uuid).addresses
     return Server(name, uuid, str(addresses[tenants.NETWORK][0]["addr"]))
 
 
-def _wait(condition: Callable[[], bool], complaint: str) -> None:
-    give_up = time.monotonic() + _TIMEOUT_S
+def _wait(condition: Callable[[], bool], complaint: str, timeout_s: float) -> None:
+    give_up = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > give_up:
-            raise DemoFailed(f"{complaint} after {_TIMEOUT_S} s")
+            raise DemoFailed(f"{complaint} after {timeout_s:g} s")
         time.sleep(0.5)

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Experiments that nobody made, with figures that are known."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from evaluation import records, sizes, timings
+from evaluation.outcomes import ABOUT, EXPERIMENTS, OUTCOMES
+from evaluation.records import Exchange, Phase, Record, Table
+from evaluation.timings import Answered, Change, Way
+
+LABELS = ("VM1", "VM2", "VM3")
+STEP_S = 0.05
+#: What each has in a second, at a time.
+Speeds = Callable[[float], Mapping[str, float]]
+
+
+def times(until_s: float, step_s: float = STEP_S) -> list[float]:
+    return [number * step_s for number in range(round(until_s / step_s) + 1)]
+
+
+def grown(quantity: str, speeds: Speeds, until_s: float) -> Table:
+    """Columns that grow at these speeds."""
+    moments = times(until_s)
+    columns: dict[str, list[float]] = {f"{label}.{quantity}": [0.0] for label in LABELS}
+    for moment in moments[:-1]:
+        now = speeds(moment + STEP_S / 2)
+        for label in LABELS:
+            column = columns[f"{label}.{quantity}"]
+            column.append(column[-1] + now.get(label, 0.0) * STEP_S)
+    return Table(moments, columns)
+
+
+def with_columns(table: Table, **more: Sequence[float]) -> Table:
+    return Table(table.times, {**table.columns, **{
+        name.replace("__", "."): column for name, column in more.items()}})
+
+
+def constant(table: Table, value: float) -> list[float]:
+    return [value] * len(table.times)
+
+
+def ramp(table: Table, speed: float = 1.0) -> list[float]:
+    return [moment * speed for moment in table.times]
+
+
+def asked(server: str, value: int, typed_s: float) -> Exchange:
+    """A command that takes half a second to reach nova and a tenth there."""
+    return Exchange(f"nova lv-set-x user1-{server.lower()} {value}", typed_s, typed_s + 0.5,
+                    typed_s + 0.6, typed_s + 0.8)
+
+
+def due(*values: float) -> dict[str, float]:
+    return dict(zip(LABELS, values, strict=True))
+
+
+def divided(whole: float, weights: Mapping[str, float]) -> dict[str, float]:
+    return {label: whole * weight / sum(weights.values()) for label, weight in weights.items()}
+
+
+def shares_record(
+    after_s: float = 0.3, wanted: float = 1.0, off: float = 0.0, quantity: str = "cpu_s",
+    whole: float = 1.0,
+) -> Record:
+    """Weights 1024, 1024, 2048 become 1024, 2048, 1024; that holds so long after it was asked.
+    ``off``: by how much of it VM1 has too much throughout."""
+    exchange = asked("VM2", 2048, 10.0)
+    first, second = due(1024, 1024, 2048), due(1024, 2048, 1024)
+    change = exchange.sent_s + after_s
+
+    def speeds(moment: float) -> Mapping[str, float]:
+        now = divided(whole, first if moment < change else second)
+        return {**now, "VM1": now["VM1"] * (1 + off)}
+
+    table = grown(quantity, speeds, 21.0)
+    table = with_columns(
+        table, host__stolen_s=constant(table, 0.0),
+        **{f"{label}__wanted_s": ramp(table, wanted) for label in LABELS})
+    return Record({"host": table}, [
+        Phase("at first", 0.0, 0.0, 10.0, first),
+        Phase("after the change", 10.0, 10.5, 21.0, second)], [exchange])
+
+
+def bursts_record() -> Record:
+    def speeds(moment: float) -> Mapping[str, float]:
+        return {"VM1": 0.97} if moment < 10 else divided(1.0, {"VM1": 100, "VM2": 500})
+
+    table = grown("cpu_s", speeds, 20.0)
+    table = with_columns(
+        table, host__stolen_s=constant(table, 0.0),
+        **{f"{label}__wanted_s": ramp(table) for label in LABELS})
+    return Record({"host": table}, [
+        Phase("VM1 alone", 0.0, 0.0, 10.0, {"VM1": 100}),
+        Phase("VM2 as well", 10.0, 10.0, 20.0, {"VM1": 100, "VM2": 500})])
+
+
+def job_record(weights: Mapping[str, float], job: float, rate: float) -> Record:
+    left = dict.fromkeys(weights, job)
+
+    def speeds(_: float) -> Mapping[str, float]:
+        now = divided(rate, {label: weights[label] for label in left}) if left else {}
+        for label in list(left):
+            left[label] -= now[label] * STEP_S
+            if left[label] <= 0:
+                del left[label]
+        return now
+
+    end = 3.3 * job / rate
+    return Record({"host": grown("written_mib", speeds, end)},
+                  [Phase("all write", 0.0, 0.0, end, weights)])
+
+
+def memory_record(steps_s: float = 1.0) -> Record:
+    """One move of 512 MiB out of VM3, which takes so long."""
+    exchange = asked("VM3", 512, 5.0)
+    moments = times(12.0)
+    given = [1024 - 512 * min(1.0, max(0.0, (moment - exchange.sent_s) / steps_s))
+             for moment in moments]
+    same = [512.0] * len(moments)
+    actual = {"VM1.actual_mib": same, "VM2.actual_mib": same, "VM3.actual_mib": given}
+    pss = {f"{label}.pss_mib": [300.0] * len(moments) for label in LABELS}
+    return Record({"balloons": Table(moments, actual), "processes": Table(moments, pss)}, [
+        Phase("at first", 0.0, 0.0, 5.0, due(512, 512, 1024)),
+        Phase("VM3 has 512 MiB", 5.0, 5.5, 12.0, due(512, 512, 512))], [exchange])
+
+
+def soft_limit_record() -> Record:
+    first, second = due(160, 160, 320), due(160, 320, 160)
+    moments = times(60.0, 1.0)
+    columns = {}
+    for label in LABELS:
+        columns[f"{label}.resident_mib"] = [
+            (first if moment < 40 else second)[label] + 16 for moment in moments]
+        columns[f"{label}.promised_mib"] = [
+            (first if moment < 21 else second)[label] for moment in moments]
+    return Record({"host": Table(moments, columns)}, [
+        Phase("at first", 0.0, 0.0, 20.0, first),
+        Phase("after the change", 20.0, 20.5, 60.0, second)], [asked("VM2", 320, 20.0)])
+
+
+def network_record(waiting: float = 1.0, off: float = 0.0) -> Record:
+    two = divided(80, {"VM2": 26, "VM3": 15})
+    phases = [Phase("all send", 0.0, 0.0, 10.0, due(39, 26, 15)),
+              Phase("VM1 has stopped", 10.0, 10.0, 20.0, two),
+              Phase("VM2 has stopped", 20.0, 20.0, 30.0, {"VM3": 80.0}),
+              Phase("VM2 and VM3 swapped", 30.0, 30.5, 40.0, due(39, 15, 26))]
+
+    def speeds(moment: float) -> Mapping[str, float]:
+        return next(phase for phase in reversed(phases) if phase.typed_s <= moment).due
+
+    table = grown("sent_mbit", speeds, 40.0)
+    received = {f"{label}.received_mbit_s": [
+        speeds(moment).get(label, 0.0) * (1 + off) * 1448 / 1514 for moment in table.times]
+        for label in LABELS}
+    table = with_columns(table, **{
+        f"{label}__waits": constant(table, waiting) for label in LABELS})
+    return Record({"uplink": table, "outside": Table(table.times, received)}, phases,
+                  [asked("VM2", 84, 30.0)])
+
+
+def answered(status: int = 200) -> list[Answered]:
+    """Ours take 20 ms, nova's own 10 ms; the last one has this status."""
+    found = []
+    for clients in (8, 32):
+        for operation in ("show", "get-qos", "lock and unlock", "set-cpu-priority"):
+            seconds = 0.02 if operation in ("get-qos", "set-cpu-priority") else 0.01
+            found += [Answered(clients, operation, 0, round(number * seconds, 2), seconds, 200)
+                      for number in range(100)]
+    return [*found, Answered(32, "get-qos", 0, 2.0, 0.02, status)]
+
+
+def changes() -> list[Change]:
+    took = {Way.BARE: 0.02, Way.API: 0.05, Way.NOVA: 0.8, Way.OPENSTACK: 1.5}
+    return [Change(resource, way, number, seconds, seconds)
+            for resource in ("memory", "cpu_priority") for number in range(3)
+            for way, seconds in took.items()]
+
+
+def write_all(directory: Path, **outcomes: Mapping[str, object]) -> None:
+    """All experiments; ``outcomes``: of those that came to another end."""
+    start, moved = due(500, 500, 1000), due(500, 900, 300)
+    made = {
+        "memory": memory_record(), "soft-limit": soft_limit_record(),
+        "cpu-shares": shares_record(), "cpu-bursts": bursts_record(),
+        "disk-start": job_record(start, sizes.JOB_MIB, sizes.RATE_MIB),
+        "disk-moved": job_record(moved, sizes.JOB_MIB, sizes.RATE_MIB),
+        "disk-change": shares_record(quantity="written_mib", whole=sizes.RATE_MIB),
+        "network-fixed": network_record(), "network-shared": network_record(),
+    }
+    for name, record in made.items():
+        records.save(record, directory / name)
+    timings.save_answered(answered(), directory / "load")
+    timings.save_changes(changes(), directory / "peers")
+    (directory / ABOUT).write_text(json.dumps({
+        "seed": 7, "when": "2026-01-02 03:04 UTC", "seconds": 700,
+        "versions": {"kernel": "6.1.0", "nova": "34.0.0"}}))
+    (directory / OUTCOMES).write_text(json.dumps({
+        name: outcomes.get(name, {"seconds": 10}) for name in EXPERIMENTS}))

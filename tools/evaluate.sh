@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Makes the evaluation of the thesis again on the demo's cloud, and a report of it.
+#
+#   tools/evaluate.sh [OPTION]... [DIRECTORY]
+#
+#   --only NAME     of all experiments only this one; may be given several times:
+#                   memory, cpu, disk, network, peers, load, soft-limit
+#   --seed N        of the order in which things that are done in turns are done (1)
+#   --report-only   measure nothing: make the report of what is in DIRECTORY already
+#   --write-doc     write doc/source/admin/evaluation.rst and its plots, too
+#
+# CSV files and report.html go to DIRECTORY (./evaluation). Brings the demo's cloud up first and leaves
+# it up; tools/demo.sh --down takes it away. Needs root on Debian 12 and installs what is missing. About
+# a quarter of an hour; the machine should do nothing else.
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd) || exit
+state=${NOVA_QOS_DEMO_DIR:-/var/lib/nova-qos-demo}
+report_venv=$state/report-venv
+
+fail() { echo "evaluate.sh: $*" >&2; exit 2; }
+
+python_in() { # PYTHON ARGUMENTS...
+    PYTHONPATH=$root/tools PYTHONDONTWRITEBYTECODE=1 "$@"
+}
+
+requirements_stamp() { /usr/bin/python3 --version && sha256sum <"$root/tools/evaluation/requirements.txt"; }
+
+prepare_report() {
+    [ "$(requirements_stamp)" = "$(cat "$report_venv/stamp" 2>/dev/null)" ] && return
+    echo "installing what draws the report"
+    { /usr/bin/python3 -m venv --clear "$report_venv" &&
+        "$report_venv/bin/pip" install --disable-pip-version-check \
+            -r "$root/tools/evaluation/requirements.txt"; } >"$state/install-report.log" 2>&1 ||
+        { tail -n 20 "$state/install-report.log" >&2; return 1; }
+    requirements_stamp >"$report_venv/stamp"
+}
+
+measure=yes directory= arguments=() document=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --only | --seed)
+            [ $# -gt 1 ] || fail "$1 wants a value"
+            arguments+=("$1" "$2")
+            shift ;;
+        --report-only) measure=no ;;
+        --write-doc) document=(--write-doc "$root/doc/source/admin") ;;
+        -*) fail "no such option: $1" ;;
+        *) [ -z "$directory" ] || fail "one directory at most"
+            directory=$1 ;;
+    esac
+    shift
+done
+directory=${directory:-evaluation}
+[ "$(id -u)" = 0 ] || fail "needs root"
+status=0
+if [ $measure = yes ]; then
+    "$root/tools/demo.sh" --up || exit
+fi
+mkdir -p "$state" && prepare_report || exit
+if [ $measure = yes ]; then
+    exec 8>"$state/evaluation.lock"
+    flock -n 8 || fail "another evaluation is under way"
+    python_in "$state/venv/bin/python" -m evaluation.measure "${arguments[@]}" -- "$directory" ||
+        status=1
+fi
+python_in "$report_venv/bin/python" -m evaluation.report "${document[@]}" -- "$directory" || exit
+echo "total: $SECONDS s"
+exit $status

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""I/O weights: three servers that write to one slow disk, each to a part of its own."""
+
+import contextlib
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from demo import observer
+from demo.errors import DemoFailed
+
+from evaluation.recording import Look, Recording
+from evaluation.site import LABELS, LeftOut, Site
+from evaluation.sizes import JOB_MIB, RATE_MIB
+from testbed.processes import wait_until
+from testbed.slowdisk import SlowDisk
+
+_COMMAND = "lv-set-io-priority"
+_EVERY_S = 0.2
+_DEVICE = "vdb"
+_START, _MOVED = (500, 500, 1000), {"VM3": 300, "VM2": 900}
+_AFTER = (500, 900, 300)
+_HOLD_S, _SETTLE_S, _TIMEOUT_S = 15, 2, 10
+_JOB_S = 3 * JOB_MIB / RATE_MIB
+_PART_MIB = 160
+_SECTORS_PER_MIB = 2048
+_WRITERS = 8
+# as the guests' burn-io: several at once, large requests; to a device without a file system
+_WRITE = """\
+: > /tmp/writing
+writer() {{
+    while [ -e /tmp/writing ]; do
+        dd if=/dev/zero of=/dev/{device} bs=256k seek=$(($1 * {count})) count={count} \\
+            oflag=direct conv=notrunc 2>/dev/null
+        {once}
+    done
+}}
+for number in {numbers}; do writer $number </dev/null >/dev/null 2>&1 & done
+"""
+
+
+def perform(site: Site, out: Path) -> None:
+    """Both jobs, and a change of weights while all write.
+
+    :raises LeftOut: the host has no cgroup v1
+    """
+    if not observer.host_has_controllers():
+        raise LeftOut("the cloud's own host has cgroup v2, where libvirt needs systemd")
+    place = site.layout.state / "evaluation-disk"
+    print(f"  a disk of {RATE_MIB} MiB/s with bfq, a part of it attached to each server "
+          "(virsh attach-disk)", flush=True)
+    with SlowDisk(place, size_mib=3 * _PART_MIB + 8, rate_mib=RATE_MIB) as disk, \
+            _attached(site, disk):
+        _write_job(site, out / "disk-start", _START)
+        _change(site, Recording(out / "disk-change"))
+        _write_job(site, out / "disk-moved", _AFTER)
+
+
+def _write_job(site: Site, directory: Path, weights: Sequence[int]) -> None:
+    """Figure 5.7: each writes as much, and the heavier ends first."""
+    site.give(_COMMAND, weights)
+    recording = Recording(directory)
+    with recording.sampling("host", _look(site), _EVERY_S), _writing(site, once=True):
+        recording.hold("all write", 1.2 * _JOB_S, _due(weights))
+    recording.save()
+
+
+def _change(site: Site, recording: Recording) -> None:
+    """The weights of figure 5.7a become those of figure 5.7b under way."""
+    with recording.sampling("host", _look(site), _EVERY_S), _writing(site, once=False):
+        recording.hold("start", _SETTLE_S, {})
+        recording.hold("at first", _HOLD_S, _due(_START))
+        moved = site.change(recording, _COMMAND, _MOVED)
+        recording.hold("after the change", _HOLD_S, _due(_AFTER), moved)
+    recording.save()
+
+
+def _due(weights: Sequence[int]) -> dict[str, float]:
+    return dict(zip(LABELS, weights, strict=True))
+
+
+def _look(site: Site) -> Look:
+    """What has been written since now, as virsh tells."""
+    script = "; ".join(f"domblkstat {server.uuid} {_DEVICE}" for server in site.servers)
+
+    def written_mib() -> list[float]:
+        printed = site.libvirt.virsh(script)
+        return [int(found) / 2**20 for found in re.findall(r"wr_bytes (\d+)", printed)]
+
+    before = written_mib()
+
+    def look() -> Mapping[str, float]:
+        return {f"{label}.written_mib": now - then
+                for label, now, then in zip(LABELS, written_mib(), before, strict=True)}
+
+    return look
+
+
+@contextlib.contextmanager
+def _writing(site: Site, once: bool) -> Iterator[None]:
+    """All servers write, ``JOB_MIB`` or without end."""
+    script = _WRITE.format(
+        device=_DEVICE, count=JOB_MIB * 4 // _WRITERS, once="break" if once else ":",
+        numbers=" ".join(map(str, range(_WRITERS))))
+    site.each(lambda server: site.observer.inside(server, script))
+    try:
+        yield
+    finally:
+        site.each(lambda server: site.observer.inside(
+            server, "rm -f /tmp/writing; while pidof dd > /dev/null; do usleep 200000; done"))
+
+
+@contextlib.contextmanager
+def _attached(site: Site, disk: SlowDisk) -> Iterator[None]:
+    """A partition of the slow disk for each server, and no file system that writes there too."""
+    _run("umount", disk.mounted)
+    with contextlib.ExitStack() as at_end:
+        for number, server in enumerate(site.servers, 1):
+            begin = (number - 1) * _PART_MIB + 1
+            _run("addpart", disk.device, number, begin * _SECTORS_PER_MIB,
+                 _PART_MIB * _SECTORS_PER_MIB)
+            at_end.callback(_run, "delpart", disk.device, number)
+            part = f"{disk.device}p{number}"
+            if not wait_until(Path(part).exists, _TIMEOUT_S):
+                raise DemoFailed(f"there is no {part}")
+            site.libvirt.virsh(
+                "attach-disk", server.uuid, part, _DEVICE, "--live", "--sourcetype", "block",
+                "--driver", "qemu", "--subdriver", "raw", "--cache", "none")
+            at_end.callback(
+                site.libvirt.virsh, "detach-disk", server.uuid, _DEVICE, "--live")
+        for server in site.servers:
+            site.observer.inside(
+                server, f"until [ -b /dev/{_DEVICE} ]; do usleep 100000; done")
+        yield
+
+
+def _run(*command: object) -> None:
+    words = [str(word) for word in command]
+    answer = subprocess.run(words, capture_output=True, text=True)
+    if answer.returncode:
+        raise DemoFailed(f"{' '.join(words)}: {answer.stderr.strip()}")

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All measurements, on a cloud that is up: ``python -m evaluation.measure DIRECTORY``."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from demo.errors import DemoFailed
+from stack import leftovers
+from stack.layout import Layout
+from stack.shell import StepFailed
+
+from evaluation import cpu, disk, load, memory, network, peers, site, softlimit, versions
+from evaluation.outcomes import ABOUT, EXPERIMENTS, OUTCOMES
+from evaluation.site import LeftOut, Site
+from testbed.errors import TestbedError
+
+_PERFORM: Mapping[str, Callable[[Site, Path], None]] = {
+    "memory": memory.perform, "cpu": cpu.perform, "disk": disk.perform,
+    "network": network.perform, "peers": peers.perform, "load": load.perform,
+    # the last one: its virtual machine keeps the processors busy
+    "soft-limit": softlimit.perform,
+}
+
+
+def main() -> int:
+    """Exit status 0 when every experiment was made."""
+    parser = argparse.ArgumentParser(prog="evaluation.measure", description=__doc__)
+    parser.add_argument("directory", type=Path, help="where the CSV files go")
+    parser.add_argument("--only", action="append", choices=_PERFORM, default=[],
+                        help="this experiment; may be given several times")
+    parser.add_argument("--seed", type=int, default=1, help="of the order of what is done in turns")
+    options = parser.parse_args()
+    layout = Layout.of_environment()
+    leftovers.mark(layout)  # so that taking the cloud down ends what this has started
+    options.directory.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    outcomes = {}
+    try:
+        print("\nthree servers boot", flush=True)
+        with site.opened(layout, options.seed) as here:
+            print(f"  they run after {time.monotonic() - began:.0f} s", flush=True)
+            for name in options.only or _PERFORM:
+                outcomes[name] = _perform(name, here, options.directory)
+    except (DemoFailed, TestbedError) as error:
+        print(f"\nFAILED: {error}\nlogs of the services: {layout.run}", file=sys.stderr)
+        return 1
+    _write(options.directory / ABOUT, {
+        "seed": options.seed, "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "seconds": round(time.monotonic() - began), "versions": versions.all_of_them(
+            layout.repository)})
+    # of an experiment that was not made now, what an earlier run has left counts
+    path = options.directory / OUTCOMES
+    earlier = json.loads(path.read_text()) if options.only and path.exists() else {}
+    _write(path, {**earlier, **outcomes})
+    return 1 if any(outcome.get("failed") for outcome in outcomes.values()) else 0
+
+
+def _perform(name: str, here: Site, directory: Path) -> dict[str, object]:
+    print(f"\n{EXPERIMENTS[name]}", flush=True)
+    began = time.monotonic()
+    outcome: dict[str, object] = {}
+    try:
+        _PERFORM[name](here, directory)
+    except LeftOut as reason:
+        print(f"  left out: {reason}", flush=True)
+        outcome["left_out"] = str(reason)
+    except (DemoFailed, StepFailed, TestbedError, OSError) as error:
+        print(f"  FAILED: {error}", file=sys.stderr, flush=True)
+        outcome["failed"] = str(error)
+    seconds = time.monotonic() - began
+    print(f"  {seconds:.0f} s", flush=True)
+    return {"seconds": round(seconds), **outcome}
+
+
+def _write(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cloud with the evaluation's three servers, and everything that asks and looks."""
+
+import contextlib
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from demo import servers
+from demo.observer import Observer
+from demo.servers import Server
+from stack import services, tenants
+from stack.layout import Layout
+
+from evaluation.asking import TimedCommand
+from evaluation.recording import Recording
+from evaluation.records import Exchange
+from testbed.libvirtd import Libvirt
+
+#: User 1 has two of them, user 2 has the third.
+NAMES = ("user1-vm1", "user1-vm2", "user2-vm3")
+LABELS = ("VM1", "VM2", "VM3")
+MEMORY_MIB = 2048
+_FLAVOR = "evaluation"
+_TIMEOUT_S = 120
+
+
+class LeftOut(Exception):
+    """This machine does not let an experiment be made; the message says why."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """``servers`` in the order of ``LABELS``, each with one virtual CPU and ``MEMORY_MIB``."""
+
+    layout: Layout
+    servers: Sequence[Server]
+    observer: Observer
+    libvirt: Libvirt
+    nova: TimedCommand
+    openstack: TimedCommand
+    random: random.Random
+
+    def labelled(self) -> Iterator[tuple[str, Server]]:
+        """The servers with their labels."""
+        return zip(LABELS, self.servers, strict=True)
+
+    def each(self, work: Callable[[Server], object]) -> None:
+        """Do something with all servers at the same time."""
+        with ThreadPoolExecutor(len(self.servers)) as pool:
+            list(pool.map(work, self.servers))
+
+    def give(self, command: str, values: Sequence[int]) -> None:
+        """Let ``nova`` give each server its value."""
+        for server, value in zip(self.servers, values, strict=True):
+            self.nova.ask(command, server.name, str(value))
+
+    def change(
+        self, recording: Recording, command: str, changes: Mapping[str, int]
+    ) -> list[Exchange]:
+        """Let ``nova`` give the servers of these labels other values, one after the other."""
+        named = dict(self.labelled())
+        return [recording.note(self.nova.ask(command, named[label].name, str(value)))
+                for label, value in changes.items()]
+
+
+@contextlib.contextmanager
+def opened(layout: Layout, seed: int) -> Iterator[Site]:
+    """The site with new servers, which are deleted at the end.
+
+    :raises DemoFailed: one does not start
+    """
+    cloud = tenants.connect()
+    _remove(cloud)
+    try:
+        cloud.compute.create_flavor(name=_FLAVOR, ram=MEMORY_MIB, vcpus=1, disk=0)
+        uuids = [servers.made(cloud, name, _FLAVOR) for name in NAMES]
+        three = [servers.awaited(cloud, name, uuid)
+                 for name, uuid in zip(NAMES, uuids, strict=True)]
+        yield Site(layout, three, Observer(layout), services.libvirt(layout),
+                   TimedCommand(layout, "nova"), TimedCommand(layout, "openstack"),
+                   random.Random(seed))
+    finally:
+        _remove(cloud)
+
+
+def _remove(cloud: Any) -> None:
+    delete(cloud, NAMES)
+    flavor = cloud.compute.find_flavor(_FLAVOR)
+    if flavor:
+        cloud.compute.delete_flavor(flavor)
+
+
+def delete(cloud: Any, names: Sequence[str]) -> None:
+    """Delete the servers of these names that there are, and wait until they are gone."""
+    found = [server for name in names if (server := cloud.compute.find_server(name))]
+    for server in found:
+        cloud.compute.delete_server(server, force=True)
+    for server in found:
+        cloud.compute.wait_for_delete(server, wait=_TIMEOUT_S)

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers that measurements and report have to agree on."""
+
+from stack.config import HTB_RATE_MBIT
+
+#: The uplink of the demo's cloud, in Mbit/s.
+UPLINK_MBIT = HTB_RATE_MBIT
+#: What the slow disk carries in a second; what each server writes in a job.
+RATE_MIB, JOB_MIB = 16, 120
+#: Soft limits under pressure: what is promised, what there is beyond, what each guest works on.
+PROMISED_MIB, SPARE_MIB, USED_MIB = 640, 48, 320

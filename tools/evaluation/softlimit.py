@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Memory soft limits of servers whose host is short of memory: a further compute host of the
+cloud, a virtual machine with cgroup v2, whose servers may have less memory than they work on.
+
+On cgroup v1 only a shortage of the whole machine looks at soft limits, and nobody wants to make
+one on a machine that others use too.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from demo import servers
+from demo.errors import DemoFailed
+from demo.observer import Observer
+from demo.servers import Server
+from stack import node, tenants
+from stack.layout import Layout
+from stack.node import Node
+
+from evaluation.recording import Look, Recording
+from evaluation.site import LABELS, Site, delete
+from evaluation.sizes import PROMISED_MIB, SPARE_MIB, USED_MIB
+from testbed import packages
+
+#: Where the packages are listed that virtual hosts need.
+_PACKAGES = Path(packages.__file__).with_name("machine.apt")
+_NUMBER = 2
+_NAMES = ("pressed-vm1", "pressed-vm2", "pressed-vm3")
+_FLAVOR = "m512"
+_START, _MOVED = (160, 160, 320), {"VM3": 160, "VM2": 320}
+_SWAP_MIB = 2048
+_EVERY_S, _BEFORE_S, _AFTER_S = 1.0, 40, 60
+_HOST_UP_S, _SERVER_UP_S = 400, 300
+_READ = "while :; do cat /occupied/fill > /dev/null; done </dev/null >/dev/null 2>&1 &"
+
+
+def perform(site: Site, out: Path) -> None:
+    """Figure 5.3: under pressure, VM2 is promised what VM3 was promised."""
+    packages.ensure(packages.read_list(_PACKAGES))
+    with _host(site.layout) as host, _pressed(site.layout, host) as three:
+        for server, mib in zip(three, _START, strict=True):
+            _limit(site, server, mib)
+        for server in three:
+            _work(site.observer, server)
+        recording = Recording(out / "soft-limit")
+        with recording.sampling("host", _look(host, three), _EVERY_S):
+            recording.hold("no pressure", 5, {})
+            _press(host)
+            recording.hold("at first", _BEFORE_S, _due(_START))
+            named = dict(zip(LABELS, three, strict=True))
+            moved = [recording.note(_limit(site, named[label], mib))
+                     for label, mib in _MOVED.items()]
+            recording.hold("after the change", _AFTER_S, _due((160, 320, 160)), moved)
+        recording.save()
+
+
+def _due(mib: Sequence[int]) -> dict[str, float]:
+    return dict(zip(LABELS, mib, strict=True))
+
+
+def _limit(site: Site, server: Server, mib: int) -> Any:
+    return site.openstack.ask(
+        "server", "qos", "set", "--memory-soft-limit", f"{mib}M", server.name)
+
+
+def _work(observer: Observer, server: Server) -> None:
+    """Let a guest hold much memory and read all of it again and again."""
+    print(f"  {server.name} works on {USED_MIB} MiB", flush=True)
+    observer.inside(server, f"occupy-memory {USED_MIB} </dev/null >/dev/null 2>&1 &")
+    _wait(lambda: observer.inside(
+        server, f"[ $(du -m /occupied/fill | cut -f1) -ge {USED_MIB} ] && echo yes; true"
+    ) == ["yes"], 300, f"{server.name} does not fill its memory")
+    observer.inside(server, _READ)
+
+
+def _press(host: Node) -> None:
+    mib = PROMISED_MIB + SPARE_MIB
+    print(f"  from now on all servers of {host.name} together may have {mib} MiB", flush=True)
+    host.machine.run(
+        "systemctl", "set-property", "--runtime", "machine.slice", f"MemoryMax={mib}M")
+
+
+def _look(host: Node, three: Sequence[Server]) -> Look:
+    cloud = tenants.connect()
+    files = []
+    for server in three:
+        name = cloud.compute.get_server(server.uuid).instance_name
+        pid = host.machine.run("cat", f"/run/libvirt/qemu/{name}.pid").strip()
+        group = host.machine.run("cat", f"/proc/{pid}/cgroup").strip().partition("::")[2]
+        scope, _, _ = group.partition(".scope")
+        files += [f"/sys/fs/cgroup{scope}.scope/memory.current",
+                  f"/sys/fs/cgroup{scope}.scope/memory.low"]
+    heads = [f"{label}.{what}_mib" for label in LABELS for what in ("resident", "promised")]
+
+    def look() -> Mapping[str, float]:
+        values = host.machine.run("cat", *files).split()
+        return {head: int(value) / 2**20 for head, value in zip(heads, values, strict=True)}
+
+    return look
+
+
+@contextlib.contextmanager
+def _host(layout: Layout) -> Iterator[Node]:
+    """The further compute host, with swap; it is gone at the end."""
+    host = Node(layout, _NUMBER)
+    cloud = tenants.connect()
+    began = time.monotonic()
+    print(f"  {host.name}, a virtual machine with cgroup v2, becomes a compute host", flush=True)
+    try:
+        host.boot()
+        host.configure()
+        _wait(lambda: _is_up(cloud, host.name), _HOST_UP_S, f"{host.name} is not up")
+        node.make_known(layout)
+        for command in (("fallocate", "-l", f"{_SWAP_MIB}M", "/swap"), ("chmod", "600", "/swap"),
+                        ("mkswap", "/swap"), ("swapon", "/swap")):
+            host.machine.run(*command)
+        print(f"  it is up after {time.monotonic() - began:.0f} s", flush=True)
+        yield host
+    finally:
+        host.down()
+        _forget(cloud, host.name)
+
+
+@contextlib.contextmanager
+def _pressed(layout: Layout, host: Node) -> Iterator[list[Server]]:
+    """Three servers there, which are deleted at the end."""
+    cloud = tenants.connect()
+    delete(cloud, _NAMES)
+    began = time.monotonic()
+    try:
+        uuids = [servers.made(cloud, name, _FLAVOR, availability_zone=f"nova:{host.name}")
+                 for name in _NAMES]
+        three = [servers.awaited(cloud, name, uuid, _SERVER_UP_S)
+                 for name, uuid in zip(_NAMES, uuids, strict=True)]
+        print(f"  three servers run there after {time.monotonic() - began:.0f} s", flush=True)
+        yield three
+    finally:
+        delete(cloud, _NAMES)
+
+
+def _is_up(cloud: Any, name: str) -> bool:
+    up = {each.binary for each in cloud.compute.services(host=name) if each.state == "up"}
+    agents = list(cloud.network.agents(host=name))
+    return up == {"nova-compute", "nova-qos-agent"} and any(each.is_alive for each in agents)
+
+
+def _forget(cloud: Any, name: str) -> None:
+    """Take the host out of the cloud's books."""
+    for service in list(cloud.compute.services(host=name)):
+        cloud.compute.delete_service(service)
+    for agent in list(cloud.network.agents(host=name)):
+        cloud.network.delete_agent(agent)
+
+
+def _wait(condition: Callable[[], bool], seconds: float, complaint: str) -> None:
+    give_up = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > give_up:
+            raise DemoFailed(f"{complaint} after {seconds:g} s")
+        time.sleep(1)
