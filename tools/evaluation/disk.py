@@ -9,6 +9,7 @@ from pathlib import Path
 
 from demo import observer
 from demo.errors import DemoFailed
+from demo.servers import Server
 
 from evaluation.recording import Look, Recording
 from evaluation.site import LABELS, LeftOut, Site
@@ -108,7 +109,8 @@ def _writing(site: Site, once: bool) -> Iterator[None]:
         yield
     finally:
         site.each(lambda server: site.observer.inside(
-            server, "rm -f /tmp/writing; while pidof dd > /dev/null; do usleep 200000; done"))
+            server, "rm -f /tmp/writing; killall dd 2> /dev/null; "
+            "while pidof dd > /dev/null; do usleep 200000; done"))
 
 
 @contextlib.contextmanager
@@ -127,12 +129,19 @@ def _attached(site: Site, disk: SlowDisk) -> Iterator[None]:
             site.libvirt.virsh(
                 "attach-disk", server.uuid, part, _DEVICE, "--live", "--sourcetype", "block",
                 "--driver", "qemu", "--subdriver", "raw", "--cache", "none")
-            at_end.callback(
-                site.libvirt.virsh, "detach-disk", server.uuid, _DEVICE, "--live")
+            at_end.callback(_detach, site, server)
         for server in site.servers:
             site.observer.inside(
                 server, f"until [ -b /dev/{_DEVICE} ]; do usleep 100000; done")
         yield
+
+
+def _detach(site: Site, server: Server) -> None:
+    """Take the part away; the guest may take its time to let go of it."""
+    site.libvirt.virsh("detach-disk", server.uuid, _DEVICE, "--live")
+    if not wait_until(
+            lambda: _DEVICE not in site.libvirt.virsh("domblklist", server.uuid), _TIMEOUT_S):
+        raise DemoFailed(f"{server.name} does not let go of {_DEVICE}")
 
 
 def _run(*command: object) -> None:

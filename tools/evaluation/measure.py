@@ -5,6 +5,7 @@ import argparse
 import json
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -68,9 +69,11 @@ def _perform(name: str, here: Site, directory: Path) -> dict[str, object]:
     except LeftOut as reason:
         print(f"  left out: {reason}", flush=True)
         outcome["left_out"] = str(reason)
-    except (DemoFailed, StepFailed, TestbedError, OSError) as error:
+    except Exception as error:  # noqa: BLE001  # one that fails takes no other along
+        if not isinstance(error, DemoFailed | StepFailed | TestbedError):
+            traceback.print_exc()
         print(f"  FAILED: {error}", file=sys.stderr, flush=True)
-        outcome["failed"] = str(error)
+        outcome["failed"] = str(error) or type(error).__name__
     seconds = time.monotonic() - began
     print(f"  {seconds:.0f} s", flush=True)
     return {"seconds": round(seconds), **outcome}
