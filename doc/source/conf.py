@@ -1,8 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sphinx configuration."""
+"""Sphinx configuration: ``tox -e docs``."""
 
 project = "nova-qos"
 copyright = "nova-qos contributors"
-extensions: list[str] = []
+extensions = [
+    "openstackdocstheme",
+    "oslo_config.sphinxext",
+    "oslo_policy.sphinxext",
+]
 root_doc = "index"
-html_theme = "alabaster"
+html_theme = "openstackdocs"
+pygments_style = "native"
+openstackdocs_auto_name = False
+openstackdocs_auto_version = False
+openstackdocs_use_storyboard = False
+version = release = ""

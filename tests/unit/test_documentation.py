@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the pages for operators say exists: messages, options with their defaults, commands."""
+
+import re
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from oslo_config import cfg
+
+from nova_qos import conf
+from nova_qos_hooks import ballooning
+
+ROOT = Path(__file__).parents[2]
+ADMIN = ROOT / "doc/source/admin"
+#: Said by nova and by Python.
+_OTHERS = {"There is no such action: ", "Policy doesn't allow os_compute_api:os-qos:",
+           "No module named 'nova_qos'", "nova-qos-paste: ",
+           "nova_qos.errors.UnknownNova: nova "}
+_OPTION = re.compile(r"``(?:\[(\w+)\] )?(\w+)(?: = (\w+))?``(?: \(([\d.]+)\))?")
+PROGRAMS = {"nova-qos-agent", "nova-qos-paste", "openstack", "pip", "install", "systemctl", "tc",
+            "nft", "rm"}
+
+
+def code() -> str:
+    """Every string of ours as it is at run time: literals that go on in the next line are one."""
+    text = "\n".join(path.read_text() for package in ("nova_qos", "novaclient_qos")
+                     for path in (ROOT / package).rglob("*.py"))
+    return re.sub(r'"\s*\n\s*f?"', "", text).replace("%s", "{")
+
+
+def quoted() -> list[str]:
+    """The parts between dots of each message that is quoted."""
+    page = (ADMIN / "troubleshooting.rst").read_text()
+    quotes = re.findall(r"(?<![*\w])\*([^*\s][^*]*)\*(?!\*)", page)
+    return [part for quote in quotes for part in quote.split("...") if len(part.strip()) > 6]
+
+
+def options() -> dict[tuple[str, str], cfg.Opt]:
+    """Those of ours by group and name."""
+    found = {}
+    for group, entries in [*conf.list_opts(), *ballooning.list_opts()]:
+        name = group if isinstance(group, str) else group.name
+        found |= {(name, option.name): option for option in entries}
+    return found
+
+
+def test_there_is_something_to_look_for() -> None:
+    assert len(quoted()) > 10
+
+
+@pytest.mark.parametrize("part", quoted())
+def test_quoted_messages_are_said(part: str) -> None:
+    assert part in _OTHERS or part.strip() in code()
+
+
+def test_options_have_the_defaults_that_are_named() -> None:
+    page, named = (ADMIN / "tuning.rst").read_text(), set()
+    for group, name, value, default in _OPTION.findall(page):
+        option = options().get((group or "nova_qos", name))
+        if option is None:
+            continue
+        named.add(name)
+        assert not default or float(default) == option.default, name
+        assert not value or value in option.type.choices, name
+    unexplained = {name for _, name in options()} - named
+    assert unexplained == {"uplinks", "hook_timeout"}
+
+
+def test_commands_exist() -> None:
+    page, shown = (ADMIN / "install.rst").read_text(), set()
+    for line in re.findall(r"^    [#$] (\S+)", page, re.MULTILINE):
+        shown.add(line)
+    assert shown == PROGRAMS
+    ours = {point.name for point in metadata.entry_points(group="console_scripts")}
+    assert {program for program in shown if program.startswith("nova-qos")} <= ours
+
+
+def test_every_page_is_reached() -> None:
+    """Sphinx says so too, but is not always there."""
+    for index in (ADMIN, ADMIN.parent / "contributor"):
+        listed = set(re.findall(r"^   (\S+)$", (index / "index.rst").read_text(), re.MULTILINE))
+        pages = {str(path.relative_to(index).with_suffix("")) for path in index.rglob("*.rst")}
+        assert pages - {"index"} <= listed, index

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reference of all server actions, as the table and the rules tell it.
+
+``python tools/rest_reference.py`` writes ``doc/source/rest/actions.rst``; a test compares it.
+"""
+
+import json
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from nova_qos.model import UNLIMITED, Flavor, Reading
+from nova_qos.report import report
+from nova_qos.resources import BALLOON, GET_ALL, MEMORY, SET_ALL, TABLE, Resource
+
+PAGE = Path(__file__).parents[1] / "doc/source/rest/actions.rst"
+_FLAVOR = Flavor(memory_mib=512)
+_HEAD = """\
+Server actions
+==============
+
+Each is ``POST /servers/{server_id}/action``. The examples are of a server whose flavor has 512 MiB.
+Written by ``tools/rest_reference.py``.
+"""
+_RANGE = re.compile(r"\[\s+(\d+),\s+(\d+)\s+\]")
+_FORCE = ("force", "boolean, optional", "take the memory even where the guest cannot spare it.")
+
+
+def page() -> str:
+    """The page as it is to be."""
+    parts = [_HEAD]
+    for row in TABLE.values():
+        parts += [*_get(row), *_set(row)]
+    return "\n".join([*parts, *_balloon(), *_get_all(), *_set_all()])
+
+
+def _get(row: Resource) -> Iterator[str]:
+    yield _headed(row.get_action)
+    yield f"Shows a server's {row.title} as its host holds it. Rule: ``{row.get_policy}``.\n"
+    yield _example("Request", {row.get_action: None})
+    unit = f", in {_host_unit(row)}" if row.host_scale != 1 else ""
+    lifted = "" if row.lift is None else f"; {UNLIMITED} stands for {row.lifted}"
+    yield _example(f"Answer{unit}{lifted}", row.answer_get(_reading(row)))
+
+
+def _set(row: Resource) -> Iterator[str]:
+    yield _headed(row.set_action)
+    yield f"Sets a server's {row.title}. Rule: ``{row.set_policy}``.\n"
+    fields = [(row.key, "integer", row.describe().partition(": ")[2])]
+    yield _fields(fields + ([_FORCE] if row.forceable else []))
+    yield _example("Request", {row.set_action: {row.key: _value(row)}})
+    yield _example("Answer", row.answer_set(_reading(row)))
+    if row.settles:
+        late = Reading(_reading(row).applied, hindered="pending", reason="...")
+        yield _example("Answer when the host has not got there yet, with what it has by now",
+                       row.answer_set(late))
+
+
+def _balloon() -> Iterator[str]:
+    yield _headed(BALLOON)
+    yield (f"Tells whether a guest can give and take memory. Rule: ``{MEMORY.get_policy}``.\n")
+    yield _example("Request", {BALLOON: None})
+    yield _example("Answer", {"ballooning_enabled": True})
+
+
+def _get_all() -> Iterator[str]:
+    yield _headed(GET_ALL)
+    yield "Shows every resource at once. Rules: those to get each of them.\n"
+    yield _example("Request", {GET_ALL: None})
+    yield _example("Answer", _untouched())
+
+
+def _set_all() -> Iterator[str]:
+    yield _headed(SET_ALL)
+    yield ("Sets or unsets any of them: all that are named, or none. Rules: those to set what is "
+           "named.\n")
+    fields = [(row.name, "integer or null", row.describe(field=row.name).partition(": ")[2])
+              for row in TABLE.values()]
+    yield _fields([*fields, _FORCE])
+    yield _example("Request; null unsets", {SET_ALL: {
+        row.name: None if row is MEMORY else _value(row) for row in TABLE.values()}})
+    yield f"Answer: as ``{GET_ALL}``.\n"
+
+
+def _untouched() -> dict[str, object]:
+    return {row.name: report(row, None, _FLAVOR, Reading(row.to_host(None, _FLAVOR)))
+            for row in TABLE.values()}
+
+
+def _value(row: Resource) -> int:
+    """One that stands for all: the default where that is a value."""
+    default = row.default(_FLAVOR)
+    return max(row.minimum, 64) if default == UNLIMITED else default
+
+
+def _reading(row: Resource) -> Reading:
+    # a balloon reports more figures; no other resource shows any
+    return Reading(row.to_host(_value(row), _FLAVOR), details={"usable": 262144})
+
+
+def _host_unit(row: Resource) -> str:
+    return "KiB" if row.unit == "MiB" else row.unit
+
+
+def _headed(title: str) -> str:
+    return f"{title}\n{'-' * len(title)}\n"
+
+
+def _fields(fields: list[tuple[str, str, str]]) -> str:
+    head = ".. list-table::\n   :header-rows: 1\n\n"
+    rows = [("field", "type", "meaning"), *((f"``{name}``", kind, text[0].upper() + text[1:])
+                                            for name, kind, text in fields)]
+    return head + "".join(
+        f"   * - {name}\n     - {kind}\n     - {text}\n" for name, kind, text in rows)
+
+
+def _example(title: str, value: object) -> str:
+    text = json.dumps(value)
+    if len(text) > 90:
+        text = _RANGE.sub(r"[\1, \2]", json.dumps(value, indent=2))
+    return f"{title}::\n\n{textwrap.indent(text, '    ')}\n"
+
+
+if __name__ == "__main__":
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page())
