@@ -15,13 +15,14 @@ from evaluation.site import LABELS, LeftOut, Site
 _COMMAND = "lv-set-cpu-priority"
 _EVERY_S = 0.05
 _LONGEST_S = 300
+_SAME = (1024, 1024, 1024)
 _START, _MOVED, _BURSTS = (1024, 1024, 2048), {"VM3": 1024, "VM2": 2048}, (100, 500, 1000)
 _BACK = {"VM2": 1024, "VM3": 2048}
-_HOLD_S, _BURST_S, _SETTLE_S = 20, 10, 1
+_HOLD_S, _BURST_S, _TURN_S, _SETTLE_S = 20, 10, 6, 1
 
 
 def perform(site: Site, out: Path) -> None:
-    """Both scenarios.
+    """Figures 5.4, 5.5 and 5.6.
 
     :raises LeftOut: the host has no cgroup v1
     """
@@ -31,8 +32,19 @@ def perform(site: Site, out: Path) -> None:
     print(f"  all three servers are bound to processor {processor} (virsh vcpupin)", flush=True)
     with _bound(site, processor):
         look = _look(site, processor)
+        _take_turns(site, Recording(out / "cpu-turns"), look)
         _compete(site, Recording(out / "cpu-shares"), look)
         _burst(site, Recording(out / "cpu-bursts"), look)
+
+
+def _take_turns(site: Site, recording: Recording, look: Look) -> None:
+    """Figure 5.4: one at a time computes, all with the same shares."""
+    site.give(_COMMAND, _SAME)
+    with recording.sampling("host", look, _EVERY_S):
+        for (label, server), shares in zip(site.labelled(), _SAME, strict=True):
+            with _burning(site, server):
+                recording.hold(f"{label} alone", _TURN_S, {label: shares})
+    recording.save()
 
 
 def _compete(site: Site, recording: Recording, look: Look) -> None:

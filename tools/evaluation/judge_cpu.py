@@ -12,6 +12,15 @@ _TARGET_PERCENT, _TARGET_S = 3.0, 1.0
 _BUSY = 0.99
 
 
+def judge_turns(record: Record) -> tuple[list[Verdict], list[Grid]]:
+    """Figure 5.4."""
+    table = record.tables["host"]
+    least = min(min(_alone(table, phase).values()) for phase in record.phases)
+    verdict = Verdict("of its processor, each takes while it is alone, at least", 100 * least, "%",
+                      "all of it")
+    return [verdict], [_grid(table, record.phases)]
+
+
 def judge_shares(record: Record) -> tuple[list[Verdict], list[Grid]]:
     """Figure 5.5."""
     table = record.tables["host"]
@@ -35,14 +44,18 @@ def judge_bursts(record: Record) -> tuple[list[Verdict], list[Grid]]:
     table = record.tables["host"]
     phases = [phase for phase in record.phases if phase.due]
     alone = [phase for phase in phases if len(phase.due) == 1]
-    taken = [split.rates(table, "cpu_s", phase.due)(phase.asked_s + 1, phase.until_s)
-             for phase in alone]
     verdicts = [
         _accuracy("accuracy of the split", table, [each for each in phases if len(each.due) > 1]),
         Verdict("of its processor, VM1 with 100 shares takes while it is alone",
-                100 * min(seen["VM1"] for seen in taken), "%", "throttled, too"),
+                100 * min(_alone(table, phase)["VM1"] for phase in alone), "%",
+                "throttled, too"),
     ]
     return verdicts, [_grid(table, phases)]
+
+
+def _alone(table: Table, phase: Phase) -> Mapping[str, float]:
+    """What who is alone takes of the processor, after a second."""
+    return split.rates(table, "cpu_s", phase.due)(phase.asked_s + 1, phase.until_s)
 
 
 def _seen(table: Table, phase: Phase) -> split.Seen:

@@ -58,6 +58,13 @@ def _soft_limit(section: Section, directory: Path) -> None:
          plots.levels(record, "host", "resident_mib", label="MiB", due=lambda phase: phase.due))
 
 
+def _turns(section: Section, directory: Path) -> None:
+    record = records.load(directory / "cpu-turns")
+    _add(section, judge_cpu.judge_turns(record),
+         "Each server's CPU time in percent of one processor", plots.rates(
+             record, "host", "cpu_s", scale=100, label="% of a processor", smooth_s=0.5, top=105))
+
+
 def _shares(section: Section, directory: Path) -> None:
     record = records.load(directory / "cpu-shares")
     _add(section, judge_cpu.judge_shares(record),
@@ -154,6 +161,9 @@ _PLAN: tuple[tuple[str, str, str, str, Callable[[Section, Path], None]], ...] = 
         kernel looks at soft limits only when the whole machine is short of memory, and the limit of
         a group above the servers does not count; no such shortage is made on a machine that others
         use.""", _soft_limit),
+    ("cpu", "cpu-turns", "CPU shares, figure 5.4", """
+        Three servers with the same shares, bound to the same processor of their host, whose guests
+        compute one at a time: shares mean nothing.""", _turns),
     ("cpu", "cpu-shares", "CPU shares, figure 5.5", """
         Three guests compute all the time, bound to the same processor. Shares move from VM3 to VM2,
         and back.""", _shares),

@@ -38,6 +38,13 @@ def test_shares_that_come_late_and_are_off_with_the_reason() -> None:
     assert named(verdicts, "time until a change").ours is None
 
 
+def test_turns() -> None:
+    record = world.bursts_record()
+    del record.phases[1]
+    (verdict,), _ = judge_cpu.judge_turns(record)
+    assert verdict.ours == pytest.approx(97)
+
+
 def test_bursts() -> None:
     verdicts, _ = judge_cpu.judge_bursts(world.bursts_record())
     assert named(verdicts, "accuracy").met is True

@@ -182,7 +182,7 @@ def write_all(directory: Path, **outcomes: Mapping[str, object]) -> None:
     start, moved = due(500, 500, 1000), due(500, 900, 300)
     made = {
         "memory": memory_record(), "soft-limit": soft_limit_record(),
-        "cpu-shares": shares_record(), "cpu-bursts": bursts_record(),
+        "cpu-turns": bursts_record(), "cpu-shares": shares_record(), "cpu-bursts": bursts_record(),
         "disk-start": job_record(start, sizes.JOB_MIB, sizes.RATE_MIB),
         "disk-moved": job_record(moved, sizes.JOB_MIB, sizes.RATE_MIB),
         "disk-change": shares_record(quantity="written_mib", whole=sizes.RATE_MIB),
