@@ -15,6 +15,7 @@ from nova_qos.virt.definition import Disk
 from testbed.domain import TestGuest
 from testbed.slowdisk import SlowDisk
 from tests.host.bench import RealBench
+from tests.host.writers import Writers
 
 SIZE_MIB = 256
 BURN_S = 26
@@ -126,51 +127,6 @@ def slow_disk(bench: RealBench) -> Iterator[SlowDisk]:
         # It has the file system mounted too.
         bench.libvirt.stop_libvirtd()
     bench.libvirt.start()
-
-
-class Writers:
-    """Two guests on one slow disk that always have requests waiting."""
-
-    def __init__(self, bench: RealBench, disk: SlowDisk) -> None:
-        self._bench = bench
-        self._guests = [
-            TestGuest(
-                bench.libvirt, bench.images, name, memory_mib=128, disk_directory=disk.mounted
-            )
-            for name in ("writer", "rival")
-        ]
-
-    def start(self) -> None:
-        for guest in self._guests:
-            guest.start()
-        # The first writes into a qcow2 allocate.
-        self.burn(5)
-
-    def remove(self) -> None:
-        for guest in self._guests:
-            guest.remove()
-
-    def burn(self, duration_s: int) -> None:
-        with futures.ThreadPoolExecutor(len(self._guests)) as threads:
-            list(threads.map(lambda guest: guest.run(f"burn-io {duration_s}"), self._guests))
-
-    def set_weights(self, *weights: int) -> None:
-        for guest, weight in zip(self._guests, weights, strict=True):
-            self._bench.host.domain(guest.uuid).write_io_weight(weight)
-
-    def ratio(self, duration_s: float) -> float:
-        """How many times the second's bytes the first writes, as virsh counts them."""
-        before = self._bytes_written()
-        time.sleep(duration_s)
-        after = self._bytes_written()
-        return (after[0] - before[0]) / (after[1] - before[1])
-
-    def _bytes_written(self) -> list[int]:
-        counts = [
-            self._bench.libvirt.virsh("domblkstat", guest.name, "vda").split()
-            for guest in self._guests
-        ]
-        return [int(words[words.index("wr_bytes") + 1]) for words in counts]
 
 
 @pytest.fixture

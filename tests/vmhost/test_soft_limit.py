@@ -94,7 +94,7 @@ class Site:
         def enough() -> bool:
             # fails when it cannot be had wholly
             with suppress(OSError):
-                _RECLAIM.write_text("64M")
+                _RECLAIM.write_text("4M")
             lost[:] = [was - now for was, now in zip(before, self.resident_mib(), strict=True)]
             return sum(lost) > 100
 

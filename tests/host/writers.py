@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two guests that compete for one slow disk."""
+
+import time
+from concurrent import futures
+
+from testbed.domain import TestGuest
+from testbed.slowdisk import SlowDisk
+from tests.host.bench import RealBench
+
+
+class Writers:
+    """Two guests on one slow disk that always have requests waiting."""
+
+    def __init__(self, bench: RealBench, disk: SlowDisk) -> None:
+        self.bench = bench
+        self.guests = [
+            TestGuest(
+                bench.libvirt, bench.images, name, memory_mib=128, disk_directory=disk.mounted
+            )
+            for name in ("writer", "rival")
+        ]
+
+    def start(self) -> None:
+        for guest in self.guests:
+            guest.start()
+        # The first writes into a qcow2 allocate.
+        self.burn(5)
+
+    def remove(self) -> None:
+        for guest in self.guests:
+            guest.remove()
+
+    def burn(self, duration_s: int) -> None:
+        with futures.ThreadPoolExecutor(len(self.guests)) as threads:
+            list(threads.map(lambda guest: guest.run(f"burn-io {duration_s}"), self.guests))
+
+    def set_weights(self, *weights: int) -> None:
+        for guest, weight in zip(self.guests, weights, strict=True):
+            self.bench.host.domain(guest.uuid).write_io_weight(weight)
+
+    def ratio(self, duration_s: float) -> float:
+        """How many times the second's bytes the first writes, as virsh counts them."""
+        before = self._bytes_written()
+        time.sleep(duration_s)
+        after = self._bytes_written()
+        return (after[0] - before[0]) / (after[1] - before[1])
+
+    def _bytes_written(self) -> list[int]:
+        counts = [
+            self.bench.libvirt.virsh("domblkstat", guest.name, "vda").split()
+            for guest in self.guests
+        ]
+        return [int(words[words.index("wr_bytes") + 1]) for words in counts]
