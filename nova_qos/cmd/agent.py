@@ -2,29 +2,33 @@
 """nova-qos-agent: everything of the compute host's side, wired on one page."""
 
 # autopep8: off
+import sys
+
 from nova import monkey_patch
 
-monkey_patch.patch(backend="threading")  # first of all: nova decides its threading on import
+try:
+    monkey_patch.patch(backend="threading")  # first of all: nova decides its threading on import
+except (AttributeError, TypeError):
+    sys.exit("nova-qos-agent needs nova 33 (2026.1) or later: it runs on native threads, and the "
+             "services of nova before that do not")
 # autopep8: on
 
-import sys  # noqa: E402
+import nova.conf
+import nova.db.main.api
+from nova import config, objects, service
+from nova import rpc as nova_rpc
+from nova.conductor import rpcapi as conductor
+from nova.objects import base as objects_base
+from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_service import opts as service_options
 
-import nova.conf  # noqa: E402
-import nova.db.main.api  # noqa: E402
-from nova import config, objects, service  # noqa: E402
-from nova import rpc as nova_rpc  # noqa: E402
-from nova.conductor import rpcapi as conductor  # noqa: E402
-from nova.objects import base as objects_base  # noqa: E402
-from oslo_config import cfg  # noqa: E402
-from oslo_log import log as logging  # noqa: E402
-from oslo_service import opts as service_options  # noqa: E402
-
-from nova_qos import rpc  # noqa: E402
-from nova_qos.agent.manager import AgentManager  # noqa: E402
-from nova_qos.cmd import check  # noqa: E402
-from nova_qos.net.shaper import Shaper  # noqa: E402
-from nova_qos.virt import events  # noqa: E402
-from nova_qos.virt.host import LibvirtHost  # noqa: E402
+from nova_qos import rpc
+from nova_qos.agent.manager import AgentManager
+from nova_qos.cmd import check
+from nova_qos.net.shaper import Shaper
+from nova_qos.virt import events
+from nova_qos.virt.host import LibvirtHost
 
 BINARY = "nova-qos-agent"
 CONF = nova.conf.CONF
