@@ -1,28 +1,29 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Runs the tests: tools/test.sh [TIER]...; without arguments, all but the last two,
-# which are long.
+# Runs the tests: tools/test.sh [TIER]...; without arguments, all.
 #
 #   lint        ruff, mypy, import-linter
 #   unit        our own code alone
 #   functional  a real nova API and conductor in one process
+#   vmhost      a host with systemd, cgroup v2 and Open vSwitch, as a virtual machine; needs root
 #   net         the real kernel's shares, in network namespaces; needs root
 #   host        real libvirt and small real guests; needs root
 #   benchmark   ratios and goals, printed and not judged; needs root
 #   cloud       the demo's cloud through the real clients; needs root
-#   vmhost      a host with systemd, cgroup v2 and Open vSwitch, as a virtual machine; needs root
 #   twonode     two virtual machines as further hosts of that cloud; needs root
 #
-# With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out.
+# With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out. vmhost runs
+# beside those before it, and what it prints comes when its turn has come.
 # A virtual environment is made in ${NOVA_QOS_TEST_DIR:-$HOME/.cache/nova-qos-test}. As root, the
 # Debian packages that are missing are installed. Exit status 1 if any tier failed.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd) || exit
 home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
 venv=$home/venv
-all="lint unit functional net host benchmark cloud"
-long="vmhost twonode"
+all="lint unit functional vmhost net host benchmark cloud twonode"
+cloud_is_ours=no
+declare -A beside=()
 
 fail() { echo "test.sh: $*" >&2; exit 2; }
 
@@ -114,11 +115,8 @@ tier_cloud() { in_cloud tests/cloud; }
 tier_twonode() { install_packages tools/testbed/{host,machine}.apt && in_cloud tests/twonode; }
 
 in_cloud() { # DIRECTORY
-    local failed=0 ours=no
-    tools/demo.sh --is-up || ours=yes
-    if tools/demo.sh --up; then run_pytest "$1" || failed=1; else failed=1; fi
-    if [ $ours = yes ]; then tools/demo.sh --down || failed=1; fi
-    return $failed
+    tools/demo.sh --is-up || cloud_is_ours=yes
+    tools/demo.sh --up && run_pytest "$1"
 }
 
 tier_benchmark() {
@@ -132,6 +130,28 @@ tier_benchmark() {
     done
 }
 
+begin_beside() { # NAME
+    # before, because there is one apt only
+    install_packages tools/testbed/{host,machine}.apt || return
+    set -m # in a process group of its own, so that it can be interrupted
+    "tier_$1" >"$home/$1.log" 2>&1 &
+    beside[$1]=$!
+    set +m
+}
+
+end_beside() {
+    for pid in "${beside[@]}"; do kill -INT -- "-$pid" 2>/dev/null && wait "$pid"; done
+}
+
+perform() { # NAME
+    local failed=0
+    [ -n "${beside[$1]-}" ] || { "tier_$1"; return; }
+    wait "${beside[$1]}" || failed=1
+    unset "beside[$1]"
+    cat "$home/$1.log"
+    return $failed
+}
+
 run_tier() { # NAME
     local began=$SECONDS outcome=passed
     if [[ $1 =~ ^(net|host|benchmark|vmhost|cloud|twonode)$ ]] && ! am_root; then
@@ -140,22 +160,23 @@ run_tier() { # NAME
         return
     fi
     echo "=== tier $1"
-    "tier_$1" || { outcome=FAILED; status=1; }
+    perform "$1" || { outcome=FAILED; status=1; }
     echo "=== tier $1 $outcome in $((SECONDS - began)) s"
     summary+=("$1 $outcome ($((SECONDS - began)) s)")
 }
 
-left_out=
-[ $# -gt 0 ] || { set -- $all && left_out=$long; }
+[ $# -gt 0 ] || set -- $all
 for tier in "$@"; do
-    [[ " $all $long " == *" $tier "* ]] || fail "there is no tier '$tier'; there are: $all $long"
+    [[ " $all " == *" $tier "* ]] || fail "there is no tier '$tier'; there are: $all"
 done
 cd "$root" || exit
 install_packages tools/packages/test.apt || fail "the Debian packages could not be installed"
 make_venv || fail "the virtual environment could not be made"
 status=0 summary=()
+trap end_beside EXIT
+if [ $# -gt 1 ] && [[ " $* " == *" vmhost "* ]] && am_root; then begin_beside vmhost; fi
 for tier in "$@"; do run_tier "$tier"; done
+[ $cloud_is_ours = no ] || tools/demo.sh --down || status=1
 printf -v line '%s, ' "${summary[@]}"
 echo "tests: ${line%, }"
-[ -z "$left_out" ] || echo "not run, because they are long: $left_out"
 exit $status

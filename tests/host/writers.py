@@ -2,6 +2,7 @@
 """Two guests that compete for one slow disk."""
 
 import time
+from collections.abc import Callable
 from concurrent import futures
 
 from testbed.domain import TestGuest
@@ -21,19 +22,21 @@ class Writers:
             for name in ("writer", "rival")
         ]
 
-    def start(self) -> None:
-        for guest in self.guests:
-            guest.start()
-        # The first writes into a qcow2 allocate.
-        self.burn(5)
+    def start(self, warm_s: int = 5) -> None:
+        """Boot them, and write until all that they write to is allocated."""
+        self._both(lambda guest: guest.start())
+        self.burn(warm_s)
 
     def remove(self) -> None:
         for guest in self.guests:
             guest.remove()
 
     def burn(self, duration_s: int) -> None:
+        self._both(lambda guest: guest.run(f"burn-io {duration_s}"))
+
+    def _both(self, act: Callable[[TestGuest], object]) -> None:
         with futures.ThreadPoolExecutor(len(self.guests)) as threads:
-            list(threads.map(lambda guest: guest.run(f"burn-io {duration_s}"), self.guests))
+            list(threads.map(act, self.guests))
 
     def set_weights(self, *weights: int) -> None:
         for guest, weight in zip(self.guests, weights, strict=True):

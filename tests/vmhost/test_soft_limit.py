@@ -86,22 +86,25 @@ class Site:
         return [_stalled_us(scope / "memory.pressure") for scope in self.scopes()]
 
     def press(self) -> list[float]:
-        """Let the kernel take memory from the whole host until servers lose some, as it does when
-        it is short of it, only at once; what each has lost, in MiB."""
-        before = self.resident_mib()
-        lost = [0.0, 0.0]
+        """Let the kernel take memory from the whole host until servers have lost some, as it does
+        when it is short of it; what of each has gone to the swap, in MiB."""
 
         def enough() -> bool:
-            # fails when it cannot be had wholly
+            # little at a time: what is still being written counts as not to be had, and where
+            # nothing is to be had the kernel takes what is protected; fails when it gets less
             with suppress(OSError):
                 _RECLAIM.write_text("4M")
-            lost[:] = [was - now for was, now in zip(before, self.resident_mib(), strict=True)]
-            return sum(lost) > 100
+            return sum(self._swapped_mib()) > 100
 
         with _tuned():
             comes_true(enough, 240)
-        print(f"resident before {before}, lost {lost} MiB")
+        lost = self._swapped_mib()
+        print(f"swapped out: {lost} MiB")
         return lost
+
+    def _swapped_mib(self) -> list[float]:
+        return [int((scope / "memory.swap.current").read_text()) / 2**20
+                for scope in self.scopes()]
 
 
 @contextmanager
