@@ -60,7 +60,9 @@ def in_tree(*patterns: str) -> set[str]:
 
 
 def _of_dist_info(wheel: zipfile.ZipFile, name: str) -> bytes:
-    (path,) = [each for each in wheel.namelist() if each.endswith(f".dist-info/{name}")]
+    # where it lies depends on the age of setuptools
+    (path,) = [each for each in wheel.namelist()
+               if ".dist-info/" in each and each.endswith(f"/{name}")]
     return wheel.read(path)
 
 
@@ -77,6 +79,16 @@ def test_the_wheel_has_its_licence_and_the_readme(wheel: zipfile.ZipFile) -> Non
     assert metadata["License"] == "Apache-2.0"
     assert "Change what a running server gets" in metadata["Summary"]
     assert (ROOT / "README.rst").read_text().strip() in str(metadata.get_payload())
+
+
+def test_the_hooks_have_their_licence_too(tmp_path: Path) -> None:
+    tree = tmp_path / "hooks"
+    shutil.copytree(ROOT / "hooks", tree, ignore=_CACHES)
+    _run(sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path, tree)
+    (path,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(path) as packed:
+        assert _of_dist_info(packed, "LICENSE") == (ROOT / "LICENSE").read_bytes()
+        assert "nova_qos_hooks/ballooning.py" in packed.namelist()
 
 
 def test_the_wheel_asks_for_what_is_required(wheel: zipfile.ZipFile) -> None:
