@@ -75,12 +75,12 @@ class AgentManager(manager.Manager):
         """Called by nova's service when it can be asked."""
         self.keeper.start(self._new_since)
 
-    def graceful_shutdown(self, timeout: int) -> None:
-        """Called by nova's service when it stops."""
+    def graceful_shutdown(self, timeout: int = 0) -> None:
+        """Called by nova's service when it stops; nova 33 gives no timeout."""
         self.cleanup_host()
 
     def cleanup_host(self) -> None:
-        """Called instead by services of nova before 34."""
+        """Called instead by services of nova before 33."""
         self.keeper.stop()
 
     @_answers
