@@ -3,7 +3,7 @@
 #
 # Runs the tests: tools/test.sh [TIER]...; without arguments, all.
 #
-#   lint        ruff, mypy, import-linter
+#   lint        ruff, mypy, import-linter, bandit, bashate
 #   unit        our own code alone
 #   functional  a real nova API and conductor in one process
 #   vmhost      a host with systemd, cgroup v2 and Open vSwitch, as a virtual machine; needs root
@@ -83,6 +83,9 @@ tier_lint() {
     "$venv/bin/ruff" check . || failed=1
     "$venv/bin/mypy" || failed=1
     "$venv/bin/lint-imports" --no-cache || failed=1
+    "$venv/bin/bandit" -q -r nova_qos novaclient_qos hooks/nova_qos_hooks || failed=1
+    "$venv/bin/bashate" -e 'E*' -i E005 --max-line-length 100 \
+        devstack/plugin.sh devstack/settings devstack/exercise.sh || failed=1
     return $failed
 }
 

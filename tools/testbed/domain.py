@@ -51,7 +51,7 @@ _INTERFACE = """\
     </interface>"""
 _READY = "guest ready"
 _PROMPT = b"<exit status "
-_BOOT_TIMEOUT_S = 180
+_BOOT_TIMEOUT_S = 300
 _ANSWER_TIMEOUT_S = 60
 
 
