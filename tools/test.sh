@@ -29,6 +29,8 @@ fail() { echo "test.sh: $*" >&2; exit 2; }
 
 am_root() { [ "$(id -u)" = 0 ]; }
 
+is_reduced() { [ "${NOVA_QOS_TEST_SIZE-}" = reduced ]; }
+
 install_packages() { # LIST...
     am_root || return 0
     if ! [ -x /usr/bin/python3 ]; then
@@ -105,7 +107,7 @@ tier_host() {
 tier_vmhost() {
     local selection=(tests/vmhost)
     install_packages tools/testbed/{host,machine}.apt || return
-    if [ "${NOVA_QOS_TEST_SIZE-}" = reduced ]; then
+    if is_reduced; then
         selection=(tests/vmhost/test_{contract,scales}.py
             'tests/vmhost/test_tunnels.py::test_shares_in_a_tunnel[vxlan]')
         echo "reduced: of tests/vmhost only ${selection[*]}"
@@ -123,14 +125,21 @@ in_cloud() { # DIRECTORY
 }
 
 tier_benchmark() {
-    local log=$home/benchmark.log which
+    local log=$home/benchmark.log rounds=10 idle_s=60 many=1000 listed=500
+    if is_reduced; then
+        rounds=3 idle_s=15 many=200 listed=100
+        echo "reduced: $rounds rounds, an agent of $many servers idle for $idle_s s, $listed listed"
+    fi
     install_packages tools/testbed/net.apt || return
-    PYTHONPATH=$root/tools:$root/hooks "$venv/bin/python" -m tests.benchmark.network --rounds 10 ||
-        return
-    for which in agent_start clients; do
-        PYTHONPATH=$root/tools:$root/hooks "$venv/bin/python" -m tests.benchmark.$which 2>"$log" ||
-            { tail -n 20 "$log" >&2; return 1; }
-    done
+    run_benchmark network --rounds $rounds || return
+    run_benchmark agent_start --servers $many --idle-seconds $idle_s 2>"$log" &&
+        run_benchmark clients --servers $listed 2>"$log" || { tail -n 20 "$log" >&2; return 1; }
+}
+
+run_benchmark() { # NAME ARGUMENTS...
+    local name=$1
+    shift
+    PYTHONPATH=$root/tools:$root/hooks "$venv/bin/python" -m "tests.benchmark.$name" "$@"
 }
 
 begin_beside() { # NAME
