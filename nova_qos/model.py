@@ -51,6 +51,7 @@ class Reading:
     is known; ``since`` is the time (s since 1970) from which on the agent has seen it like this.
     ``span`` is the least and the most of the values that the host cannot tell from ``applied``,
     because its own scale is coarser; None where each value is told from every other.
+    ``by_other_means``: the host does not do this as it is configured to, so it is to be done anew.
     """
 
     applied: int | None
@@ -60,9 +61,12 @@ class Reading:
     hindered: Hindrance | None = None
     since: float | None = None
     span: tuple[int, int] | None = None
+    by_other_means: bool = False
 
     def holds(self, target: int) -> bool:
-        """Whether the host has this value, as far as it can tell values apart."""
+        """Whether the host has this value as it should, as far as it can tell values apart."""
+        if self.by_other_means:
+            return False
         if self.span is not None:
             return self.span[0] <= target <= self.span[1]
         return self.applied == target

@@ -34,16 +34,26 @@ class UnifiedCgroupDomain(LibvirtDomain):
         self._manager = manager
 
     def read_memory_soft_limit(self) -> Reading:
-        """The limit of the kind that nova.conf asks for, or of the other where only that is
-        in force; the reason names the kind."""
+        """The limit of the kind that nova.conf asks for, or of the other where only that is in
+        force; the reason names the kind.
+
+        One of the other kind is there after a change of nova.conf, and when a server with a limit
+        moves here: libvirt brings it along as memory.high.
+        """
         with self._group("memory") as group:
-            low = group.read(PROTECTION) // units.KIB_PER_MIB
-            why_not = self._protection.why_not_effective(group) if low else None
+            low = group.read(PROTECTION) // units.KIB_PER_MIB or UNLIMITED
+            why_not = self._protection.why_not_effective(group) if low != UNLIMITED else None
         high = super().read_memory_soft_limit().applied or UNLIMITED
-        if low and (self._soft_limit == "protect" or high == UNLIMITED):
-            return Reading(low, effective=why_not is None,
-                           reason=why_not or _in_words("protect", low))
-        return Reading(high, reason=None if high == UNLIMITED else _in_words("throttle", high))
+        limits: dict[SoftLimit, int] = {"protect": low, "throttle": high}
+        inverse: SoftLimit = "throttle" if self._soft_limit == "protect" else "protect"
+        kind = inverse if limits[self._soft_limit] == UNLIMITED else self._soft_limit
+        limit = limits[kind]
+        if limit == UNLIMITED:
+            return Reading(UNLIMITED)
+        if kind == "throttle":
+            why_not = None
+        return Reading(limit, effective=why_not is None, reason=why_not or _in_words(kind, limit),
+                       by_other_means=limits[inverse] != UNLIMITED)
 
     def write_memory_soft_limit(self, memory_kib: int) -> None:
         protects = self._soft_limit == "protect" and memory_kib != UNLIMITED

@@ -18,6 +18,10 @@ def test_a_reading_with_a_span_holds_what_lies_in_it() -> None:
     assert [value for value in range(1480, 1510) if reading.holds(value)] == [*range(1491, 1501)]
 
 
+def test_what_is_done_by_other_means_is_not_held() -> None:
+    assert not Reading(1024, by_other_means=True).holds(1024)
+
+
 def test_nothing_read_holds_nothing() -> None:
     assert not Reading(None).holds(1024)
     assert not Reading(None).holds(UNLIMITED)

@@ -71,6 +71,9 @@ class Site:
                 "memory_soft_limit"]
             for guest, each in zip(self.guests, mib, strict=True)]
 
+    def readings(self, host: LibvirtHost) -> list[Reading]:
+        return [host.domain(guest.uuid).read_memory_soft_limit() for guest in self.guests]
+
     def scopes(self) -> list[Path]:
         return [scope_of(self.bench.libvirt, guest) for guest in self.guests]
 
@@ -236,8 +239,10 @@ class TestThrottle:
         kinds: list[Callable[[], list[Reading]]] = [
             lambda: site.limit(200, 200, host=host), lambda: site.limit(200, 200)]
         site.limit(200, 200)
-        for kind, (high, protected) in zip(kinds, ((200, 0), (None, 200)), strict=True):
-            kind()
+        for kind, reader, (high, protected) in zip(
+                kinds, (host, site.bench.host), ((200, 0), (None, 200)), strict=True):
+            assert not any(each.holds(200 * MIB) for each in site.readings(reader))
+            assert all(each.holds(200 * MIB) for each in kind())
             for scope in site.scopes():
                 text = (scope / "libvirt/memory.high").read_text().strip()
                 assert text == ("max" if high is None else str(high * 2**20))
