@@ -21,6 +21,9 @@ table ip cloud {
 }
 NFT
 
+# libvirt asks for the address of its own name again and again
+echo "$address $(hostname)" >>/etc/hosts
+
 mkdir -p "$state"/{venv,bin,lib,lock,run,instances,images}
 mount --bind /opt/nova-qos/venv "$state/venv"
 printf '#!/bin/sh\nexec "$@"\n' >"$state/bin/sudo"
