@@ -148,14 +148,14 @@ run_benchmark() { # NAME ARGUMENTS...
 begin_beside() { # NAME
     # before, because there is one apt only
     install_packages tools/testbed/{host,machine}.apt || return
-    set -m # in a process group of its own, so that it can be interrupted
+    set -m # in a process group of its own, so that it can be ended as a whole
     "tier_$1" >"$home/$1.log" 2>&1 &
     beside[$1]=$!
     set +m
 }
 
 end_beside() {
-    for pid in "${beside[@]}"; do kill -INT -- "-$pid" 2>/dev/null && wait "$pid"; done
+    for pid in "${beside[@]}"; do kill -TERM -- "-$pid" 2>/dev/null && wait "$pid"; done
 }
 
 perform() { # NAME

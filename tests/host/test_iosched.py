@@ -142,6 +142,7 @@ def writers(bench: RealBench, slow_disk: SlowDisk) -> Iterator[Writers]:
 def test_weights_divide_the_disk(writers: Writers) -> None:
     with futures.ThreadPoolExecutor(1) as thread:
         burning = thread.submit(writers.burn, BURN_S)
+        writers.await_both()
         for weights in ((200, 800), (800, 200)):
             writers.set_weights(*weights)
             time.sleep(1)

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from concurrent import futures
 
 from testbed.domain import TestGuest
+from testbed.processes import wait_until
 from testbed.slowdisk import SlowDisk
 from tests.host.bench import RealBench
+
+_BEGUN_BYTES, _BEGIN_S = 2**20, 60
 
 
 class Writers:
@@ -41,6 +44,13 @@ class Writers:
     def set_weights(self, *weights: int) -> None:
         for guest, weight in zip(self.guests, weights, strict=True):
             self.bench.host.domain(guest.uuid).write_io_weight(weight)
+
+    def await_both(self) -> None:
+        """Wait until each writes; some need long to begin."""
+        before = self._bytes_written()
+        assert wait_until(
+            lambda: all(now - was > _BEGUN_BYTES for now, was in zip(
+                self._bytes_written(), before, strict=True)), _BEGIN_S), "one of them writes nothing"
 
     def ratio(self, duration_s: float) -> float:
         """How many times the second's bytes the first writes, as virsh counts them."""

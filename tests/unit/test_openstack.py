@@ -328,6 +328,8 @@ def test_wait_for_what_does_not_come(
 
 def process(cloud: RecordedCloud, *words: str, stderr: int) -> subprocess.Popen[str]:
     """The command in a process of its own."""
+    # who runs tests in the background lets them, and their children, ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         [sys.executable, "-m", "openstackclient.shell", *cloud.credentials(), "server", "qos",
          *words], stdout=subprocess.PIPE, stderr=stderr, text=True)

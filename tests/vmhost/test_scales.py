@@ -15,7 +15,7 @@ from testbed.slowdisk import SlowDisk
 from tests.host.writers import Writers
 from tests.vmhost.servers import MACHINES, ModernBench, run, scope_of
 
-_BURN_CPU_S, _BURN_IO_S = 30, 60
+_BURN_CPU_S, _BURN_IO_S = 30, 80
 #: So slow that guests of an emulated host have the processor for more.
 _RATE_MIB, _WARM_S = 2, 40
 _SETTLE_S, _MEASURE_S = 5, 15
@@ -94,6 +94,7 @@ def test_cpu_shares(pair: Pair) -> None:
 def test_io_weights(pair: Pair) -> None:
     with futures.ThreadPoolExecutor(1) as thread:
         burning = thread.submit(pair.burn, _BURN_IO_S)
+        pair.await_both()
         for weights in ((200, 800), (800, 200)):
             readings = pair.apply("io_priority", *weights)
             assert pair.files("io.bfq.weight") == [str(weight) for weight in weights]

@@ -6,6 +6,7 @@ With --run, what follows is a command for the machine's shell instead of tests.
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -35,6 +36,7 @@ def main() -> int:
     parser.add_argument("--state", type=Path, help="the machine's directory, when it is kept")
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="TEST")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _end)
     try:
         if options.keep or options.state:
             machine = _machine(options.state or CACHE / "kept")
@@ -46,6 +48,11 @@ def main() -> int:
     except TestbedError as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 2
+
+
+def _end(*_signal: object) -> None:
+    """Leave the machine as at any other end."""
+    sys.exit(143)
 
 
 def _machine(state: Path) -> Machine:
