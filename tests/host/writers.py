@@ -48,9 +48,12 @@ class Writers:
     def await_both(self) -> None:
         """Wait until each writes; some need long to begin."""
         before = self._bytes_written()
-        assert wait_until(
-            lambda: all(now - was > _BEGUN_BYTES for now, was in zip(
-                self._bytes_written(), before, strict=True)), _BEGIN_S), "one of them writes nothing"
+
+        def both_write() -> bool:
+            return all(now - was > _BEGUN_BYTES
+                       for now, was in zip(self._bytes_written(), before, strict=True))
+
+        assert wait_until(both_write, _BEGIN_S), "one of them writes nothing"
 
     def ratio(self, duration_s: float) -> float:
         """How many times the second's bytes the first writes, as virsh counts them."""
