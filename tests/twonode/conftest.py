@@ -13,7 +13,7 @@ from stack.tenants import IMAGE, NETWORK, credentials
 from tests.cloud.api import Person, wait_for
 from tests.twonode.host import NodeHost
 
-_UP_S = 600
+_UP_S, _ACTIVE_S = 600, 300
 
 
 @pytest.fixture(scope="session")
@@ -61,22 +61,37 @@ def _forget(admin: Person, names: list[str]) -> None:
             admin.request("DELETE", f"/v2.0/agents/{agent['id']}", "network")
 
 
+def _create(admin: Person, name: str, host: str) -> str:
+    flavors = admin.request("GET", "/flavors").json()["flavors"]
+    image = admin.request("GET", f"/v2/images?name={IMAGE}", "image").json()["images"][0]
+    network = admin.request("GET", f"/v2.0/networks?name={NETWORK}", "network").json()
+    answer = admin.request("POST", "/servers", json={"server": {
+        "name": name, "host": host, "imageRef": image["id"],
+        "flavorRef": next(each["id"] for each in flavors if each["name"] == "m256"),
+        "networks": [{"uuid": network["networks"][0]["id"]}]}})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["server"]["id"])
+
+
+@pytest.fixture(scope="session")
+def residents(admin: Person, hosts: list[NodeHost]) -> Iterator[dict[str, str]]:
+    """A server on each of the hosts, by the host's name; a guest there takes minutes to boot."""
+    servers = {host.name: _create(admin, f"on-{host.name}", host.name) for host in hosts}
+    for server in servers.values():
+        admin.wait_for_status(server, "ACTIVE", _ACTIVE_S)
+    yield servers
+    for server in servers.values():
+        admin.delete(server)
+
+
 @pytest.fixture
 def boot(admin: Person) -> Iterator[Callable[[str, str], str]]:
     """Makes a server of that name on that host; it goes with the test."""
     made: list[str] = []
 
     def make(name: str, host: str) -> str:
-        flavors = admin.request("GET", "/flavors").json()["flavors"]
-        image = admin.request("GET", f"/v2/images?name={IMAGE}", "image").json()["images"][0]
-        network = admin.request("GET", f"/v2.0/networks?name={NETWORK}", "network").json()
-        answer = admin.request("POST", "/servers", json={"server": {
-            "name": name, "host": host, "imageRef": image["id"],
-            "flavorRef": next(each["id"] for each in flavors if each["name"] == "m256"),
-            "networks": [{"uuid": network["networks"][0]["id"]}]}})
-        assert answer.status_code == 202, answer.text
-        made.append(str(answer.json()["server"]["id"]))
-        admin.wait_for_status(made[-1], "ACTIVE", 300)
+        made.append(_create(admin, name, host))
+        admin.wait_for_status(made[-1], "ACTIVE", _ACTIVE_S)
         return made[-1]
 
     yield make

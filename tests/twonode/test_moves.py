@@ -59,10 +59,10 @@ def _migrate_live(admin: Person, server: str, target: NodeHost) -> float:
 
 
 def test_a_set_reaches_the_right_host(
-    admin: Person, hosts: list[NodeHost], boot: Boot
+    admin: Person, hosts: list[NodeHost], residents: dict[str, str]
 ) -> None:
     for host in hosts:
-        server = boot(f"on-{host.name}", host.name)
+        server = residents[host.name]
         _set_all(admin, server)
         _await_held(host, server)
         rows = admin.act(server, "get-qos")[1]
@@ -83,9 +83,9 @@ def test_live_migration_from_cgroup_v1_to_v2(
 
 
 def test_an_absent_agent_disturbs_its_own_host_only(
-    admin: Person, hosts: list[NodeHost], boot: Boot
+    admin: Person, hosts: list[NodeHost], residents: dict[str, str], boot: Boot
 ) -> None:
-    away, there = boot("away", hosts[0].name), boot("there", _host_of_v1(admin))
+    away, there = residents[hosts[0].name], boot("there", _host_of_v1(admin))
     hosts[0].node.stop("nova-qos-agent")
     try:
         status, answer = admin.act(away, "set-cpu-priority", {"share": 512})
@@ -96,9 +96,11 @@ def test_an_absent_agent_disturbs_its_own_host_only(
     wait_for(lambda: hosts[0].held(away).get("cpu.weight") == 50, _DRIVER_S, "it is made up for")
 
 
-def test_live_and_cold_migration(admin: Person, hosts: list[NodeHost], boot: Boot) -> None:
+def test_live_and_cold_migration(
+    admin: Person, hosts: list[NodeHost], residents: dict[str, str]
+) -> None:
     first, second = _two(hosts)
-    server = boot("traveller", first.name)
+    server = residents[first.name]
     mac = _mac(admin, server)
     _set_all(admin, server)
     print(f"\n  from arrival to applied: {_migrate_live(admin, server, second)} s")
@@ -114,10 +116,12 @@ def test_live_and_cold_migration(admin: Person, hosts: list[NodeHost], boot: Boo
     wait_for(lambda: not second.leftovers(server, mac), _DRIVER_S, "nothing is left there")
 
 
-def test_evacuation(admin: Person, hosts: list[NodeHost], boot: Boot) -> None:
+def test_evacuation(
+    admin: Person, hosts: list[NodeHost], residents: dict[str, str]
+) -> None:
     """The last one: its host does not come back."""
     first, second = _two(hosts)
-    server = boot("survivor", second.name)
+    server = residents[second.name]
     _set_all(admin, server)
     second.node.machine.stop()
     services = admin.request("GET", f"/os-services?host={second.name}").json()["services"]

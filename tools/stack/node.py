@@ -36,8 +36,9 @@ class Node:
         self._layout = layout
         self._tap = f"qosnode{number}"
         self._state = layout.state / "nodes" / self.name
+        self._image = DebianImage.build(CACHE)
         self.machine = Machine(
-            DebianImage.build(CACHE), self.name, self._state, payload=_payload(layout),
+            self._image, self.name, self._state, payload=_payload(layout),
             memory_mib=_MEMORY_MIB, taps=[self._tap])
 
     def boot(self) -> None:
@@ -57,6 +58,7 @@ class Node:
         machine.wait()
         machine.send(self._layout.repository, PARTS, TREE)
         machine.write("/root/node.sh", _SCRIPT.read_text())
+        machine.write("/root/.ssh/id_ed25519", self._image.key.read_text())
         machine.run("bash", "/root/node.sh", self._layout.state, self.address, EXTERNAL,
                     ",".join(map(str, (BROKER_PORT, CACHE_PORT, *PORTS.values()))))
         for service, name, changes in self._files():
