@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-
 SEED = ["--seed", "219489"] if os.environ.get("NOVA_QOS_TEST_SIZE") == "reduced" else []
 
 
