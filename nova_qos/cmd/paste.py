@@ -7,6 +7,7 @@ stay, so that taking it out leaves what was there before.
 
 import argparse
 import configparser
+import contextlib
 import os
 import re
 import shutil
@@ -120,7 +121,8 @@ def _factory(path: Path, text: str) -> str:
 def _replace(path: Path, text: str) -> None:
     status = path.stat()
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(os.unlink, name)
         with open(descriptor, "wb") as file:
             file.write(text.encode(errors="surrogateescape"))
             file.flush()
@@ -129,6 +131,4 @@ def _replace(path: Path, text: str) -> None:
             os.utime(name)
             os.fsync(descriptor)
         os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        undo.pop_all()

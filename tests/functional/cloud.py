@@ -6,6 +6,7 @@ database (SQLite), keystone, glance, neutron and the hypervisor. Of ours, only t
 """
 
 import json
+import shutil
 import sys
 import time
 import warnings
@@ -23,6 +24,7 @@ from sqlalchemy.exc import SADeprecationWarning
 from nova_qos import rpc, store
 from nova_qos.agent.hooks import Hook, Hooks
 from nova_qos.agent.manager import AgentManager
+from nova_qos.cmd import paste
 from nova_qos.resources import TABLE
 from tests.fakehost import FakeDomain, FakeHost
 from tests.functional.caller import ADMIN
@@ -194,12 +196,10 @@ class Cloud(integrated_helpers._IntegratedTestBase):
         return self.computes["compute"]
 
     def _paste_file(self) -> str:
-        """nova's own api-paste.ini with the one line changed that the documentation names."""
-        shipped = Path(sys.prefix, "etc/nova/api-paste.ini").read_text()
-        factory = "nova.api.openstack.compute:APIRouterV21.factory"
-        assert shipped.count(factory) == 1
+        """nova's own api-paste.ini with nova-qos enabled, as an operator does it."""
         ours = Path(self.useFixture(fixtures.TempDir()).path, "api-paste.ini")
-        ours.write_text(shipped.replace(factory, "nova_qos.api.mount:Router.factory"))
+        shutil.copy(Path(sys.prefix, "etc/nova/api-paste.ini"), ours)
+        assert paste.change(ours, enable=True)
         return str(ours)
 
     def start_agent(self, host: str) -> Any:

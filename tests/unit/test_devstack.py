@@ -198,15 +198,6 @@ esac
     program.chmod(0o755)
 
 
-def test_style() -> None:
-    """bashate, as the lint tier runs it."""
-    scripts = sorted((ROOT / "devstack").glob("*.sh"))
-    done = subprocess.run(
-        [Path(sys.executable).with_name("bashate"), "-e", "E*", "-i", "E005", "--max-line-length",
-         "100", *scripts, ROOT / "devstack/settings"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "")
-
-
 def test_every_variable_is_explained() -> None:
     names = set(re.findall(r"^(NOVA_QOS_\w+)=", (ROOT / "devstack/settings").read_text(),
                            re.MULTILINE))

@@ -3,9 +3,9 @@
 
 import functools
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,25 +139,19 @@ def _timed(resource: _Resource, way: Way, number: int, ask: Ask, value: int) -> 
 
     :raises DemoFailed: it never does, or asking fails
     """
-    failures: list[Exception] = []
-    ended: list[float] = []
-
-    def work() -> None:
-        try:
-            ask(value)
-        except Exception as error:  # noqa: BLE001  # told below, in the experiment's own thread
-            failures.append(error)
-        ended.append(time.monotonic())
+    def work() -> float:
+        ask(value)
+        return time.monotonic()
 
     began = time.monotonic()
-    thread = threading.Thread(target=work)
-    thread.start()
-    while resource.read() != value:
-        if failures or time.monotonic() - began > _TIMEOUT_S:
-            raise DemoFailed(f"{resource.name} {value} by {way} does not arrive: {failures}")
-        time.sleep(_POLL_S)
-    held = time.monotonic()
-    thread.join()
-    if failures:
-        raise DemoFailed(f"{resource.name} {value} by {way}: {failures[0]}")
-    return Change(resource.name, way, number, held - began, ended[0] - began)
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(work)
+        while resource.read() != value:
+            failure = asking.exception() if asking.done() else None
+            if failure or time.monotonic() - began > _TIMEOUT_S:
+                raise DemoFailed(
+                    f"{resource.name} {value} by {way} does not arrive: {failure}") from failure
+            time.sleep(_POLL_S)
+        held = time.monotonic()
+        ended = asking.result()
+    return Change(resource.name, way, number, held - began, ended - began)

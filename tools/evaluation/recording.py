@@ -5,6 +5,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from demo.errors import DemoFailed
@@ -16,39 +17,37 @@ from evaluation.records import Exchange, Phase, Record, Table
 Look = Callable[[], Mapping[str, float]]
 
 
-class _Sampler(threading.Thread):
+class _Sampler:
     """Keeps what a look sees, with the middle of the time that it took."""
 
     def __init__(self, look: Look, every_s: float) -> None:
-        super().__init__(daemon=True)
         self.times: list[float] = []
         self.seen: list[Mapping[str, float]] = []
-        self.failure: Exception | None = None
         self._look, self._every_s = look, every_s
         self._over = threading.Event()
+        pool = ThreadPoolExecutor(1)
+        self._looking = pool.submit(self._run)
+        pool.shutdown(wait=False)
 
-    def run(self) -> None:
+    def _run(self) -> None:
         due = time.monotonic()
-        try:
-            while not self._over.is_set():
-                began = time.monotonic()
-                seen = self._look()
-                self.times.append((began + time.monotonic()) / 2)
-                self.seen.append(seen)
-                # who is late does not make up for it
-                due = max(due + self._every_s, time.monotonic())
-                self._over.wait(due - time.monotonic())
-        except Exception as error:  # noqa: BLE001  # told by stop, in the experiment's own thread
-            self.failure = error
+        while not self._over.is_set():
+            began = time.monotonic()
+            seen = self._look()
+            self.times.append((began + time.monotonic()) / 2)
+            self.seen.append(seen)
+            # who is late does not make up for it
+            due = max(due + self._every_s, time.monotonic())
+            self._over.wait(due - time.monotonic())
 
     def stop(self) -> None:
         """
         :raises DemoFailed: a look failed
         """
         self._over.set()
-        self.join()
-        if self.failure:
-            raise DemoFailed(f"looking has failed: {self.failure}") from self.failure
+        failure = self._looking.exception()
+        if failure:
+            raise DemoFailed(f"looking has failed: {failure}") from failure
 
 
 class Recording:
@@ -71,7 +70,6 @@ class Recording:
         :raises DemoFailed: a look failed
         """
         sampler = _Sampler(look, every_s)
-        sampler.start()
         try:
             yield
         finally:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The services' configuration files, as data."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from stack.layout import BROKER_URL, CACHE_PORT, PASSWORD, REGION, Layout, url
 from stack.network import EXTERNAL, INTEGRATION, UPLINK
+from stack.shell import run
 
 #: What the servers' outbound traffic may take together.
 HTB_RATE_MBIT = 80
@@ -173,6 +175,5 @@ def _write_nova(layout: Layout) -> None:
         "wsgi": {"api_paste_config": layout.etc("nova") / "api-paste.ini"},
         "api": {"auth_strategy": "keystone"},
     })
-    stock = (layout.state / "venv/etc/nova/api-paste.ini").read_text()
-    (layout.etc("nova") / "api-paste.ini").write_text(stock.replace(
-        "nova.api.openstack.compute:APIRouterV21.factory", "nova_qos.api.mount:Router.factory"))
+    shutil.copy(layout.state / "venv/etc/nova/api-paste.ini", layout.etc("nova"))
+    run(layout.program("nova-qos-paste"), "enable", layout.etc("nova") / "api-paste.ini")
