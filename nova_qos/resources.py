@@ -24,10 +24,11 @@ class Resource:
     ``lowest_wins``: the smallest value gives the most. ``guard`` refuses, before anything is
     saved, what the host could not honour; ``settles`` says that an applied value arrives some
     time after it was written. ``retaken`` tells whether the guest itself may have taken back what
-    it had given, so that the reading is not the target any more. ``weight`` is for what is divided
-    among busy servers: the number in proportion to which a reading's server gets its part.
-    ``keeps_default`` tells for which flavors the agent holds servers to the default, since nova
-    would start them with something else.
+    it had given, so that the reading is not the target any more. ``nudge`` says for a target, and
+    a reading that has not moved since that was asked for, what to ask for first, since asking
+    again might change nothing. ``weight`` is for what is divided among busy servers: the number in
+    proportion to which a reading's server gets its part. ``keeps_default`` tells for which flavors
+    the agent holds servers to the default, since nova would start them with something else.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Resource:
     ceiling: Callable[[Flavor], int] | None = None
     guard: Callable[[Domain, int, Limits], None] | None = None
     retaken: Callable[[Domain, Reading, int], bool] | None = None
+    nudge: Callable[[int, int], int] | None = None
     weight: Callable[[Reading], int | None] | None = None
     keeps_default: Callable[[Flavor], bool] = lambda flavor: False
     lift: int | None = None
@@ -149,6 +151,15 @@ def _has_deflated(domain: Domain, reading: Reading, memory_kib: int) -> bool:
     return (reading.applied or 0) > memory_kib and domain.read_balloon().autodeflates
 
 
+def _nudge_memory(memory_kib: int, actual_kib: int) -> int:
+    # A balloon driver reports its size when it changes it, so one that comes up after a reset and
+    # is to hold nothing back leaves what was reported before. Half way is seen to move, and takes
+    # nothing from a guest that is only slow; a MiB is enough of one that has it all.
+    if actual_kib >= memory_kib:
+        return memory_kib
+    return max((actual_kib + memory_kib) // 2, memory_kib - units.KIB_PER_MIB)
+
+
 def lowest_safe_kib(balloon: Balloon, reserve_kib: int) -> int:
     """What the guest uses now, and the reserve, in KiB: actual - usable + reserve.
 
@@ -196,6 +207,7 @@ MEMORY = Resource(
     guard=_guard_memory,
     settles=True,
     retaken=_has_deflated,
+    nudge=_nudge_memory,
     forceable=True,
     is_size=True,
 )

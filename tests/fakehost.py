@@ -21,12 +21,14 @@ class FakeDomain:
     """A running server with a guest that can be told how to behave.
 
     ``balloon_step_kib``: how far the balloon moves at each look (None: all the way at once, 0: not
-    at all). ``used_kib``: what the guest uses, so what it cannot spare; ``unmovable_kib``: where
-    its balloon stops whatever is asked. ``driver``: whether it has a balloon driver. ``pinned``:
-    why its memory can never be taken. ``refuse``: resource names whose writes the host refuses;
-    ``cannot``: resource names that the host does not offer. ``failure``: what every call raises,
-    such as ServerNotRunning or HostAway. ``neighbours``: all servers of its host. ``unified``: its
-    host has cgroup v2, where CPU shares are coarse and a soft limit is of one kind or another.
+    at all). ``unreported_kib``: what the guest has where its balloon driver, which reports what it
+    changes and nothing else, has not reported that as ``actual_kib``. ``used_kib``: what the guest
+    uses, so what it cannot spare; ``unmovable_kib``: where its balloon stops whatever is asked.
+    ``driver``: whether it has a balloon driver. ``pinned``: why its memory can never be taken.
+    ``refuse``: resource names whose writes the host refuses; ``cannot``: resource names that the
+    host does not offer. ``failure``: what every call raises, such as ServerNotRunning or HostAway.
+    ``neighbours``: all servers of its host. ``unified``: its host has cgroup v2, where CPU shares
+    are coarse and a soft limit is of one kind or another.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class FakeDomain:
         self.flavor_kib = memory_kib
         self.actual_kib = memory_kib
         self.target_kib = memory_kib
+        self.unreported_kib: int | None = None
         self.used_kib = 64 * 1024
         self.unmovable_kib = 0
         self.soft_limit_kib = UNLIMITED
@@ -55,6 +58,10 @@ class FakeDomain:
         self.io_reason: str | None = None
         self.writes: list[tuple[str, int]] = []
         self.before_write: Callable[[str, int], None] = lambda name, value: None
+
+    def reset(self) -> None:
+        """The guest starts anew, with all of its memory; what is reported of it stays."""
+        self.unreported_kib = self.flavor_kib
 
     def is_paused(self) -> bool:
         self._answers()
@@ -138,9 +145,12 @@ class FakeDomain:
     def _move(self) -> None:
         if self.paused or not self.driver:
             return
-        way = max(self.target_kib, self.unmovable_kib) - self.actual_kib
+        has_kib = self.actual_kib if self.unreported_kib is None else self.unreported_kib
+        way = max(self.target_kib, self.unmovable_kib) - has_kib
         step = abs(way) if self.balloon_step_kib is None else self.balloon_step_kib
-        self.actual_kib += max(-step, min(step, way))
+        moves = max(-step, min(step, way))
+        if moves:
+            self.actual_kib, self.unreported_kib = has_kib + moves, None
 
     def _why_not_alive(self) -> str | None:
         return None if self.driver else "the guest's balloon driver has reported nothing"

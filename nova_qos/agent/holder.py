@@ -87,9 +87,10 @@ class Holder:
         if row.guard is not None:
             reserve_kib = self._options.nova_qos.memory_reserve_mib * units.KIB_PER_MIB
             row.guard(domain, target, Limits(reserve_kib))
-        row.write(domain, target)
+        asked = self._ask(domain, row, target, of)
+        row.write(domain, asked)
         reading = row.read(domain)
-        if reading.holds(target):
+        if asked == target and reading.holds(target):
             LOG.info("Applied %s again to server %s", row.name, of[0])
             self._standings.settle(*of, target)
             return None
@@ -98,6 +99,16 @@ class Holder:
                 f"{row.key}: the host took {target} but holds {reading.applied}")
         self._standings.hinder(*of, target, "pending", f"{row.key}: the guest is on its way there")
         return SOON_S
+
+    def _ask(self, domain: Domain, row: Resource, target: int, of: tuple[str, str]) -> int:
+        """What to write at this look: the target, or what is to be asked for first."""
+        if row.nudge is None:
+            return target
+        # the guard may have waited for the guest: read anew
+        applied = row.read(domain).applied
+        if applied is None or not self._standings.stands_still(*of, target, applied):
+            return target
+        return row.nudge(target, applied)
 
 
 def _targets(

@@ -25,6 +25,8 @@ class _Standing:
     retaken: int = 0
     ask_again_s: float = 0.0
     settled_s: float = 0.0
+    #: What was asked for last and is not there, with what was applied then.
+    asked: tuple[int, int] | None = None
 
 
 class Standings:
@@ -41,6 +43,7 @@ class Standings:
             if standing.settled != target:
                 standing.settled_s, standing.since = time.monotonic(), time.time()
             standing.settled, standing.missing, standing.why = target, None, None
+            standing.asked = None
 
     def hinder(
         self, server_uuid: str, name: str, target: int, kind: Hindrance, reason: str
@@ -65,6 +68,14 @@ class Standings:
             standing.ask_again_s = now_s + min(_FIRST_PEACE_SECONDS * 2.0**times, _CALM_SECONDS)
             standing.settled, standing.missing = None, target
             standing.why = ("deflated", "the guest was short of memory and took it back")
+
+    def stands_still(self, server_uuid: str, name: str, target: int, applied: int) -> bool:
+        """Take note that the target is asked for, and say whether it was already and what is
+        applied has not moved since."""
+        with self._lock:
+            standing = self._of(server_uuid, name)
+            before, standing.asked = standing.asked, (target, applied)
+            return before == standing.asked
 
     def must_wait(self, server_uuid: str, name: str) -> float:
         """The seconds for which the guest is left in peace."""

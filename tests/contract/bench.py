@@ -23,6 +23,9 @@ class Server(Protocol):
 
     def stop(self) -> None: ...
 
+    def resetting(self) -> AbstractContextManager[None]:
+        """Its guest is reset; inside, its balloon driver is not up yet, afterwards it is."""
+
     def occupy(self, memory_mib: int) -> None:
         """Let the guest use that much more memory; 0 gives it back."""
 

@@ -94,6 +94,31 @@ class MemoryContract(ContractTests):
         time.sleep(2)
         assert target_kib < (domain.read_memory().applied or 0) < server.memory_kib
 
+    def test_whole_memory_is_not_reported_by_a_driver_that_finds_nothing_to_do(
+        self, server: Server, domain: Domain
+    ) -> None:
+        less_kib = server.memory_kib - MIB
+        domain.write_memory(less_kib)
+        arrived(domain, less_kib)
+        with server.resetting():
+            domain.write_memory(server.memory_kib)
+        domain.write_memory(server.memory_kib)
+        time.sleep(2)
+        assert domain.read_memory().applied == less_kib
+        for memory_kib in (less_kib + MIB // 2, server.memory_kib):
+            domain.write_memory(memory_kib)
+            assert arrived(domain, memory_kib).applied == memory_kib
+
+    def test_less_memory_is_reported_by_a_driver_that_comes_up(
+        self, server: Server, domain: Domain
+    ) -> None:
+        domain.write_memory(server.memory_kib - MIB)
+        arrived(domain, server.memory_kib - MIB)
+        target_kib = server.memory_kib - 2 * MIB
+        with server.resetting():
+            domain.write_memory(target_kib)
+        assert arrived(domain, target_kib).applied == target_kib
+
     def test_balloon_lives(self, server: Server, domain: Domain) -> None:
         balloon = domain.read_balloon()
         assert (balloon.alive, balloon.reason) == (True, None)

@@ -38,6 +38,13 @@ class FakeServer:
         del self.host.domains[self.uuid]
         self.domain.failure = errors.ServerNotRunning("the server was stopped")
 
+    @contextlib.contextmanager
+    def resetting(self) -> Iterator[None]:
+        self.domain.reset()
+        self.domain.driver = False
+        yield
+        self.domain.driver = True
+
     def occupy(self, memory_mib: int) -> None:
         self.domain.used_kib += memory_mib * MIB
         self.domain.unmovable_kib = self.domain.used_kib

@@ -206,6 +206,19 @@ def test_memory_that_was_on_its_way_back_when_the_guest_was_reset(
     eventually(lambda: kept.lifted() == set())
 
 
+@pytest.mark.parametrize("mib", [511, 300])
+def test_memory_that_a_reset_gave_back_unseen(kept: Server, option: Option, mib: int) -> None:
+    option("balloon_timeout", 0.2)
+    assert ADMIN.act(kept, "set-current-memory", {"memory": mib}).status == 200
+    kept.domain.reset()
+    kept.domain.balloon_step_kib = 0
+    assert ADMIN.act(kept, "set-qos", {"memory": None}).status == 200
+    kept.domain.balloon_step_kib, first = None, len(kept.domain.writes)
+    eventually(lambda: kept.lifted() == set())
+    assert kept.held()["memory"] == 512
+    assert min(value for _, value in kept.domain.writes[first:]) >= 511 * 1024
+
+
 def test_an_agent_killed_within_an_unset(cloud: Cloud, kept: Server) -> None:
     killed: list[dict[str, int]] = []
 

@@ -18,6 +18,7 @@ MIB = 1024
 #: In the tests' own network namespace.
 BRIDGE, UPLINK, OUTER = "bridge", "uplink", "outer"
 _SETTLE_S = 20
+_BOOTED, _BOOT_S = "guest ready", 120
 
 
 def forget_network() -> None:
@@ -45,6 +46,18 @@ class RealServer:
 
     def stop(self) -> None:
         self._libvirt.virsh("destroy", self.guest.name)
+
+    @contextlib.contextmanager
+    def resetting(self) -> Iterator[None]:
+        boots = self.guest.console().count(_BOOTED)
+        # a guest that stands still is not up before what is done inside
+        self.pause()
+        self._libvirt.virsh("reset", self.guest.name)
+        yield
+        self.resume()
+        booted = wait_until(lambda: self.guest.console().count(_BOOTED) > boots, _BOOT_S)
+        assert booted, f"{self.guest.name} did not boot again"
+        self._occupied = False
 
     def occupy(self, memory_mib: int) -> None:
         self.guest.run(f"occupy-memory {memory_mib}")

@@ -176,5 +176,14 @@ def test_what_does_nothing_has_no_weight(row: Resource) -> None:
         assert row.weight_of(reading) is None
 
 
+@given(target=st.integers(2, 2**30), part=st.floats(0, 1))
+def test_memory_that_stands_still_is_nudged_upwards_only(target: int, part: float) -> None:
+    nudge, actual = TABLE["memory"].nudge, int(part * (target - 2))
+    assert nudge is not None
+    assert actual < nudge(target, actual) < target
+    assert target - nudge(target, actual) <= 1024
+    assert nudge(target, target) == nudge(target, target + 1) == target
+
+
 def test_page_cache_counts_as_free() -> None:
     assert lowest_safe_kib(Balloon(True, None, actual_kib=1000, usable_kib=700), 50) == 350

@@ -62,6 +62,15 @@ def test_a_guest_is_left_in_peace_for_longer_each_time(monkeypatch: pytest.Monke
     assert standings.must_wait(SERVER, NAME) == 10
 
 
+def test_only_what_was_asked_for_before_stands_still() -> None:
+    standings = Standings()
+    asked = [(300, 200), (300, 200), (300, 250), (400, 250), (400, 250)]
+    assert [standings.stands_still(SERVER, NAME, *each) for each in asked] == [
+        False, True, False, False, True]
+    standings.settle(SERVER, NAME, 400)
+    assert not standings.stands_still(SERVER, NAME, 400, 250)
+
+
 def test_a_server_stands_once_in_the_schedule_and_keeps_the_earlier_time() -> None:
     schedule = Schedule()
     schedule.put("late", 60)
