@@ -45,15 +45,23 @@ class Holder:
         """
         lifted = store.lifted(instance)
         store.mark_defaults(instance)
-        settings = {**dict.fromkeys(lifted), **store.wanted(instance)}
-        pauses: list[float] = []
-        for row, target in _targets(instance, settings):
-            pause_s = self._hold(instance.uuid, domain, row, target)
-            if pause_s is not None:
-                pauses.append(pause_s)
-        if lifted and not pauses:
+        pause_s = self._hold_all(
+            instance, domain, {**dict.fromkeys(lifted), **store.wanted(instance)})
+        if lifted and pause_s is None:
             store.save(instance, dict.fromkeys(lifted))
-        return min(pauses, default=None)
+        return pause_s
+
+    def receive(self, instance: store.Instance, domain: Domain) -> None:
+        """Make a domain that has just migrated here hold what is saved, as far as it can now;
+        nova's record of it is left alone, since nova is still writing that."""
+        self._hold_all(instance, domain, store.wanted(instance))
+
+    def _hold_all(
+        self, instance: store.Instance, domain: Domain, settings: Mapping[str, int | None]
+    ) -> float | None:
+        pauses = [self._hold(instance.uuid, domain, row, target)
+                  for row, target in _targets(instance, settings)]
+        return min((pause_s for pause_s in pauses if pause_s is not None), default=None)
 
     def _hold(self, server_uuid: str, domain: Domain, row: Resource, target: int) -> float | None:
         """Make one resource hold its target; the longest pause until the next attempt, if any."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import oslo_messaging as messaging
 from nova import context as nova_context
+from nova.compute import task_states
 from oslo_concurrency import lockutils
 from oslo_config import cfg
 from oslo_log import log
@@ -21,7 +22,7 @@ from nova_qos.agent.holder import SOON_S, Holder
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.schedule import Schedule
 from nova_qos.agent.standing import Standings
-from nova_qos.model import Change, Host
+from nova_qos.model import Change, Domain, Host
 
 LOG = log.getLogger(__name__)
 _WORKERS = 4
@@ -162,6 +163,12 @@ class Keeper:
         except errors.QosError:
             return False
 
+    def _has_migrated(self, instance: store.Instance, domain: Domain) -> bool:
+        """Whether the server runs here already, though nova, which takes its time, still has it
+        on the other host. One that is paused is perhaps still coming in."""
+        return (instance.host != self._host and instance.task_state == task_states.MIGRATING
+                and not domain.is_paused())
+
     def _is_new(self, instance: store.Instance) -> bool:
         return bool(self._hooks) and store.is_new(instance, self._host, self._new_since)
 
@@ -194,7 +201,10 @@ class Keeper:
                 return None
             except errors.HostAway:
                 return SOON_S
-            # never into a running task; while a server arrives here it still belongs elsewhere
+            if self._has_migrated(instance, domain):
+                self._holder.receive(instance, domain)
+                return SOON_S
+            # never into a running task
             if instance.task_state is not None or instance.host != self._host:
                 return SOON_S
             if self._is_new(instance):

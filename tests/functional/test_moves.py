@@ -2,6 +2,7 @@
 """Servers that move to another host take their settings with them."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,22 @@ def test_live_migration(cloud: Cloud, moving: Server) -> None:
     moving.arrive("second", CARRIED)
     eventually(lambda: moving.instance().host == "second")
     cloud.wait(moving, "ACTIVE")
+    holds_everything(moving)
+
+
+def test_what_runs_here_is_not_kept_waiting_for_the_end_of_its_migration(moving: Server) -> None:
+    """Until nova has finished, its own record says that the server is on the other host."""
+    moving.change(task_state="migrating")
+    moving.domain.paused = True
+    moving.arrive("second", (*CARRIED, "paused"))
+    time.sleep(1)
+    # the guest still comes in: neither is anything written
+    assert moving.domain.writes == []
+    moving.domain.paused = False
+    moving.machine.happened(moving.uuid, "changed")
+    eventually(lambda: moving.held() == SETTINGS)
+    assert moving.instance().host == "compute"
+    moving.change(host="second", task_state=None)
     holds_everything(moving)
 
 
