@@ -81,25 +81,34 @@ def _due(shares: tuple[int, ...]) -> dict[str, float]:
 
 
 def _look(site: Site, processor: int) -> Look:
-    groups = {label: site.observer.group("cpuacct", server) for label, server in site.labelled()}
-    threads = {label: _thread(site.observer.process(server)) for label, server in site.labelled()}
+    """Of each server its virtual CPU, and what it had with qemu's main thread, which its group
+    divides with it."""
+    threads = {label: _threads(site.observer.process(server))
+               for label, server in site.labelled()}
 
     def look() -> Mapping[str, float]:
         seen = {"host.stolen_s": _stolen_s(processor)}
-        for label, group in groups.items():
-            seen[f"{label}.cpu_s"] = int((group / "cpuacct.usage").read_text()) / 1e9
-            ran, waited, _ = (threads[label] / "schedstat").read_text().split()
-            seen[f"{label}.wanted_s"] = (int(ran) + int(waited)) / 1e9
+        for label, (virtual, main) in threads.items():
+            (ran, waited), (ran_too, _) = _schedule_s(virtual), _schedule_s(main)
+            seen[f"{label}.cpu_s"] = ran + ran_too
+            seen[f"{label}.wanted_s"] = ran + waited
         return seen
 
     return look
 
 
-def _thread(pid: int) -> Path:
-    """The directory in /proc of the thread that is the virtual CPU."""
-    for task in Path(f"/proc/{pid}/task").iterdir():
+def _schedule_s(thread: Path) -> tuple[float, float]:
+    """For how long it ran, and waited to run (proc(5), schedstat)."""
+    ran, waited, _ = (thread / "schedstat").read_text().split()
+    return int(ran) / 1e9, int(waited) / 1e9
+
+
+def _threads(pid: int) -> tuple[Path, Path]:
+    """The directories in /proc of the virtual CPU's thread and of the main one."""
+    tasks = Path(f"/proc/{pid}/task")
+    for task in tasks.iterdir():
         if (task / "comm").read_text().startswith("CPU 0/"):
-            return task
+            return task, tasks / str(pid)
     raise LeftOut(f"process {pid} has no thread for its virtual CPU")
 
 

@@ -27,7 +27,8 @@ _JOB_S = 3 * JOB_MIB / RATE_MIB
 _PART_MIB = 160
 _SECTORS_PER_MIB = 2048
 _WRITERS = 8
-# as the guests' burn-io: several at once, large requests; to a device without a file system
+# as the guests' burn-io: several at once, large requests; to a device without a file system. A
+# shell that calls a function itself would keep its own output open, and the caller waiting
 _WRITE = """\
 : > /tmp/writing
 writer() {{
@@ -37,7 +38,7 @@ writer() {{
         {once}
     done
 }}
-for number in {numbers}; do writer $number </dev/null >/dev/null 2>&1 & done
+for number in {numbers}; do ( writer $number ) </dev/null >/dev/null 2>&1 & done
 """
 
 

@@ -7,7 +7,7 @@ from evaluation import split
 from evaluation.records import Phase, Record, Table
 from evaluation.verdict import Grid, Verdict, largest, signed_percent, written
 
-BAND, WINDOW_S = 0.05, 1.0
+BAND, WINDOW_S = 0.05, 0.3
 _TARGET_PERCENT, _TARGET_S = 3.0, 1.0
 _BUSY = 0.99
 

@@ -7,7 +7,7 @@ from evaluation import split
 from evaluation.records import Phase, Record, Table
 from evaluation.verdict import Grid, Verdict, signed_percent, written
 
-BAND, WINDOW_S = 0.10, 2.0
+BAND, WINDOW_S = 0.10, 1.0
 _TARGET_PERCENT, _TARGET_S = 10.0, 1.0
 _BUSY = 0.95
 _EDGE_S = 1.0

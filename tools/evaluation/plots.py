@@ -16,6 +16,7 @@ from evaluation.timings import Answered, Change, Way
 COLOURS = {"VM1": "#0072B2", "VM2": "#D55E00", "VM3": "#009E73"}
 _WIDTHS = {"VM1": 2.8, "VM2": 2.0, "VM3": 1.3}
 _GREY, _OURS, _NOVAS = "#5f6b7a", "#0072B2", "#b8c2cc"
+_NAMES_IN_A_ROW = 5
 _SIZE, _DPI = (9.0, 3.9), 110
 _STYLE: Any = {
     "font.size": 9.5, "axes.spines.top": False, "axes.spines.right": False,
@@ -83,11 +84,12 @@ def _timeline(
 
 def _mark(axes: Any, phases: Sequence[Phase], exchanges: Sequence[Exchange]) -> None:
     """Name the phases above, and draw a line where a request reached nova."""
-    for phase in phases:
-        if phase.due:
-            axes.text((phase.asked_s + phase.until_s) / 2, 1.02, phase.name, fontsize=8,
-                      color=_GREY, ha="center", va="bottom", transform=axes.get_xaxis_transform())
-            axes.axvspan(phase.asked_s, phase.until_s, color="#f4f6f8", zorder=0)
+    named = [phase for phase in phases if phase.due]
+    for number, phase in enumerate(named):
+        above = 0.06 * (number % 2) if len(named) > _NAMES_IN_A_ROW else 0.0
+        axes.text((phase.asked_s + phase.until_s) / 2, 1.02 + above, phase.name, fontsize=8,
+                  color=_GREY, ha="center", va="bottom", transform=axes.get_xaxis_transform())
+        axes.axvspan(phase.asked_s, phase.until_s, color="#f4f6f8", zorder=0)
     for number, exchange in enumerate(exchanges):
         axes.axvline(exchange.sent_s, color=_GREY, linewidth=0.8, linestyle="--")
         *_, server, value = exchange.words.split()
