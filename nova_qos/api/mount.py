@@ -14,13 +14,15 @@ from typing import Any  # noqa: E402
 from nova import policy  # noqa: E402
 from nova.api.openstack import wsgi  # noqa: E402
 from nova.api.openstack.compute import APIRouterV21  # noqa: E402
+from nova.objects import fields  # noqa: E402
 
-from nova_qos import errors, policies  # noqa: E402
+from nova_qos import errors, policies, rpc  # noqa: E402
 from nova_qos.api.actions import controllers  # noqa: E402
 from nova_qos.api.listing import ServerList  # noqa: E402
 from nova_qos.resources import LIST_PATH  # noqa: E402
 
 _ACTION_PATH = "/servers/{id}/action"
+_novas_source_of = fields.NotificationSource.get_source_by_binary
 
 
 class Router(APIRouterV21):
@@ -29,6 +31,7 @@ class Router(APIRouterV21):
     def __init__(self) -> None:
         super().__init__()
         _register_rules()
+        fields.NotificationSource.get_source_by_binary = staticmethod(_source_of)
         resource = _servers_resource(self.map.matchlist)
         for controller in controllers():
             resource.register_subcontroller_actions(controller)
@@ -43,6 +46,13 @@ def _register_rules() -> None:
     # paste makes a router for /v2 and one for /v2.1 in each process
     known = enforcer.registered_rules
     enforcer.register_defaults([r for r in policies.list_rules() if r.name not in known])
+
+
+def _source_of(binary: str) -> str:
+    """Nova's notifications know nova's own services only: it would take an agent out of its list
+    and then answer 500. An agent is announced as the nova-compute that it runs beside."""
+    source: str = _novas_source_of("nova-compute" if binary == rpc.TOPIC else binary)
+    return source
 
 
 def _servers_resource(routes: list[Any]) -> wsgi.Resource:

@@ -4,7 +4,9 @@
 import json
 
 import pytest
+from nova import context
 
+from nova_qos import rpc, store
 from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN, Caller
 from tests.functional.cloud import Server
@@ -185,3 +187,12 @@ def test_the_agent_is_a_service_of_novas(server: Server) -> None:
     shown = {s["host"]: (s["state"], s["status"]) for s in answer.body["services"]}
     assert shown["compute"] == ("up", "enabled")
     assert set(shown) == {"compute", "halted", "second"}
+
+
+def test_an_administrator_takes_an_agent_out_of_the_list(server: Server) -> None:
+    store.register_service(context.get_admin_context(), "gone", rpc.TOPIC, rpc.TOPIC)
+    recent = ADMIN.using(microversion="2.53")
+    listed = "/os-services?binary=nova-qos-agent&host=gone"
+    (service,) = recent.request("GET", listed).body["services"]
+    assert recent.request("DELETE", f"/os-services/{service['id']}").status == 204
+    assert recent.request("GET", listed).body["services"] == []
