@@ -25,15 +25,14 @@ _VCPUS = 2
 _COMMAND = re.compile(r"^ +(?:\$ )?(?:nova|openstack) [a-z]", re.MULTILINE)
 
 
-def blocks(page: Path) -> list[tuple[str, str]]:
+def blocks(page: str) -> list[tuple[str, str]]:
     """The language and the text of each."""
-    return [(language, textwrap.dedent(text)) for language, text in
-            _BLOCK.findall(page.read_text())]
+    return [(language, textwrap.dedent(text)) for language, text in _BLOCK.findall(page)]
 
 
 def commands(page: Path) -> Iterator[tuple[str, str]]:
     """Each command with what it is said to print."""
-    for language, text in blocks(page):
+    for language, text in blocks(page.read_text()):
         if language == "console":
             for example in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
                 command, _, printed = example.partition("\n")
@@ -73,7 +72,8 @@ def test_commands_print_what_is_shown(admin: Person, page: Path) -> None:
 
 @pytest.mark.usefixtures("clean")
 def test_the_program_prints_what_is_shown(admin: Person) -> None:
-    (_, program), (_, printed) = blocks(ROOT / "doc/source/user/python.rst")
+    (_, program), (_, printed) = blocks(
+        (ROOT / "doc/source/user/python.rst").read_text())
     assert run(admin, "python", "-c", program).strip() == printed.strip()
 
 
