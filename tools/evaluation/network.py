@@ -19,7 +19,7 @@ from evaluation.sizes import UPLINK_MBIT
 WEIGHTS = (39, 26, 15)
 _COMMAND, _REMOVED = "tc-set-net-priority", -1
 _SWAPPED = {"VM2": 84, "VM3": 73}
-_EVERY_S = 0.1
+_EVERY_S = 0.2
 _HOLD_S, _SETTLE_S = 12, 2
 _HANDLE = "1:"
 

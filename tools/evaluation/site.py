@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from demo import servers
+from demo.errors import DemoFailed
 from demo.observer import Observer
 from demo.servers import Server
 from stack import services, tenants
@@ -18,6 +19,7 @@ from evaluation.asking import TimedCommand
 from evaluation.recording import Recording
 from evaluation.records import Exchange
 from testbed.libvirtd import Libvirt
+from testbed.processes import wait_until
 
 #: User 1 has two of them, user 2 has the third.
 NAMES = ("user1-vm1", "user1-vm2", "user2-vm3")
@@ -94,9 +96,13 @@ def _remove(cloud: Any) -> None:
 
 
 def delete(cloud: Any, names: Sequence[str]) -> None:
-    """Delete the servers of these names that there are, and wait until they are gone."""
+    """Delete the servers of these names that there are, and wait until they are gone.
+
+    :raises DemoFailed: one is not gone in time
+    """
     found = [server for name in names if (server := cloud.compute.find_server(name))]
     for server in found:
         cloud.compute.delete_server(server, force=True)
-    for server in found:
-        cloud.compute.wait_for_delete(server, wait=_TIMEOUT_S)
+    # not the SDK's own wait, which ends when nova still has to forget the server
+    if not wait_until(lambda: not any(map(cloud.compute.find_server, names)), _TIMEOUT_S):
+        raise DemoFailed(f"{', '.join(names)} not all gone after {_TIMEOUT_S} s")

@@ -25,7 +25,8 @@ def all_of_them(repository: Path) -> dict[str, str]:
     found = {
         "machine": f"{processors} processors, {memory_gib:.0f} GiB, {_processor()}",
         "guests": "qemu's software emulation (TCG)",
-        "kernel": platform.release(), "cgroups": _cgroups(), "Debian": _read("/etc/debian_version"),
+        "kernel": platform.release().partition("-")[0], "cgroups": _cgroups(),
+        "Debian": _read("/etc/debian_version"),
         "Python": platform.python_version(),
     }
     for name, command in _PROGRAMS.items():

@@ -6,24 +6,33 @@ reaches it too. Inside, the cloud's files lie where they lie on this machine.
 """
 
 import configparser
+import contextlib
 import io
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from stack import schema
+from stack import schema, tenants
 from stack.layout import BROKER_PORT, CACHE_PORT, PORTS, Layout
 from stack.network import BRIDGE, EXTERNAL
-from stack.shell import run, try_run
+from stack.shell import StepFailed, run, try_run
 from testbed import payload
 from testbed.debian import DebianImage
 from testbed.guest import GuestImages
 from testbed.machine import Machine
+from testbed.processes import wait_until
 from testbed.vmhost import CACHE, PARTS, TREE
 
 _SCRIPT = Path(__file__).with_name("node.sh")
 _HERE = "10.77.0.200"
 _MEMORY_MIB = 2560
-UNITS = ("neutron-openvswitch-agent", "nova-compute", "nova-qos-agent")
+_UP_S = 600
+_AGENT = "nova-qos-agent"
+UNITS = ("neutron-openvswitch-agent", "nova-compute", _AGENT)
+#: Where an operator has the agent's unit, and what it is there with cgroup v2.
+_UNIT = Path("/etc/systemd/system") / f"{_AGENT}.service"
+_DROP_INS = Path(f"{_UNIT}.d")
 _SWITCH = "unix:/run/openvswitch/db.sock"
 
 
@@ -64,21 +73,19 @@ class Node:
         for service, name, changes in self._files():
             path = self._layout.etc(service) / name
             machine.write(str(path), _changed(path, changes))
+        self._install_agent()
         for unit in UNITS:
             self.start(unit)
 
     def start(self, unit: str) -> None:
         """Start one of ``UNITS``."""
-        etc = self._layout.etc("neutron")
-        files = {
-            "neutron-openvswitch-agent": [etc / "neutron.conf", etc / "ovs-agent.ini"],
-        }.get(unit, [self._layout.etc("nova-compute") / "nova.conf"])
-        path = f"{self._layout.state}/bin:{self._layout.state}/venv/bin:/usr/sbin:/usr/bin"
+        if unit == _AGENT:
+            self.machine.run("systemctl", "start", unit)
+            return
         self.machine.run(
-            "systemd-run", f"--unit={unit}", "--collect", f"--setenv=PATH={path}",
-            f"--setenv=PYTHONPATH={TREE}:{TREE}/hooks", "--setenv=PYTHONDONTWRITEBYTECODE=1",
-            self._layout.program(unit), *(word for file in files
-                                          for word in ("--config-file", str(file))))
+            "systemd-run", f"--unit={unit}", "--collect",
+            *(f"--setenv={name}={value}" for name, value in self._environment().items()),
+            *self._command(unit))
 
     def stop(self, unit: str) -> None:
         """Stop one of ``UNITS``."""
@@ -92,6 +99,49 @@ class Node:
         """Pull its plug and take its card away."""
         self.machine.stop()
         try_run("ip", "link", "delete", self._tap)
+
+    def is_up(self, cloud: Any) -> bool:
+        """Whether all its services have told the cloud, as its administrator sees it."""
+        up = {each.binary for each in cloud.compute.services(host=self.name)
+              if each.state == "up"}
+        agents = list(cloud.network.agents(host=self.name))
+        return up == {"nova-compute", _AGENT} and any(each.is_alive for each in agents)
+
+    def forget(self, cloud: Any) -> None:
+        """Take it out of the cloud's books."""
+        for service in list(cloud.compute.services(host=self.name)):
+            cloud.compute.delete_service(service)
+        for agent in list(cloud.network.agents(host=self.name)):
+            cloud.network.delete_agent(agent)
+
+    def _command(self, unit: str) -> list[str]:
+        etc = self._layout.etc("neutron")
+        files = {
+            "neutron-openvswitch-agent": [etc / "neutron.conf", etc / "ovs-agent.ini"],
+        }.get(unit, [self._layout.etc("nova-compute") / "nova.conf"])
+        return [self._layout.program(unit),
+                *(word for file in files for word in ("--config-file", str(file)))]
+
+    def _environment(self) -> dict[str, str]:
+        state = self._layout.state
+        return {"PATH": f"{state}/bin:{state}/venv/bin:/usr/sbin:/usr/bin",
+                "PYTHONPATH": f"{TREE}:{TREE}/hooks", "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def _install_agent(self) -> None:
+        """The unit as it is shipped, with the drop-in for cgroup v2; but for where things lie."""
+        samples = self._layout.repository / "etc" / "nova-qos"
+        environment = " ".join(f"{name}={value}" for name, value in self._environment().items())
+        files = {
+            _UNIT: (samples / _UNIT.name).read_text(),
+            _DROP_INS / "cgroup-v2.conf": (samples / f"{_AGENT}-cgroup-v2.conf").read_text(),
+            _DROP_INS / "places.conf":
+                f"[Service]\nEnvironment={environment}\n"
+                f"ExecStart=\nExecStart={' '.join(self._command(_AGENT))}\n",
+        }
+        self.machine.run("groupadd", "--force", "--system", "nova")
+        for path, text in files.items():
+            self.machine.write(str(path), text)
+        self.machine.run("systemctl", "daemon-reload")
 
     def _files(self) -> list[tuple[str, str, dict[str, Mapping[str, object]]]]:
         return [
@@ -109,9 +159,32 @@ class Node:
         ]
 
 
-def make_known(layout: Layout) -> None:
-    """Let the API know hosts that have come up."""
-    schema.discover_hosts(layout)
+@contextlib.contextmanager
+def joined(layout: Layout, numbers: Sequence[int]) -> Iterator[list[Node]]:
+    """The nodes of these numbers, once the cloud can use them; at the end they are gone.
+
+    :raises stack.shell.StepFailed: one does not come up
+    """
+    cloud = tenants.connect()
+    nodes = [Node(layout, number) for number in numbers]
+    names = ", ".join(node.name for node in nodes)
+    began = time.monotonic()
+    try:
+        for node in nodes:
+            # nova takes no host for a new one that it has in its books
+            node.forget(cloud)
+            node.boot()
+        for node in nodes:
+            node.configure()
+        if not wait_until(lambda: all(node.is_up(cloud) for node in nodes), _UP_S):
+            raise StepFailed(f"{names} not up after {_UP_S} s")
+        schema.discover_hosts(layout)
+        print(f"\n  {names} up after {time.monotonic() - began:.0f} s", flush=True)
+        yield nodes
+    finally:
+        for node in nodes:
+            node.down()
+            node.forget(cloud)
 
 
 def _payload(layout: Layout) -> Path:

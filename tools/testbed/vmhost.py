@@ -22,7 +22,7 @@ _REPOSITORY = Path(__file__).parents[2]
 CACHE, GUESTS = Path("/var/tmp/nova-qos-machines"), Path("/var/tmp/nova-qos-images")
 #: What of the source tree goes into the machine, and where it lies there.
 PARTS = ("nova_qos", "novaclient_qos", "hooks", "tests", "tools", "pyproject.toml", "setup.cfg")
-TREE = "/root/nova-qos"
+TREE = "/srv/nova-qos"
 _ENVIRONMENT = (f"PYTHONPATH={TREE}:{TREE}/tools:{TREE}/hooks", "PYTHONDONTWRITEBYTECODE=1",
                 f"NOVA_QOS_IMAGES={payload.IMAGES}")
 _TIMEOUT_S = 1500

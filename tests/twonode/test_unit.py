@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's unit as systemd runs it; that the agent can do its work so, the other tests show."""
+
+import re
+
+from tests.twonode.host import NodeHost
+
+_CAP_NET_ADMIN = 1 << 12  # linux/capability.h
+_MOST_EXPOSED = 2.5
+
+
+def test_the_agent_has_one_capability(hosts: list[NodeHost]) -> None:
+    machine = hosts[0].node.machine
+    pid = machine.run("systemctl", "show", "--property=MainPID", "--value", "nova-qos-agent")
+    status = machine.run("cat", f"/proc/{pid.strip()}/status")
+    capabilities = {name: int(value, 16)
+                    for name, value in re.findall(r"^Cap(\w+):\s+(\w+)$", status, re.MULTILINE)}
+    assert capabilities["Eff"] == capabilities["Bnd"] == capabilities["Prm"] == _CAP_NET_ADMIN
+
+
+def test_how_exposed_systemd_finds_it(hosts: list[NodeHost]) -> None:
+    told = hosts[0].node.machine.run(
+        "systemd-analyze", "--no-pager", "security", "nova-qos-agent")
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", told)
+    assert found is not None, told
+    assert float(found[1]) <= _MOST_EXPOSED, told
