@@ -208,8 +208,8 @@ def register_service(context: Context, host: str, binary: str, topic: str) -> No
     """Make a service's row, so that ``compute service list`` shows it."""
     service = objects.Service(
         context, host=host, binary=binary, topic=topic, report_count=0)
-    # With versioned notifications on, nova-conductor makes the row and then fails to announce it:
-    # the notification knows nova's own services only.
+    # nova-conductor makes the row and then fails to announce it: its notifications know nova's own
+    # services only.
     with contextlib.suppress(ValueError):
         service.create()
 
