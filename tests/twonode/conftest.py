@@ -11,6 +11,7 @@ from stack.tenants import IMAGE, NETWORK, credentials
 
 from tests.cloud.api import Person
 from tests.twonode.host import NodeHost
+from tests.twonode.moves import Resident, host_of_v1, migrate_live, set_all
 
 _ACTIVE_S = 300
 
@@ -41,14 +42,20 @@ def _create(admin: Person, name: str, host: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def residents(admin: Person, hosts: list[NodeHost]) -> Iterator[dict[str, str]]:
-    """A server on each of the hosts, by the host's name; a guest there takes minutes to boot."""
-    servers = {host.name: _create(admin, f"on-{host.name}", host.name) for host in hosts}
-    for server in servers.values():
-        admin.wait_for_status(server, "ACTIVE", _ACTIVE_S)
-    yield servers
-    for server in servers.values():
-        admin.delete(server)
+def residents(admin: Person, hosts: list[NodeHost]) -> Iterator[dict[str, Resident]]:
+    """On each of the hosts, by its name, a server with every setting. It has booted where the
+    cloud runs and migrated live: there, an emulated guest takes minutes to boot."""
+    servers = {host: _create(admin, f"on-{host.name}", host_of_v1(admin)) for host in hosts}
+    found = {}
+    try:
+        for host, server in servers.items():
+            admin.wait_for_status(server, "ACTIVE", _ACTIVE_S)
+            set_all(admin, server)
+            found[host.name] = Resident(server, migrate_live(admin, server, host))
+        yield found
+    finally:
+        for server in servers.values():
+            admin.delete(server)
 
 
 @pytest.fixture

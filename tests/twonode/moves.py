@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server with every setting, and where it goes."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nova_qos.resources import BALLOON
+from tests.cloud.api import Person, wait_for
+from tests.twonode.host import NodeHost
+
+SETTINGS = {"memory": 200, "memory_soft_limit": 128, "cpu_priority": 2048, "io_priority": 700,
+            "net_priority": 20}
+#: The same as a host with cgroup v2 holds it.
+GROUPS = {"cpu.weight": 200, "io.bfq.weight": 700, "memory.low": 128 * 2**20}
+HELD = {**GROUPS, "memory": 200, "net": 20}
+MOVE_S, DRIVER_S = 400, 300
+
+
+@dataclass(frozen=True)
+class Resident:
+    """A server that has migrated live to its host, whose groups were right so long after it ran
+    there."""
+
+    server: str
+    took_s: float
+
+
+def set_all(admin: Person, server: str) -> None:
+    """Give it every setting, as soon as its guest lets that be done."""
+    wait_for(lambda: admin.act(server, BALLOON)[1].get("ballooning_enabled"), DRIVER_S,
+             "its balloon driver lives")
+    wait_for(lambda: admin.act(server, "set-qos", SETTINGS)[0] == 200, DRIVER_S, "all are set")
+
+
+def await_held(host: NodeHost, server: str, wanted: Mapping[str, object] = HELD) -> None:
+    """Wait until the host holds that, by tools that are not ours."""
+    give_up = time.monotonic() + DRIVER_S
+    while (now := host.held(server)) != wanted and time.monotonic() < give_up:
+        time.sleep(1)
+    assert now == wanted
+
+
+def host_of(admin: Person, server: str) -> str:
+    """Where nova has it."""
+    return str(admin.show(server)["OS-EXT-SRV-ATTR:host"])
+
+
+def host_of_v1(admin: Person) -> str:
+    """The machine that the cloud itself runs on."""
+    services = admin.request("GET", "/os-services?binary=nova-scheduler").json()["services"]
+    return str(services[0]["host"])
+
+
+def migrate_live(admin: Person, server: str, target: NodeHost) -> float:
+    """Migrate a server that has every setting; how many seconds after its arrival its groups held
+    them."""
+    arrival = target.expect(GROUPS, MOVE_S)
+    status, answer = admin.act(
+        server, "os-migrateLive", {"host": target.name, "block_migration": "auto"})
+    assert status == 202, answer
+    wait_for(lambda: host_of(admin, server) == target.name, MOVE_S, "it has moved")
+    admin.wait_for_status(server, "ACTIVE")
+    return arrival.took_s()
