@@ -8,4 +8,4 @@ UPLINK_MBIT = HTB_RATE_MBIT
 #: What the slow disk carries in a second; what each server writes in a job.
 RATE_MIB, JOB_MIB = 16, 120
 #: Soft limits under pressure: what is promised, what there is beyond, what each guest works on.
-PROMISED_MIB, SPARE_MIB, USED_MIB = 640, 48, 320
+PROMISED_MIB, SPARE_MIB, USED_MIB = 320, 48, 128
