@@ -28,7 +28,7 @@ def test_shares_that_come_late_and_are_off_with_the_reason() -> None:
     verdicts, _ = judge_cpu.judge_shares(world.shares_record(after_s=2.0, wanted=0.9))
     held = named(verdicts, "time until a change")
     assert held.met is False
-    assert held.missed_by.startswith("by 0.9")
+    assert held.missed_by.startswith("by 1 s")
     assert "the virtual CPU of VM1 wanted to run 90.0% of the time only" in held.missed_by
 
     verdicts, _ = judge_cpu.judge_shares(world.shares_record(off=0.2))
