@@ -136,6 +136,8 @@ class Node:
             _DROP_INS / "cgroup-v2.conf": (samples / f"{_AGENT}-cgroup-v2.conf").read_text(),
             _DROP_INS / "places.conf":
                 f"[Service]\nEnvironment={environment}\n"
+                # the unit has a /tmp of its own, and the cloud's files may lie there
+                f"BindReadOnlyPaths={self._layout.state}\n"
                 f"ExecStart=\nExecStart={' '.join(self._command(_AGENT))}\n",
         }
         self.machine.run("groupadd", "--force", "--system", "nova")
