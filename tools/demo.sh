@@ -4,7 +4,6 @@
 # Shows nova-qos at work: a real small cloud on this machine, three real guests, real reallocation.
 #
 #   tools/demo.sh           bring the cloud up and show it
-#   tools/demo.sh --install install only what it needs
 #   tools/demo.sh --up      bring the cloud up only
 #   tools/demo.sh --is-up   exit status 0 if it is up
 #   tools/demo.sh --down    stop everything and take away what it made on this machine
@@ -88,7 +87,7 @@ install() {
 stack() { python_in "$venv/bin/python" -m stack "$@"; }
 
 [ "$(id -u)" = 0 ] || fail "needs root"
-[ $# -le 1 ] || fail "one option at most: --install, --up, --is-up, --down"
+[ $# -le 1 ] || fail "one option at most: --up, --is-up, --down"
 case ${1-} in
     --is-up)
         [ -x "$venv/bin/python" ] && is_installed && stack is-up
@@ -98,7 +97,7 @@ case ${1-} in
         [ -x "$venv/bin/python" ] || { echo "nothing is there"; exit 0; }
         stack down
         exit ;;
-    "" | --install | --up) ;;
+    "" | --up) ;;
     *) fail "no such option: $1" ;;
 esac
 command -v apt-get >/dev/null || fail "needs Debian: there is no apt-get"
@@ -106,7 +105,6 @@ mkdir -p "$state" && exec 9>"$state/demo.lock" || exit
 flock -n 9 || { echo "waiting for another run to end"; flock 9; } # two runs at once make one cloud
 echo "nova-qos demo: everything lies in $state"
 install
-[ "${1-}" != --install ] || exit 0
 stack up || exit
 if [ "${1-}" = --up ]; then
     echo "The cloud is up after $SECONDS s. To use it:"

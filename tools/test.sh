@@ -56,6 +56,7 @@ stamp() {
 }
 
 make_venv() {
+    mkdir -p "$home" || return
     exec 9>"$home/lock"
     flock 9 # two runs at once make one environment
     if [ "$(stamp)" != "$(cat "$venv/stamp" 2>/dev/null)" ]; then
@@ -142,16 +143,6 @@ run_benchmark() { # NAME ARGUMENTS...
     PYTHONPATH=$root/tools:$root/hooks "$venv/bin/python" -m "tests.benchmark.$name" "$@"
 }
 
-begin_to_install_cloud() {
-    # before, because there is one apt only
-    install_packages tools/packages/cloud.apt || return
-    set -m
-    # when this fails, bringing the cloud up tries again, and tells
-    nice tools/demo.sh --install >"$home/install-cloud.log" 2>&1 &
-    beside[installation]=$!
-    set +m
-}
-
 begin_beside() { # NAME
     # before, because there is one apt only
     install_packages tools/testbed/{host,machine}.apt || return
@@ -193,11 +184,9 @@ for tier in "$@"; do
 done
 cd "$root" || exit
 install_packages tools/packages/test.apt || fail "the Debian packages could not be installed"
-mkdir -p "$home" || exit
+make_venv || fail "the virtual environment could not be made"
 status=0 summary=()
 trap end_beside EXIT
-if [[ " $* " =~ \ (cloud|twonode)\  ]] && am_root; then begin_to_install_cloud; fi
-make_venv || fail "the virtual environment could not be made"
 if [ $# -gt 1 ] && [[ " $* " == *" vmhost "* ]] && am_root; then begin_beside vmhost; fi
 for tier in "$@"; do run_tier "$tier"; done
 [ $cloud_is_ours = no ] || tools/demo.sh --down || status=1

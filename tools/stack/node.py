@@ -186,6 +186,8 @@ def joined(layout: Layout, numbers: Sequence[int]) -> Iterator[list[Node]]:
     finally:
         for node in nodes:
             node.down()
+        # last, since the cloud may refuse
+        for node in nodes:
             node.forget(cloud)
 
 
