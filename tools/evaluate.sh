@@ -12,8 +12,8 @@
 #   --write-doc     write doc/source/admin/evaluation.rst and its plots, too
 #
 # CSV files and report.html go to DIRECTORY (./evaluation). Brings the demo's cloud up first and leaves
-# it up; tools/demo.sh --down takes it away. Needs root on Debian 12 and installs what is missing. About
-# a quarter of an hour; the machine should do nothing else.
+# it up; tools/demo.sh --down takes it away. Needs root on Debian 12 and installs what is missing. Takes
+# half an hour or less; the machine should do nothing else.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd) || exit
 state=${NOVA_QOS_DEMO_DIR:-/var/lib/nova-qos-demo}

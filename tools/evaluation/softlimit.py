@@ -32,7 +32,7 @@ _NAMES = ("pressed-vm1", "pressed-vm2", "pressed-vm3")
 _FLAVOR = "m256"
 _START, _MOVED, _AFTER = (80, 80, 160), {"VM3": 80, "VM2": 160}, (80, 160, 80)
 _SWAP_MIB = 2048
-_EVERY_S, _BEFORE_S, _AFTER_S = 1.0, 60, 100
+_EVERY_S, _BEFORE_S, _AFTER_S = 1.0, 30, 60
 _MOVED_S = 300
 # as the guests' occupy-memory, but not with zeros: a migration does not bring those along
 _FILL = f"""\
@@ -41,7 +41,8 @@ tr '\\000' x </dev/zero | head -c 1048576 >/tmp/block
 n=0
 while [ $((n += 1)) -le {USED_MIB} ]; do cat /tmp/block; done >/occupied/fill
 """
-_READ = "while :; do cat /occupied/fill > /dev/null; done </dev/null >/dev/null 2>&1 &"
+_READ = ("while :; do dd if=/occupied/fill of=/dev/null bs=64k; done "
+         "</dev/null >/dev/null 2>&1 &")
 
 
 def perform(site: Site, out: Path) -> None:
