@@ -10,14 +10,16 @@ from testbed.processes import wait_until
 from testbed.slowdisk import SlowDisk
 from tests.host.bench import RealBench
 
-_BEGUN_BYTES, _BEGIN_S = 2**20, 60
+_BEGUN_BYTES, _BEGIN_S, _END_S = 2**20, 60, 60
 
 
 class Writers:
     """Two guests on one slow disk that always have requests waiting."""
 
-    def __init__(self, bench: RealBench, disk: SlowDisk) -> None:
+    def __init__(self, bench: RealBench, disk: SlowDisk, programs: int = 8) -> None:
+        """``programs`` write in each guest at the same time."""
         self.bench = bench
+        self._programs = programs
         self.guests = [
             TestGuest(
                 bench.libvirt, bench.images, name, memory_mib=128, disk_directory=disk.mounted
@@ -35,7 +37,8 @@ class Writers:
             guest.remove()
 
     def burn(self, duration_s: int) -> None:
-        self._both(lambda guest: guest.run(f"burn-io {duration_s}"))
+        self._both(lambda guest: guest.run(
+            f"burn-io {duration_s} {self._programs}", duration_s + _END_S))
 
     def _both(self, act: Callable[[TestGuest], object]) -> None:
         with futures.ThreadPoolExecutor(len(self.guests)) as threads:

@@ -71,7 +71,7 @@ def test_an_absent_agent_disturbs_its_own_host_only(
     wait_for(lambda: hosts[0].held(away).get("cpu.weight") == 50, DRIVER_S, "it is made up for")
 
 
-def test_live_and_cold_migration(
+def test_live_migration(
     admin: Person, hosts: list[NodeHost], residents: dict[str, Resident]
 ) -> None:
     first, second = _two(hosts)
@@ -82,13 +82,24 @@ def test_live_and_cold_migration(
     await_held(second, server)
     wait_for(lambda: not first.leftovers(server, mac), DRIVER_S, "nothing is left there")
 
-    status, answer = admin.act(server, "migrate", {"host": first.name})
+
+def test_cold_migration(
+    admin: Person, hosts: list[NodeHost], residents: dict[str, Resident]
+) -> None:
+    """To the host that it does not run on after the test before, or without that."""
+    first, second = _two(hosts)
+    server = residents[first.name].server
+    mac = _mac(admin, server)
+    set_all(admin, server)
+    source, target = (
+        (first, second) if host_of(admin, server) == first.name else (second, first))
+    status, answer = admin.act(server, "migrate", {"host": target.name})
     assert status == 202, answer
     admin.wait_for_status(server, "VERIFY_RESIZE", MOVE_S)
     assert admin.act(server, "confirmResize")[0] == 204
     admin.wait_for_status(server, "ACTIVE")
-    await_held(first, server)
-    wait_for(lambda: not second.leftovers(server, mac), DRIVER_S, "nothing is left there")
+    await_held(target, server)
+    wait_for(lambda: not source.leftovers(server, mac), DRIVER_S, "nothing is left there")
 
 
 def test_evacuation(

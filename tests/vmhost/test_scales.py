@@ -16,8 +16,9 @@ from tests.host.writers import Writers
 from tests.vmhost.servers import MACHINES, ModernBench, run, scope_of
 
 _BURN_CPU_S, _BURN_IO_S = 30, 80
-#: So slow that guests of an emulated host have the processor for more.
-_RATE_MIB, _WARM_S = 2, 40
+#: So slow that guests of an emulated host have the processor for more; to start a program takes
+#: them a second.
+_RATE_MIB, _PROGRAMS, _WARM_S = 2, 2, 40
 _SETTLE_S, _MEASURE_S = 5, 15
 _CPU_TOLERANCE, _IO_TOLERANCE = 0.1, 0.25
 
@@ -26,7 +27,7 @@ class Pair(Writers):
     """Two servers that compete: for one CPU, and for a slow disk."""
 
     def __init__(self, bench: ModernBench, disk: SlowDisk) -> None:
-        super().__init__(bench, disk)
+        super().__init__(bench, disk, _PROGRAMS)
         self.device = disk.device
 
     def apply(self, name: str, *values: int) -> list[Reading]:

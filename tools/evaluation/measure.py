@@ -51,8 +51,7 @@ def main() -> int:
         return 1
     _write(options.directory / ABOUT, {
         "seed": options.seed, "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-        "seconds": round(time.monotonic() - began), "versions": versions.all_of_them(
-            layout.repository)})
+        "versions": versions.all_of_them(layout.repository)})
     # of an experiment that was not made now, what an earlier run has left counts
     path = options.directory / OUTCOMES
     earlier = json.loads(path.read_text()) if options.only and path.exists() else {}

@@ -27,9 +27,13 @@ class Outcomes:
 
     seed: int
     when: str
-    seconds: int
     versions: dict[str, str]
     experiments: dict[str, dict[str, Any]]
+
+    @property
+    def seconds(self) -> int:
+        """How long all experiments took together, whenever each was made."""
+        return sum(outcome["seconds"] for outcome in self.experiments.values())
 
     def why_absent(self, name: str) -> str | None:
         """Why there are no figures of an experiment; None when there are."""

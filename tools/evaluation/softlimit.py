@@ -9,6 +9,7 @@ one on a machine that others use too.
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ _NAMES = ("pressed-vm1", "pressed-vm2", "pressed-vm3")
 _FLAVOR = "m256"
 _START, _MOVED, _AFTER = (80, 80, 160), {"VM3": 80, "VM2": 160}, (80, 160, 80)
 _SWAP_MIB = 2048
-_EVERY_S, _BEFORE_S, _AFTER_S = 1.0, 30, 60
+_EVERY_S, _BEFORE_S, _AFTER_S = 1.0, 45, 60
 _MOVED_S = 300
 # as the guests' occupy-memory, but not with zeros: a migration does not bring those along
 _FILL = f"""\
@@ -41,7 +42,8 @@ tr '\\000' x </dev/zero | head -c 1048576 >/tmp/block
 n=0
 while [ $((n += 1)) -le {USED_MIB} ]; do cat /tmp/block; done >/occupied/fill
 """
-_READ = ("while :; do dd if=/occupied/fill of=/dev/null bs=64k; done "
+# not at once: while the others read, a guest does not answer
+_READ = ("(sleep 30; while :; do dd if=/occupied/fill of=/dev/null bs=64k; done) "
          "</dev/null >/dev/null 2>&1 &")
 
 
@@ -51,7 +53,8 @@ def perform(site: Site, out: Path) -> None:
     with _host(site.layout) as host, _pressed(site, host) as three:
         for server, mib in zip(three, _START, strict=True):
             _limit(site, server, mib)
-            site.observer.inside(server, _READ)
+        with ThreadPoolExecutor(len(three)) as pool:
+            list(pool.map(lambda server: site.observer.inside(server, _READ), three))
         recording = Recording(out / "soft-limit")
         with recording.sampling("host", _look(host, three), _EVERY_S):
             recording.hold("no pressure", 5, {})

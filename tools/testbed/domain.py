@@ -135,12 +135,13 @@ class TestGuest:
         except FileNotFoundError:
             return ""
 
-    def run(self, command: str) -> str:
+    def run(self, command: str, timeout_s: float = _ANSWER_TIMEOUT_S) -> str:
         """Run one line of shell in the guest and return its output.
 
-        Raises TestbedError when it fails or does not end in time.
+        Raises TestbedError when it fails, or prints nothing for ``timeout_s`` and does not end.
         """
         with self._send(command) as shell:
+            shell.settimeout(timeout_s)
             answer = b""
             while _PROMPT not in answer or not answer.endswith(b">\n"):
                 try:
