@@ -79,9 +79,11 @@ def _render(template: str, found: Sequence[Section], done: Outcomes, escape: boo
     environment.filters["base64"] = lambda png: base64.b64encode(png).decode()
     judged = [verdict for section in found for verdict in section.verdicts
               if verdict.met is not None]
-    return environment.get_template(template).render(
+    text = environment.get_template(template).render(
         sections=found, outcomes=done, wanted=len(judged),
         met=sum(verdict.met is True for verdict in judged), images=_IMAGES)
+    # cells may be empty
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ _NAMES = ("pressed-vm1", "pressed-vm2", "pressed-vm3")
 _FLAVOR = "m256"
 _START, _MOVED, _AFTER = (80, 80, 160), {"VM3": 80, "VM2": 160}, (80, 160, 80)
 _SWAP_MIB = 2048
-_EVERY_S, _BEFORE_S, _AFTER_S = 1.0, 45, 60
+_EVERY_S, _BEFORE_S, _AFTER_S = 1.0, 45, 100
 _MOVED_S = 300
 # as the guests' occupy-memory, but not with zeros: a migration does not bring those along
 _FILL = f"""\

@@ -193,7 +193,7 @@ def write_all(directory: Path, **outcomes: Mapping[str, object]) -> None:
     timings.save_answered(answered(), directory / "load")
     timings.save_changes(changes(), directory / "peers")
     (directory / ABOUT).write_text(json.dumps({
-        "seed": 7, "when": "2026-01-02 03:04 UTC", "seconds": 700,
+        "seed": 7, "when": "2026-01-02 03:04 UTC",
         "versions": {"kernel": "6.1.0", "nova": "34.0.0"}}))
     (directory / OUTCOMES).write_text(json.dumps({
         name: outcomes.get(name, {"seconds": 10}) for name in EXPERIMENTS}))
