@@ -21,6 +21,9 @@ from tests.twonode.moves import (
 
 Boot = Callable[[str, str], str]
 
+# the first one's includes the boot of all hosts
+pytestmark = pytest.mark.timeout(1200)
+
 
 def _mac(admin: Person, server: str) -> str:
     found = admin.request("GET", f"/servers/{server}/os-interface").json()["interfaceAttachments"]

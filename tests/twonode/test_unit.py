@@ -3,7 +3,12 @@
 
 import re
 
+import pytest
+
 from tests.twonode.host import NodeHost
+
+# the first one's includes the boot of all hosts
+pytestmark = pytest.mark.timeout(1200)
 
 _CAP_NET_ADMIN = 1 << 12  # linux/capability.h
 _MOST_EXPOSED = 2.5

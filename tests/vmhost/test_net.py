@@ -50,6 +50,9 @@ def test_qos_of_open_vswitch_on_the_uplink() -> None:
         # and when it comes later
         made.ovs.set_qos("linux-htb", "other-config:max-rate=5000000")
         check_left_alone(made)
+        with pytest.raises(errors.HostCannot):
+            made.tidy()
+        assert "nova_qos" not in made.host.run("nft", "list", "tables")
 
 
 def test_uplink_below_a_default_route_on_a_bridge() -> None:

@@ -15,11 +15,11 @@ from testbed.slowdisk import SlowDisk
 from tests.host.writers import Writers
 from tests.vmhost.servers import MACHINES, ModernBench, run, scope_of
 
-_BURN_CPU_S, _BURN_IO_S = 30, 80
+_BURN_CPU_S, _BURN_IO_S = 30, 120
 #: So slow that guests of an emulated host have the processor for more; to start a program takes
 #: them a second.
-_RATE_MIB, _PROGRAMS, _WARM_S = 2, 2, 40
-_SETTLE_S, _MEASURE_S = 5, 15
+_RATE_MIB, _PROGRAMS, _WARM_S = 1, 4, 80
+_SETTLE_S, _MEASURE_CPU_S, _MEASURE_IO_S = 5, 15, 25
 _CPU_TOLERANCE, _IO_TOLERANCE = 0.1, 0.25
 
 
@@ -45,7 +45,7 @@ class Pair(Writers):
                        for guest in self.guests]
             time.sleep(_SETTLE_S)
             before = self._cpu_us()
-            time.sleep(_MEASURE_S)
+            time.sleep(_MEASURE_CPU_S)
             after = self._cpu_us()
             assert not any(each.done() for each in burning)
         return (after[0] - before[0]) / (after[1] - before[1])
@@ -102,7 +102,7 @@ def test_io_weights(pair: Pair) -> None:
             assert [(reading.applied, reading.effective, reading.reason)
                     for reading in readings] == [(weight, True, None) for weight in weights]
             time.sleep(_SETTLE_S)
-            ratio = pair.ratio(_MEASURE_S)
+            ratio = pair.ratio(_MEASURE_IO_S)
             print(f"burn-io: ratio {ratio:.3f} with {weights}")
             assert ratio == pytest.approx(weights[0] / weights[1], rel=_IO_TOLERANCE)
         assert not burning.done()

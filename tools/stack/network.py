@@ -20,6 +20,8 @@ UPLINK = "qosuplink"
 INTEGRATION, EXTERNAL = "qosint", "qosex"
 BRIDGE, _OUTER = "qosbrx", "qosext"
 _TO_OVS, _TO_BRIDGE = "qosovs", "qosovs-br"
+#: Begins the names of the cards of further compute hosts on the bridge.
+NODE = "qosnode"
 # What nova and neutron make for a port, each followed by the beginning of the port's id.
 _PORT_DEVICES = ("qvo", "qbr", "tap")
 
@@ -55,7 +57,8 @@ def down(layout: Layout) -> None:
             run("ip", "netns", "delete", name)
     ports = [prefix + port for port in _ports(layout) for prefix in _PORT_DEVICES]
     present = {name for _, name in socket.if_nameindex()}
-    for device in (*ports, _TO_OVS, UPLINK, BRIDGE, INTEGRATION, EXTERNAL):
+    nodes = [name for name in present if name.startswith(NODE)]
+    for device in (*nodes, *ports, _TO_OVS, UPLINK, BRIDGE, INTEGRATION, EXTERNAL):
         if device in present:
             try_run("ip", "link", "delete", device)
     # The datapath's own device has a fixed name; this refuses while another switch holds it.

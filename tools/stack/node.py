@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stack import schema, tenants
+from stack import leftovers, schema, tenants
 from stack.layout import BROKER_PORT, CACHE_PORT, PORTS, Layout
-from stack.network import BRIDGE, EXTERNAL
+from stack.network import BRIDGE, EXTERNAL, NODE
 from stack.shell import StepFailed, run, try_run
 from testbed import payload
 from testbed.debian import DebianImage
@@ -43,7 +43,7 @@ class Node:
         self.name = f"compute{number}"
         self.address = f"10.77.0.{200 + number}"
         self._layout = layout
-        self._tap = f"qosnode{number}"
+        self._tap = f"{NODE}{number}"
         self._state = layout.state / "nodes" / self.name
         self._image = DebianImage.build(CACHE)
         self.machine = Machine(
@@ -167,6 +167,8 @@ def joined(layout: Layout, numbers: Sequence[int]) -> Iterator[list[Node]]:
 
     :raises stack.shell.StepFailed: one does not come up
     """
+    # taking the cloud down ends them, whatever becomes of this process
+    leftovers.mark(layout)
     cloud = tenants.connect()
     nodes = [Node(layout, number) for number in numbers]
     names = ", ".join(node.name for node in nodes)
