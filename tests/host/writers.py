@@ -30,8 +30,8 @@ class Writers:
             for name in ("writer", "rival")
         ]
         for guest in self.guests:
-            # each in one piece: ext4 lets nobody else write to a file while somebody writes across
-            # two of its extents, and then a guest has one request waiting and not many
+            # each in one piece: ext4 lets nobody else write to a file while somebody writes to what
+            # is no whole extent yet, and then a guest has one request waiting and not many
             subprocess.run(["fallocate", "--keep-size", "--length", f"{_DISK_MIB}MiB",
                             disk.mounted / f"{guest.name}.qcow2"], check=True)
 
