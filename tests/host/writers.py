@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two guests that compete for one slow disk."""
 
-import subprocess
 import time
 from collections.abc import Callable
 from concurrent import futures
@@ -12,8 +11,6 @@ from testbed.slowdisk import SlowDisk
 from tests.host.bench import RealBench
 
 _BEGUN_BYTES, _BEGIN_S, _END_S = 2**20, 60, 60
-# more than burn-io writes
-_DISK_MIB = 64
 
 
 class Writers:
@@ -29,11 +26,6 @@ class Writers:
             )
             for name in ("writer", "rival")
         ]
-        for guest in self.guests:
-            # each in one piece: ext4 lets nobody else write to a file while somebody writes to what
-            # is no whole extent yet, and then a guest has one request waiting and not many
-            subprocess.run(["fallocate", "--keep-size", "--length", f"{_DISK_MIB}MiB",
-                            disk.mounted / f"{guest.name}.qcow2"], check=True)
 
     def start(self, warm_s: int = 5) -> None:
         """Boot them, and write until all that they write to is allocated."""

@@ -30,6 +30,12 @@ def _mac(admin: Person, server: str) -> str:
     return str(found[0]["mac_addr"])
 
 
+def _prepared(admin: Person, resident: Resident) -> tuple[str, str]:
+    """It has every setting; its id, and its interface's address."""
+    set_all(admin, resident.server)
+    return resident.server, _mac(admin, resident.server)
+
+
 def _two(hosts: list[NodeHost]) -> tuple[NodeHost, NodeHost]:
     if len(hosts) < 2:
         pytest.skip("one virtual machine only: NOVA_QOS_TEST_SIZE is reduced")
@@ -78,9 +84,7 @@ def test_live_migration(
     admin: Person, hosts: list[NodeHost], residents: dict[str, Resident]
 ) -> None:
     first, second = _two(hosts)
-    server = residents[first.name].server
-    mac = _mac(admin, server)
-    set_all(admin, server)
+    server, mac = _prepared(admin, residents[first.name])
     print(f"\n  from arrival to applied: {migrate_live(admin, server, second)} s")
     await_held(second, server)
     wait_for(lambda: not first.leftovers(server, mac), DRIVER_S, "nothing is left there")
@@ -91,9 +95,7 @@ def test_cold_migration(
 ) -> None:
     """To the host that it does not run on after the test before, or without that."""
     first, second = _two(hosts)
-    server = residents[first.name].server
-    mac = _mac(admin, server)
-    set_all(admin, server)
+    server, mac = _prepared(admin, residents[first.name])
     source, target = (
         (first, second) if host_of(admin, server) == first.name else (second, first))
     status, answer = admin.act(server, "migrate", {"host": target.name})
