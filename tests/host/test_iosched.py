@@ -121,12 +121,8 @@ def test_why_a_weight_does_nothing(disks: list[Disk], words: str) -> None:
 
 @pytest.fixture(scope="module")
 def slow_disk(bench: RealBench) -> Iterator[SlowDisk]:
-    with SlowDisk(bench.libvirt.state / "slow-disk") as disk:
-        bench.libvirt.restart()
+    with SlowDisk(bench.libvirt.state / "slow-disk", parts=2) as disk:
         yield disk
-        # It has the file system mounted too.
-        bench.libvirt.stop_libvirtd()
-    bench.libvirt.start()
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 """Two guests that compete for one slow disk."""
 
 import time
-from collections.abc import Callable
-from concurrent import futures
 
 from testbed.domain import TestGuest
 from testbed.processes import wait_until
 from testbed.slowdisk import SlowDisk
+from testbed.together import together
 from tests.host.bench import RealBench
 
 _BEGUN_BYTES, _BEGIN_S, _END_S = 2**20, 60, 60
@@ -16,33 +15,28 @@ _BEGUN_BYTES, _BEGIN_S, _END_S = 2**20, 60, 60
 class Writers:
     """Two guests on one slow disk that always have requests waiting."""
 
-    def __init__(self, bench: RealBench, disk: SlowDisk, programs: int = 8) -> None:
-        """``programs`` write in each guest at the same time."""
+    def __init__(self, bench: RealBench, disk: SlowDisk) -> None:
+        """``disk`` has a part for each."""
         self.bench = bench
-        self._programs = programs
         self.guests = [
             TestGuest(
-                bench.libvirt, bench.images, name, memory_mib=128, disk_directory=disk.mounted
+                bench.libvirt, bench.images, name, memory_mib=128, disk_device=part
             )
-            for name in ("writer", "rival")
+            for name, part in zip(("writer", "rival"), disk.parts, strict=True)
         ]
 
-    def start(self, warm_s: int = 5) -> None:
-        """Boot them, and write until all that they write to is allocated."""
-        self._both(lambda guest: guest.start())
-        self.burn(warm_s)
+    def start(self) -> None:
+        """Boot them."""
+        together(lambda guest: guest.start(), self.guests)
 
     def remove(self) -> None:
         for guest in self.guests:
             guest.remove()
 
     def burn(self, duration_s: int) -> None:
-        self._both(lambda guest: guest.run(
-            f"burn-io {duration_s} {self._programs}", duration_s + _END_S))
-
-    def _both(self, act: Callable[[TestGuest], object]) -> None:
-        with futures.ThreadPoolExecutor(len(self.guests)) as threads:
-            list(threads.map(act, self.guests))
+        """Let both write for so long, and wait for them."""
+        together(
+            lambda guest: guest.run(f"burn-io {duration_s}", duration_s + _END_S), self.guests)
 
     def set_weights(self, *weights: int) -> None:
         for guest, weight in zip(self.guests, weights, strict=True):

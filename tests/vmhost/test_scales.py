@@ -16,9 +16,8 @@ from tests.host.writers import Writers
 from tests.vmhost.servers import MACHINES, ModernBench, run, scope_of
 
 _BURN_CPU_S, _BURN_IO_S = 30, 120
-#: So slow that guests of an emulated host have the processor for more; to start a program takes
-#: them a second.
-_RATE_MIB, _PROGRAMS, _WARM_S = 1, 4, 80
+#: So slow that guests of an emulated host have the processor for more.
+_RATE_MIB = 1
 _SETTLE_S, _MEASURE_CPU_S, _MEASURE_IO_S = 5, 15, 25
 _CPU_TOLERANCE, _IO_TOLERANCE = 0.1, 0.25
 
@@ -27,7 +26,7 @@ class Pair(Writers):
     """Two servers that compete: for one CPU, and for a slow disk."""
 
     def __init__(self, bench: ModernBench, disk: SlowDisk) -> None:
-        super().__init__(bench, disk, _PROGRAMS)
+        super().__init__(bench, disk)
         self.device = disk.device
 
     def apply(self, name: str, *values: int) -> list[Reading]:
@@ -71,10 +70,10 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     for module in ("loop", "fuse", "bfq"):
         run("modprobe", module)
     bench = ModernBench(place)
-    with SlowDisk(place / "disk", rate_mib=_RATE_MIB) as disk:
+    with SlowDisk(place / "disk", parts=2, rate_mib=_RATE_MIB) as disk:
         pair = Pair(bench, disk)
         try:
-            pair.start(_WARM_S)
+            pair.start()
             yield pair
         finally:
             pair.remove()

@@ -3,7 +3,6 @@
 
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from stack import leftovers
 from stack.layout import Layout
@@ -13,6 +12,7 @@ from demo.command import Command
 from demo.errors import DemoFailed
 from demo.servers import Server
 from demo.sides import Resource
+from testbed.together import together
 
 
 def main() -> int:
@@ -81,8 +81,7 @@ def _compare(resource: Resource, three: list[Server], asked: scenario.Shares) ->
     :raises DemoFailed: a side sees something else than was asked
     """
     looks = {**resource.sides, **resource.remarks}
-    with ThreadPoolExecutor(len(three)) as pool:
-        seen = list(pool.map(lambda server: [look(server) for look in looks.values()], three))
+    seen = together(lambda server: [look(server) for look in looks.values()], three)
     tables.show(
         ("server", "asked", *looks),
         [(server.name, wanted, *values)

@@ -2,7 +2,6 @@
 """The evaluation's network experiment: three servers send at once, one stops, and comes back."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from stack.config import HTB_RATE_MBIT
 from stack.layout import Layout
@@ -14,6 +13,7 @@ from demo.errors import DemoFailed
 from demo.observer import Observer
 from demo.servers import Server
 from demo.sharing import Sender
+from testbed.together import together
 
 _SET, _GET = "tc-set-net-priority", "tc-get-net-priority"
 _REMOVED = -1
@@ -36,8 +36,7 @@ def perform(
     with traffic.streams(layout, observer, three) as streams:
         senders = [Sender(stream.server.name, weight, name, stream)
                    for stream, weight, name in zip(streams, weights, classes, strict=True)]
-        with ThreadPoolExecutor(len(streams)) as pool:
-            list(pool.map(traffic.Stream.start, streams))
+        together(traffic.Stream.start, streams)
         print(f"  all three send through {UPLINK}, Mbit/s:", flush=True)
         sharing.measure(senders)
         one, *others = senders
@@ -64,8 +63,7 @@ def _give(nova: Command, observer: Observer, three: Sequence[Server]) -> list[st
     for server, priority in zip(three, scenario.NET_PRIORITIES, strict=True):
         nova.show(_SET, server.name, str(priority))
     print(f"  root qdisc of {UPLINK}: {uplink.root()}")
-    with ThreadPoolExecutor(len(three)) as pool:
-        shown = list(pool.map(lambda server: nova.number("prio", _GET, server.name), three))
+    shown = together(lambda server: nova.number("prio", _GET, server.name), three)
     names = [_class(observer.mac_address(server)) for server in three]
     classes = uplink.classes()
     tables.show(

@@ -3,7 +3,6 @@
 
 import contextlib
 import re
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -24,8 +23,6 @@ _START, _MOVED = (500, 500, 1000), {"VM3": 300, "VM2": 900}
 _AFTER = (500, 900, 300)
 _HOLD_S, _SETTLE_S, _TIMEOUT_S = 15, 2, 10
 _JOB_S = 3 * JOB_MIB / RATE_MIB
-_PART_MIB = 160
-_SECTORS_PER_MIB = 2048
 _WRITERS = 8
 # as the guests' burn-io: several at once, large requests; to a device without a file system. A
 # shell that calls a function itself would keep its own output open, and the caller waiting
@@ -52,7 +49,7 @@ def perform(site: Site, out: Path) -> None:
     place = site.layout.state / "evaluation-disk"
     print(f"  a disk of {RATE_MIB} MiB/s with bfq, a part of it attached to each server "
           "(virsh attach-disk)", flush=True)
-    with SlowDisk(place, size_mib=3 * _PART_MIB + 8, rate_mib=RATE_MIB) as disk, \
+    with SlowDisk(place, parts=len(site.servers), rate_mib=RATE_MIB) as disk, \
             _attached(site, disk):
         _write_job(site, out / "disk-start", _START)
         _change(site, Recording(out / "disk-change"))
@@ -116,19 +113,11 @@ def _writing(site: Site, once: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _attached(site: Site, disk: SlowDisk) -> Iterator[None]:
-    """A partition of the slow disk for each server, and no file system that writes there too."""
-    _run("umount", disk.mounted)
+    """A part of the slow disk for each server."""
     with contextlib.ExitStack() as at_end:
-        for number, server in enumerate(site.servers, 1):
-            begin = (number - 1) * _PART_MIB + 1
-            _run("addpart", disk.device, number, begin * _SECTORS_PER_MIB,
-                 _PART_MIB * _SECTORS_PER_MIB)
-            at_end.callback(_run, "delpart", disk.device, number)
-            part = f"{disk.device}p{number}"
-            if not wait_until(Path(part).exists, _TIMEOUT_S):
-                raise DemoFailed(f"there is no {part}")
+        for server, part in zip(site.servers, disk.parts, strict=True):
             site.libvirt.virsh(
-                "attach-disk", server.uuid, part, _DEVICE, "--live", "--sourcetype", "block",
+                "attach-disk", server.uuid, str(part), _DEVICE, "--live", "--sourcetype", "block",
                 "--driver", "qemu", "--subdriver", "raw", "--cache", "none")
             at_end.callback(_detach, site, server)
         for server in site.servers:
@@ -143,10 +132,3 @@ def _detach(site: Site, server: Server) -> None:
     if not wait_until(
             lambda: _DEVICE not in site.libvirt.virsh("domblklist", server.uuid), _TIMEOUT_S):
         raise DemoFailed(f"{server.name} does not let go of {_DEVICE}")
-
-
-def _run(*command: object) -> None:
-    words = [str(word) for word in command]
-    answer = subprocess.run(words, capture_output=True, text=True)
-    if answer.returncode:
-        raise DemoFailed(f"{' '.join(words)}: {answer.stderr.strip()}")

@@ -4,7 +4,6 @@
 import contextlib
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from demo import scenario, traffic, uplink
@@ -14,6 +13,7 @@ from demo.traffic import Stream
 from evaluation.recording import Look, Recording
 from evaluation.site import LABELS, Site
 from evaluation.sizes import UPLINK_MBIT
+from testbed.together import together
 
 #: The thesis' rates, which are also the weights: 99 less the priority.
 WEIGHTS = (39, 26, 15)
@@ -51,8 +51,7 @@ def _send(site: Site, recording: Recording, classes: Sequence[str], lends: bool)
             recording.sampling("uplink", _sent(classes), _EVERY_S), \
             recording.sampling("outside", _received(streams, recording), _EVERY_S):
         one, two, _ = streams
-        with ThreadPoolExecutor(3) as pool:
-            list(pool.map(Stream.start, streams))
+        together(Stream.start, streams)
         recording.hold("start", _SETTLE_S, {})
         recording.hold("all send", _HOLD_S, _due((39, 26, 15), lends))
         one.stop()

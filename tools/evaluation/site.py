@@ -4,7 +4,6 @@
 import contextlib
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from evaluation.recording import Recording
 from evaluation.records import Exchange
 from testbed.libvirtd import Libvirt
 from testbed.processes import wait_until
+from testbed.together import together
 
 #: User 1 has two of them, user 2 has the third.
 NAMES = ("user1-vm1", "user1-vm2", "user2-vm3")
@@ -51,8 +51,7 @@ class Site:
 
     def each(self, work: Callable[[Server], object]) -> None:
         """Do something with all servers at the same time."""
-        with ThreadPoolExecutor(len(self.servers)) as pool:
-            list(pool.map(work, self.servers))
+        together(work, self.servers)
 
     def give(self, command: str, values: Sequence[int]) -> None:
         """Let ``nova`` give each server its value."""

@@ -9,7 +9,6 @@ one on a machine that others use too.
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from evaluation.site import LABELS, Site, delete
 from evaluation.sizes import PROMISED_MIB, SPARE_MIB, USED_MIB
 from testbed import packages
 from testbed.processes import wait_until
+from testbed.together import together
 
 #: Where the packages are listed that virtual hosts need.
 _PACKAGES = Path(packages.__file__).with_name("machine.apt")
@@ -53,8 +53,7 @@ def perform(site: Site, out: Path) -> None:
     with _host(site.layout) as host, _pressed(site, host) as three:
         for server, mib in zip(three, _START, strict=True):
             _limit(site, server, mib)
-        with ThreadPoolExecutor(len(three)) as pool:
-            list(pool.map(lambda server: site.observer.inside(server, _READ), three))
+        together(lambda server: site.observer.inside(server, _READ), three)
         recording = Recording(out / "soft-limit")
         with recording.sampling("host", _look(host, three), _EVERY_S):
             recording.hold("no pressure", 5, {})

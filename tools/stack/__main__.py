@@ -5,13 +5,13 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from stack import code, config, leftovers, network, schema, services, storage
 from stack.layout import Layout
 from stack.shell import StepFailed
 from testbed.errors import TestbedError
 from testbed.processes import Daemon, wait_until
+from testbed.together import together
 
 
 def step(what: str, work: Callable[[], object]) -> None:
@@ -24,9 +24,7 @@ def step(what: str, work: Callable[[], object]) -> None:
 
 def start_all(daemons: list[Daemon]) -> None:
     """Start several daemons at the same time."""
-    with ThreadPoolExecutor(len(daemons)) as pool:
-        for started in [pool.submit(daemon.start) for daemon in daemons]:
-            started.result()
+    together(Daemon.start, daemons)
 
 
 def is_up(layout: Layout) -> bool:
@@ -97,11 +95,8 @@ def _infrastructure(layout: Layout) -> None:
     schema.prepare_switch(layout)
     libvirt = services.libvirt(layout)
     daemons = [services.database(layout), services.broker(layout), services.cache(layout)]
-    with ThreadPoolExecutor(3) as pool:
-        waiting = [pool.submit(start_all, daemons), pool.submit(libvirt.start),
-                   pool.submit(_start_switch, layout)]
-        for each in waiting:
-            each.result()
+    together(lambda start: start(), [
+        lambda: start_all(daemons), libvirt.start, lambda: _start_switch(layout)])
     schema.create_databases(layout)
 
 
@@ -126,9 +121,7 @@ def _write_scripts(layout: Layout) -> None:
 
 def down(layout: Layout) -> None:
     """Stop every process and take away every device, mount, namespace and control group."""
-    daemons = services.everything(layout)
-    with ThreadPoolExecutor(len(daemons)) as pool:
-        list(pool.map(Daemon.stop, reversed(daemons)))
+    together(Daemon.stop, services.everything(layout)[::-1])
     # after nova-compute, which would have its own ideas about domains that vanish
     if layout.state.joinpath("libvirt", "etc").exists():
         services.libvirt(layout).remove()

@@ -2,10 +2,10 @@
 """Databases, keys and cells: what each service needs before its first start."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from stack.layout import BROKER_URL, DATABASES, PASSWORD, REGION, Layout, url
 from stack.shell import run
+from testbed.together import together
 
 
 def prepare_database(layout: Layout) -> None:
@@ -36,9 +36,7 @@ def initialise_switch(layout: Layout) -> None:
 def synchronise(layout: Layout) -> None:
     """Every service's tables, at the same time."""
     steps: list[Callable[[Layout], None]] = [_keystone, _glance, _placement, _neutron, _nova]
-    with ThreadPoolExecutor(len(steps)) as pool:
-        for done in [pool.submit(step, layout) for step in steps]:
-            done.result()
+    together(lambda step: step(layout), steps)
 
 
 def discover_hosts(layout: Layout) -> None:

@@ -28,11 +28,7 @@ _XML = """\
   <on_reboot>restart</on_reboot>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
-    <disk type="file" device="disk">
-      <driver name="qemu" type="qcow2" cache="none"/>
-      <source file="{disk}"/>
-      <target dev="vda" bus="virtio"/>
-    </disk>
+    {disk}
     <serial type="file"><source path="{console}"/><target port="0"/></serial>
     <serial type="unix"><source mode="bind" path="{shell}"/><target port="1"/></serial>
     {interface}
@@ -40,6 +36,18 @@ _XML = """\
   </devices>
 </domain>
 """
+_DISK_FILE = """\
+<disk type="file" device="disk">
+      <driver name="qemu" type="qcow2" cache="none"/>
+      <source file="{path}"/>
+      <target dev="vda" bus="virtio"/>
+    </disk>"""
+_DISK_DEVICE = """\
+<disk type="block" device="disk">
+      <driver name="qemu" type="raw" cache="none"/>
+      <source dev="{path}"/>
+      <target dev="vda" bus="virtio"/>
+    </disk>"""
 _MEMBALLOON = """\
 <memballoon model="virtio" autodeflate="on" freePageReporting="on">
       <stats period="{period_s}"/>
@@ -76,13 +84,14 @@ class TestGuest:
         memballoon: str | None = None,
         memory_backing: str = "",
         disk_directory: Path | None = None,
+        disk_device: Path | None = None,
         bridge: str | None = None,
     ) -> None:
         """Define it, do not start it.
 
         ``options`` go to the guest's kernel command line: ``noballoon`` leaves the balloon driver
-        out. ``disk_directory`` puts the disk elsewhere, on a device of the test's. ``bridge`` gives
-        it a network interface there.
+        out. ``disk_directory`` puts the disk elsewhere, on a device of the test's;
+        ``disk_device`` is the disk, as it is. ``bridge`` gives it a network interface there.
         """
         self.name = name
         self.uuid = str(uuid.uuid4())
@@ -90,8 +99,6 @@ class TestGuest:
         self._libvirt = libvirt
         self._place = libvirt.state / "guests" / name
         self._place.mkdir(parents=True, exist_ok=True)
-        disk = (disk_directory or self._place) / f"{name}.qcow2"
-        _overlay(images.disk, disk)
         definition = self._place / "domain.xml"
         definition.write_text(
             _XML.format(
@@ -101,7 +108,7 @@ class TestGuest:
                 kernel=images.kernel,
                 initramfs=images.initramfs,
                 options=options,
-                disk=disk,
+                disk=self._disk_xml(images, disk_directory or self._place, disk_device),
                 console=self._place / "console.log",
                 shell=self._place / "shell",
                 memballoon=memballoon_xml() if memballoon is None else memballoon,
@@ -110,6 +117,13 @@ class TestGuest:
             )
         )
         libvirt.virsh("define", str(definition))
+
+    def _disk_xml(self, images: GuestImages, directory: Path, device: Path | None) -> str:
+        if device is not None:
+            return _DISK_DEVICE.format(path=device)
+        overlay = directory / f"{self.name}.qcow2"
+        _overlay(images.disk, overlay)
+        return _DISK_FILE.format(path=overlay)
 
     def start(self, *flags: str) -> None:
         """Start it and wait until its shell answers. Raises TestbedError with the console's end."""

@@ -2,12 +2,13 @@
 """A disk that is slow on purpose, so that the kernel's I/O scheduler has something to divide."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from .errors import TestbedError
-from .processes import Daemon
+from .processes import Daemon, wait_until
 
 # With requests held back above the device and short turns, the shares are right within a second
 # and not only in the long run. A turn that lasts too long is counted by its time, not by its
@@ -18,30 +19,34 @@ _BFQ = {
     "max_budget": "512",  # sectors
     "timeout_sync": "10000",  # ms
 }
-# A journal would be written for everybody and be counted against nobody.
-_FILE_SYSTEM = ("-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=0", "-m", "0")
+_SECTORS_PER_MIB = 2048
+_APPEARS_S = 10
 
 
 class SlowDisk:
-    """A loop device of a fixed rate, divided by bfq, with an ext4 file system on it.
+    """A loop device of a fixed rate, divided by bfq, with a partition for each who writes to it.
 
     The rate is held below the block layer, by qemu-storage-daemon, whatever the disk of this
     machine can do: two writers that together ask for more than ``rate_mib`` always have requests
     waiting, and I/O weights decide. Only direct I/O is divided; what goes through the page cache
-    is written by the kernel's own threads.
+    is written by the kernel's own threads. There is no file system, which would let but one
+    request at a time into a file.
 
-    To be used as a context manager. Needs root and the packages qemu-system-common, e2fsprogs,
-    mount and util-linux. All files lie in ``place``; what a killed run has left there is taken
-    away first, and everything on the disk is lost at the end. Other mount namespaces that were
-    made meanwhile keep the device busy until they end.
+    To be used as a context manager. Needs root and the packages qemu-system-common, mount and
+    util-linux. All files lie in ``place``; what a killed run has left there is taken
+    away first, and everything on the disk is lost at the end.
     """
 
-    def __init__(self, place: Path, *, size_mib: int = 512, rate_mib: int = 16) -> None:
-        """Prepare, start nothing. ``rate_mib`` is MiB a second, of reads and writes together."""
+    def __init__(
+        self, place: Path, parts: int, *, part_mib: int = 160, rate_mib: int = 16
+    ) -> None:
+        """Prepare ``parts`` partitions, start nothing.
+
+        ``rate_mib`` is MiB a second of the whole disk, of reads and writes together.
+        """
         self.place = place.absolute()
-        #: Where the file system is mounted.
-        self.mounted = self.place / "mounted"
-        self._size_mib = size_mib
+        self._numbers = range(1, parts + 1)
+        self._part_mib = part_mib
         self._content = self.place / "content.raw"
         self._throttled = self.place / "throttled.raw"
         self._device: Path | None = None
@@ -77,10 +82,14 @@ class SlowDisk:
             raise TestbedError(f"the slow disk in {self.place} is not there")
         return self._device
 
+    @property
+    def parts(self) -> Sequence[Path]:
+        """The partitions, such as /dev/loop0p1. Raises TestbedError outside of the context."""
+        return [Path(f"{self.device}p{number}") for number in self._numbers]
+
     def _make(self) -> None:
-        self.mounted.mkdir(parents=True, exist_ok=True)
-        _run("truncate", "-s", f"{self._size_mib}M", self._content)
-        _run("mke2fs", "-q", "-F", *_FILE_SYSTEM, self._content)
+        self.place.mkdir(parents=True, exist_ok=True)
+        _run("truncate", "-s", f"{len(self._numbers) * self._part_mib + 1}M", self._content)
         self._throttled.touch()
         self._daemon.start()
         options = ("--find", "--show", "--direct-io=on")
@@ -89,12 +98,18 @@ class SlowDisk:
         (queue / "scheduler").write_text("bfq")
         for name, value in _BFQ.items():
             (queue / "iosched" / name).write_text(value)
-        _run("mount", self._device, self.mounted)
+        # by hand: not every kernel reads partition tables
+        sectors = self._part_mib * _SECTORS_PER_MIB
+        for number in self._numbers:
+            begin = (number - 1) * sectors + _SECTORS_PER_MIB
+            _run("addpart", self._device, str(number), str(begin), str(sectors))
+        if not wait_until(lambda: all(part.exists() for part in self.parts), _APPEARS_S):
+            raise TestbedError(f"not all of {', '.join(map(str, self.parts))} are there")
 
     def _take_away(self) -> None:
-        if self.mounted.is_mount():
-            _run("umount", self.mounted)
         for device in _loop_devices(self._throttled):
+            for part in Path("/sys/block", Path(device).name).glob("*/partition"):
+                _run("delpart", device, part.read_text().strip())
             _run("losetup", "--detach", device)
         self._device = None
         self._daemon.stop()
