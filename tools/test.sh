@@ -13,8 +13,8 @@
 #   cloud       the demo's cloud through the real clients; needs root
 #   twonode     two virtual machines as further hosts of that cloud; needs root
 #
-# With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out. vmhost runs
-# beside those before it, and what it prints comes when its turn has come.
+# With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out, and vmhost runs
+# beside those before it: what it prints comes when its turn has come.
 # A virtual environment is made in ${NOVA_QOS_TEST_DIR:-$HOME/.cache/nova-qos-test}. As root, the
 # Debian packages that are missing are installed. Exit status 1 if any tier failed.
 set -u
@@ -187,7 +187,9 @@ install_packages tools/packages/test.apt || fail "the Debian packages could not 
 make_venv || fail "the virtual environment could not be made"
 status=0 summary=()
 trap end_beside EXIT
-if [ $# -gt 1 ] && [[ " $* " == *" vmhost "* ]] && am_root; then begin_beside vmhost; fi
+if is_reduced && [ $# -gt 1 ] && [[ " $* " == *" vmhost "* ]] && am_root; then
+    begin_beside vmhost
+fi
 for tier in "$@"; do run_tier "$tier"; done
 [ $cloud_is_ours = no ] || tools/demo.sh --down || status=1
 printf -v line '%s, ' "${summary[@]}"
