@@ -17,9 +17,11 @@ from tests.vmhost.servers import MACHINES, ModernBench, run, scope_of
 
 _BURN_CPU_S, _BURN_IO_S = 30, 120
 #: So slow that guests of an emulated host have the processor for more.
-_RATE_MIB = 1
-_SETTLE_S, _MEASURE_CPU_S, _MEASURE_IO_S = 5, 15, 25
-_CPU_TOLERANCE, _IO_TOLERANCE = 0.1, 0.25
+_RATE_MIB = 4
+_SETTLE_CPU_S, _MEASURE_CPU_S = 5, 15
+#: Seconds' worth of requests wait before the device when its weights change.
+_SETTLE_IO_S, _MEASURE_IO_S = 12, 25
+_CPU_TOLERANCE, _IO_TOLERANCE = 0.1, 0.2
 
 
 class Pair(Writers):
@@ -42,7 +44,7 @@ class Pair(Writers):
         with _one_cpu(), futures.ThreadPoolExecutor(2) as threads:
             burning = [threads.submit(guest.run, f"burn-cpu {_BURN_CPU_S}")
                        for guest in self.guests]
-            time.sleep(_SETTLE_S)
+            time.sleep(_SETTLE_CPU_S)
             before = self._cpu_us()
             time.sleep(_MEASURE_CPU_S)
             after = self._cpu_us()
@@ -100,7 +102,7 @@ def test_io_weights(pair: Pair) -> None:
             assert pair.files("io.bfq.weight") == [str(weight) for weight in weights]
             assert [(reading.applied, reading.effective, reading.reason)
                     for reading in readings] == [(weight, True, None) for weight in weights]
-            time.sleep(_SETTLE_S)
+            time.sleep(_SETTLE_IO_S)
             ratio = pair.ratio(_MEASURE_IO_S)
             print(f"burn-io: ratio {ratio:.3f} with {weights}")
             assert ratio == pytest.approx(weights[0] / weights[1], rel=_IO_TOLERANCE)
