@@ -232,9 +232,11 @@ def test_every_format(
 
 @pytest.mark.parametrize("version", ["2.1", "2.47", "2.96"])
 def test_any_microversion(version: str, openstack: OpenStack, server: Server) -> None:
+    # so python-openstackclient before 8, of all but the first microversion
+    warning = f"compute version {version} is not in supported versions: 2, 2.1\n"
     for words in (("set", "--cpu-priority", "5", server.uuid), ("show", server.uuid), ("list",)):
         ended = openstack("--os-compute-api-version", version, "server", "qos", *words)
-        assert (ended.status, ended.err) == (0, "")
+        assert (ended.status, ended.err.removeprefix(warning)) == (0, "")
 
 
 def test_the_nova_commands_are_of_one_mind_with_them(
