@@ -9,7 +9,7 @@ from testbed.slowdisk import SlowDisk
 from testbed.together import together
 from tests.host.bench import RealBench
 
-_BEGUN_BYTES, _BEGIN_S, _END_S = 2**20, 60, 60
+_BEGUN_BYTES, _BEGIN_S, _END_S = 2**20, 90, 60
 
 
 class Writers:

@@ -15,7 +15,7 @@ from testbed.slowdisk import SlowDisk
 from tests.host.writers import Writers
 from tests.vmhost.servers import MACHINES, ModernBench, run, scope_of
 
-_BURN_CPU_S, _BURN_IO_S = 30, 120
+_BURN_CPU_S, _BURN_IO_S = 30, 170
 #: So slow that guests of an emulated host have the processor for more.
 _RATE_MIB = 4
 _SETTLE_CPU_S, _MEASURE_CPU_S = 5, 15
