@@ -19,7 +19,7 @@ _BURN_CPU_S, _BURN_IO_S = 30, 170
 #: So slow that guests of an emulated host have the processor for more.
 _RATE_MIB = 4
 _SETTLE_CPU_S, _MEASURE_CPU_S = 5, 15
-#: Seconds' worth of requests wait before the device when its weights change.
+#: The division follows the weights after some seconds, at such a rate.
 _SETTLE_IO_S, _MEASURE_IO_S = 12, 25
 _CPU_TOLERANCE, _IO_TOLERANCE = 0.1, 0.2
 
