@@ -11,6 +11,7 @@ if int(metadata.version("nova").partition(".")[0]) >= 34:
     os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "1"
 
 import nova.tests.functional  # noqa: I001
+import nova.test  # the one that patches in 32, which has to be before the HTTP server is imported
 import nova.conf
 import pytest
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is tested with is what is asked for: tools/constraints beside requirements.txt."""
 
+import importlib.metadata
 import re
 from pathlib import Path
 
@@ -43,6 +44,14 @@ def test_a_release_is_what_it_is_called_and_enough(release: int) -> None:
         for each, asked in read(ROOT / name).items():
             if each in pinned:
                 assert asked.specifier.contains(pin(pinned[each])), each
+
+
+def test_the_nova_that_is_installed_takes_what_is_pinned_for_it() -> None:
+    pinned = read(RELEASES[int(importlib.metadata.version("nova").split(".")[0])])
+    for line in importlib.metadata.requires("nova") or []:
+        asked = Requirement(line)
+        if asked.marker is None or asked.marker.evaluate({"extra": ""}):
+            assert asked.specifier.contains(pin(pinned[canonicalize_name(asked.name)])), line
 
 
 def test_lower_is_the_least_that_is_asked_for() -> None:
