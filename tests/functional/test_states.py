@@ -110,7 +110,8 @@ def test_a_task_that_begins_between_check_and_save(
     assert answer.status == 409
     assert task_states.DELETING in answer.message
     assert server.saved() == {"cpu_priority": 50}
-    assert not running or server.domain.writes == []
+    # the agent may have made up for what was kept, at its usual time
+    assert not running or set(server.domain.writes) <= {("cpu_priority", 50)}
 
 
 def test_a_task_that_begins_before_a_refused_write_hinders_no_restoring(server: Server) -> None:
