@@ -44,8 +44,14 @@ function expect_cpu_priority {
     fi
 }
 
+function remove_server {
+    if openstack server show "$SERVER" > /dev/null 2>&1; then
+        openstack server delete --wait "$SERVER" || true
+    fi
+}
+
 wait_for_agent
-trap 'openstack server delete --wait "$SERVER" || true' EXIT
+trap remove_server EXIT
 openstack server create --image "$IMAGE" --flavor "$FLAVOR" --network "$NETWORK" --wait "$SERVER" \
     > /dev/null
 expect_cpu_priority 1024

@@ -28,6 +28,8 @@ LOG = log.getLogger(__name__)
 _WORKERS = 4
 #: How soon what the servers share is put right when somebody else has changed it.
 _TIDY_SECONDS = 10.0
+#: What happens to a server is seen to first, since both need the same locks.
+_GIVE_WAY_S = 3.0
 _FIRST_DELAY_S = 0.25
 
 
@@ -69,7 +71,7 @@ class Keeper:
         works: list[Callable[[], None]] = [self._work] * _WORKERS
         works += [
             lambda: self._repeat(self._check, self._all_at_once, options.check_interval),
-            lambda: self._repeat(self._tidy, self._shared, _TIDY_SECONDS),
+            lambda: self._repeat(self._tidy, self._shared, _TIDY_SECONDS, _GIVE_WAY_S),
         ]
         self._threads = [threading.Thread(target=work, daemon=True) for work in works]
         for thread in self._threads:
@@ -112,14 +114,18 @@ class Keeper:
             else:
                 self._again(server_uuid, pause_s)
 
-    def _repeat(self, work: Callable[[], None], early: threading.Event, pause_s: float) -> None:
+    def _repeat(
+        self, work: Callable[[], None], early: threading.Event, pause_s: float,
+        give_way_s: float = 0.0,
+    ) -> None:
         while not self._stopped.is_set():
             early.clear()
             until_next_s = min(pause_s, SOON_S)
             with self._outliving_everything("look after the host's servers"):
                 work()
                 until_next_s = pause_s
-            early.wait(until_next_s)
+            if early.wait(until_next_s):
+                self._stopped.wait(give_way_s)
 
     @contextmanager
     def _outliving_everything(self, what: str) -> Iterator[None]:

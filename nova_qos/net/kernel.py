@@ -4,7 +4,7 @@
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 
 from pyroute2 import IPRoute
 
@@ -142,12 +142,14 @@ class Kernel:
         self.require_shapeable(interfaces)
         shaped = self.shaped()
         maps = self._table.read_maps() if shaped else None
-        minor = minor_of(interfaces, maps.macs, self._table.marks_tap) if maps else None
+        # each question is a process
+        marked = cache(self._table.marks_tap)
+        minor = minor_of(interfaces, maps.macs, marked) if maps else None
         if maps is None or minor is None:
             return Reading(UNLIMITED)
         weights = self._weights(minor)
         faults = [*self._faults_of_uplinks(shaped, weights),
-                  *self._faults_of_rules(maps, minor, interfaces)]
+                  *self._faults_of_rules(maps, minor, interfaces, marked)]
         weight = min(weights.values(), default=0)
         details = {"weight": weight} if weight and not faults else {}
         if minor not in layout.WITH_PRIORITY:
@@ -183,7 +185,7 @@ class Kernel:
                 yield f"nothing chooses the class of packets on uplink {each.name}"
 
     def _faults_of_rules(
-        self, maps: Rules, minor: int, interfaces: Interfaces
+        self, maps: Rules, minor: int, interfaces: Interfaces, marked: Callable[[int], int | None]
     ) -> Iterator[str]:
         for each in interfaces:
             if maps.macs.get(each.mac) != minor:
@@ -192,7 +194,7 @@ class Kernel:
                 device = index_of(each.tap)
                 if device is None:
                     yield f"there is no device {each.tap} now"
-                elif self._table.marks_tap(device) != minor:
+                elif marked(device) != minor:
                     yield f"packets from device {each.tap} are not marked"
         if maps.marks.get(layout.classid(minor)) != minor:
             yield "the server's mark does not find its class"

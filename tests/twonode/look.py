@@ -18,7 +18,8 @@ from demo import uplink
 UPLINK = "eth1"
 _SLICE = Path("/sys/fs/cgroup/machine.slice")
 _PIDS = Path("/run/libvirt/qemu")
-_POLL_S = 0.05
+#: More often would slow down what is looked at.
+_POLL_S = 0.2
 
 
 def virsh(*arguments: str) -> list[str]:

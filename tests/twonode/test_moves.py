@@ -20,6 +20,10 @@ from tests.twonode.moves import (
 )
 
 Boot = Callable[[str, str], str]
+#: 2 s are promised. Emulated hosts that share two processors with the cloud, with each other and
+#: with an emulated guest take up to 3.4 s; without seeing servers arrive, the agent would need
+#: nova's own time for the end of a migration, and more.
+_ARRIVAL_S = 8.0
 
 # the first one's includes the boot of all hosts
 pytestmark = pytest.mark.timeout(1200)
@@ -42,12 +46,17 @@ def _two(hosts: list[NodeHost]) -> tuple[NodeHost, NodeHost]:
     return hosts[0], hosts[1]
 
 
+def _judge_arrival(took_s: float) -> None:
+    print(f"\n  from arrival to applied: {took_s} s")
+    assert took_s <= _ARRIVAL_S
+
+
 def test_live_migration_from_cgroup_v1_to_v2(
     hosts: list[NodeHost], residents: dict[str, Resident]
 ) -> None:
     for host in hosts:
         resident = residents[host.name]
-        print(f"\n  from arrival to applied: {resident.took_s} s")
+        _judge_arrival(resident.took_s)
         await_held(host, resident.server)
 
 
@@ -85,7 +94,7 @@ def test_live_migration(
 ) -> None:
     first, second = _two(hosts)
     server, mac = _prepared(admin, residents[first.name])
-    print(f"\n  from arrival to applied: {migrate_live(admin, server, second)} s")
+    _judge_arrival(migrate_live(admin, server, second))
     await_held(second, server)
     wait_for(lambda: not first.leftovers(server, mac), DRIVER_S, "nothing is left there")
 

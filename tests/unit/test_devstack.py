@@ -177,6 +177,14 @@ def test_the_exercise_fails_when_nothing_changes(stack: Stack) -> None:
     assert "server delete" in (stack.home / "commands").read_text()
 
 
+def test_the_exercise_takes_away_only_what_it_made(stack: Stack) -> None:
+    _openstack(stack, works=True)
+    environment = {**stack._environment(), "NOVA_QOS_IMAGE": "absent"}
+    done = subprocess.run([ROOT / "devstack/exercise.sh"], env=environment)
+    assert done.returncode == 1
+    assert "server delete" not in (stack.home / "commands").read_text()
+
+
 def _openstack(stack: Stack, works: bool) -> None:
     """A cloud with an agent that is up, where settings do something, or nothing."""
     server, keeps = stack.home / "server", "2048" if works else "1024"
@@ -187,10 +195,12 @@ echo "$*" >> {stack.home}/commands
 case "$*" in
 "compute service list"*) echo up ;;
 "image list"*) echo cirros ;;
+"server create --image absent"*) exit 1 ;;
 "server create"*) echo 1024 > {server} ;;
 "server qos set --cpu-priority 2048 "*) echo {keeps} > {server} ;;
 "server qos unset --cpu-priority "*) echo 1024 > {server} ;;
 "server qos show"*) echo memory 512; echo cpu_priority $(cat {server}) ;;
+"server show"*) test -s {server} ;;
 "server delete"*) : > {server} ;;
 *) exit 2 ;;
 esac

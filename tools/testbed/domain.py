@@ -36,16 +36,10 @@ _XML = """\
   </devices>
 </domain>
 """
-_DISK_FILE = """\
-<disk type="file" device="disk">
-      <driver name="qemu" type="qcow2" cache="none"/>
-      <source file="{path}"/>
-      <target dev="vda" bus="virtio"/>
-    </disk>"""
-_DISK_DEVICE = """\
-<disk type="block" device="disk">
-      <driver name="qemu" type="raw" cache="none"/>
-      <source dev="{path}"/>
+_DISK = """\
+<disk type="{kind}" device="disk">
+      <driver name="qemu" type="{content}" cache="none"/>
+      <source {source}="{path}"/>
       <target dev="vda" bus="virtio"/>
     </disk>"""
 _MEMBALLOON = """\
@@ -120,10 +114,10 @@ class TestGuest:
 
     def _disk_xml(self, images: GuestImages, directory: Path, device: Path | None) -> str:
         if device is not None:
-            return _DISK_DEVICE.format(path=device)
+            return _DISK.format(kind="block", content="raw", source="dev", path=device)
         overlay = directory / f"{self.name}.qcow2"
         _overlay(images.disk, overlay)
-        return _DISK_FILE.format(path=overlay)
+        return _DISK.format(kind="file", content="qcow2", source="file", path=overlay)
 
     def start(self, *flags: str) -> None:
         """Start it and wait until its shell answers. Raises TestbedError with the console's end."""

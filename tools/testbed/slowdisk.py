@@ -20,6 +20,7 @@ _BFQ = {
     "timeout_sync": "10000",  # ms
 }
 _SECTORS_PER_MIB = 2048
+_PART_MIB = 160
 _APPEARS_S = 10
 
 
@@ -37,16 +38,13 @@ class SlowDisk:
     away first, and everything on the disk is lost at the end.
     """
 
-    def __init__(
-        self, place: Path, parts: int, *, part_mib: int = 160, rate_mib: int = 16
-    ) -> None:
+    def __init__(self, place: Path, parts: int, *, rate_mib: int = 16) -> None:
         """Prepare ``parts`` partitions, start nothing.
 
         ``rate_mib`` is MiB a second of the whole disk, of reads and writes together.
         """
         self.place = place.absolute()
         self._numbers = range(1, parts + 1)
-        self._part_mib = part_mib
         self._content = self.place / "content.raw"
         self._throttled = self.place / "throttled.raw"
         self._device: Path | None = None
@@ -89,7 +87,7 @@ class SlowDisk:
 
     def _make(self) -> None:
         self.place.mkdir(parents=True, exist_ok=True)
-        _run("truncate", "-s", f"{len(self._numbers) * self._part_mib + 1}M", self._content)
+        _run("truncate", "-s", f"{len(self._numbers) * _PART_MIB + 1}M", self._content)
         self._throttled.touch()
         self._daemon.start()
         options = ("--find", "--show", "--direct-io=on")
@@ -99,7 +97,7 @@ class SlowDisk:
         for name, value in _BFQ.items():
             (queue / "iosched" / name).write_text(value)
         # by hand: not every kernel reads partition tables
-        sectors = self._part_mib * _SECTORS_PER_MIB
+        sectors = _PART_MIB * _SECTORS_PER_MIB
         for number in self._numbers:
             begin = (number - 1) * sectors + _SECTORS_PER_MIB
             _run("addpart", self._device, str(number), str(begin), str(sectors))
