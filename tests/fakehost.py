@@ -67,6 +67,13 @@ class FakeDomain:
         self._answers()
         return self.paused
 
+    def held(self) -> dict[str, int]:
+        """What it has of each resource, in the API's units."""
+        return {
+            "memory": self.actual_kib // 1024, "memory_soft_limit": self.soft_limit_kib // 1024,
+            "cpu_priority": self.shares, "io_priority": self.weight,
+            "net_priority": self.net_priority}
+
     def read_memory(self) -> Reading:
         self._offered("memory")
         self._move()

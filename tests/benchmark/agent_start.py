@@ -17,10 +17,9 @@ from nova import context, objects
 from nova.tests.fixtures.nova import PROJECT_ID
 
 from nova_qos.resources import TABLE
-from tests.functional.cloud import FLAVOR_MIB, MACHINES, Cloud
+from tests.functional.cloud import MACHINES, Cloud
+from tests.functional.values import FLAVOR_MIB, SETTINGS
 
-SETTINGS = {"memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
-            "net_priority": 20}
 HOST = "compute"
 
 
@@ -40,24 +39,16 @@ def make_servers(count: int) -> list[str]:
     return uuids
 
 
-def held(server: str) -> dict[str, int]:
-    domain = MACHINES[HOST].domains[server]
-    return {
-        "memory": domain.actual_kib // 1024, "memory_soft_limit": domain.soft_limit_kib // 1024,
-        "cpu_priority": domain.shares, "io_priority": domain.weight,
-        "net_priority": domain.net_priority}
-
-
 def measure(cloud: Cloud, count: int, idle_s: float) -> None:
     cloud.agents[HOST].stop()
     uuids = make_servers(count)
     cloud.flags(check_interval=60, group="nova_qos")
     began = time.monotonic()
     cloud.start_agent(HOST)
-    waiting = uuids
+    waiting, servers = uuids, MACHINES[HOST].domains
     while waiting:
         time.sleep(0.02)
-        waiting = [server for server in waiting if held(server) != SETTINGS]
+        waiting = [server for server in waiting if servers[server].held() != SETTINGS]
     print(f"agent start with {count} servers: all as asked for after "
           f"{time.monotonic() - began:.1f} s (goal: at most 10 s)", flush=True)
     time.sleep(5)

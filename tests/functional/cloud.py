@@ -28,9 +28,9 @@ from nova_qos.cmd import paste
 from nova_qos.resources import TABLE
 from tests.fakehost import FakeDomain, FakeHost
 from tests.functional.caller import ADMIN
+from tests.functional.values import FLAVOR_MIB
 
 CONF = nova.conf.CONF
-FLAVOR_MIB = 512
 STORED = {row.stored_as: row.name for row in TABLE.values()}
 #: The hosts by name: what their agents find there.
 MACHINES: dict[str, "Machine"] = {}
@@ -91,12 +91,7 @@ class Server:
 
     def held(self) -> dict[str, int]:
         """What the host holds, in the API's units."""
-        domain = self.domain
-        return {
-            "memory": domain.actual_kib // 1024,
-            "memory_soft_limit": domain.soft_limit_kib // 1024,
-            "cpu_priority": domain.shares, "io_priority": domain.weight,
-            "net_priority": domain.net_priority}
+        return self.domain.held()
 
     def lifted(self) -> set[str]:
         """What is unset but still to be taken off the host, likewise."""

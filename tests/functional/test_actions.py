@@ -10,6 +10,7 @@ from nova_qos import rpc, store
 from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN, Caller
 from tests.functional.cloud import Server
+from tests.functional.values import SETTINGS, UNSET
 
 PROJECT = ADMIN.project
 WAYS = {
@@ -153,9 +154,7 @@ def test_minus_one_removes_a_network_priority(server: Server, value: object) -> 
 
 def test_unsetting_puts_the_host_back_to_the_default(server: Server) -> None:
     unrelated = server.unrelated()
-    every = {
-        "memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
-        "net_priority": 0}
+    every = SETTINGS | {"net_priority": 0}
     assert ADMIN.act(server, "set-qos", every).status == 200
     assert server.saved() == every
     assert server.unrelated() == unrelated
@@ -163,10 +162,7 @@ def test_unsetting_puts_the_host_back_to_the_default(server: Server) -> None:
     assert (answer.status, timeless(answer.body)) == (200, UNTOUCHED)
     assert server.saved() == {}
     assert server.unrelated() == unrelated
-    domain = server.domain
-    assert (domain.actual_kib, domain.soft_limit_kib, domain.shares, domain.weight) == (
-        512 * 1024, -1, 1024, 100)
-    assert domain.net_priority == -1
+    assert server.held() == UNSET
 
 
 def test_settings_stand_in_novas_own_table(server: Server) -> None:

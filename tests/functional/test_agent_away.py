@@ -12,11 +12,9 @@ from nova_qos import errors
 from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
+from tests.functional.values import SETTINGS
 
 TIMEOUT = 1
-SETTINGS = {
-    "memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
-    "net_priority": 20}
 
 
 @pytest.fixture(autouse=True)
@@ -61,8 +59,7 @@ def test_no_agent_on_the_host(boot: Callable[[str], Server], host: str) -> None:
     with in_time():
         answer = ADMIN.act(server, "set-qos", {"memory": None, "cpu_priority": 78})
     assert answer.status == 202
-    assert server.saved() == {
-        "memory_soft_limit": 200, "cpu_priority": 78, "io_priority": 900, "net_priority": 20}
+    assert {**server.saved(), "memory": 300} == SETTINGS | {"cpu_priority": 78}
     assert server.lifted() == {"memory"}
     assert server.domain.writes == []
 

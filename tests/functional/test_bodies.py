@@ -7,15 +7,9 @@ import pytest
 
 from nova_qos.resources import TABLE, Resource
 from tests.functional.caller import ADMIN, Answer
-from tests.functional.cloud import FLAVOR_MIB, Server
+from tests.functional.cloud import Server
+from tests.functional.values import RANGES
 
-RANGES = {
-    "memory": (1, FLAVOR_MIB),
-    "memory_soft_limit": (1, 2**40),
-    "cpu_priority": (2, 262144),
-    "io_priority": (100, 1000),
-    "net_priority": (0, 98),
-}
 each_row = pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
 #: As JSON text, which can hold more than Python's values.
 WRONG = {

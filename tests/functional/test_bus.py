@@ -16,10 +16,8 @@ from nova_qos import errors, rpc
 from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Server
+from tests.functional.values import SETTINGS
 
-GOOD = {
-    "memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
-    "net_priority": 20}
 UUID = "00000000-0000-0000-0000-000000000000"
 BAD = [
     {"disk_priority": 5}, {"net_priority": 99}, {"net_priority": -2}, {"share": 5},
@@ -27,7 +25,7 @@ BAD = [
     {"cpu_priority": 1}, {"cpu_priority": 262145}, {"memory": 0}, {"memory": 513},
     {"memory": -1}, {"io_priority": 99}, {"io_priority": 1001}, {"memory_soft_limit": 0},
     {"cpu_priority": True}, {"cpu_priority": 5.5}, {"cpu_priority": "x"}, {"cpu_priority": [5]},
-    {"cpu_priority": {}}, {"cpu_priority": 10**400}, {**GOOD, "io_priority": 5},
+    {"cpu_priority": {}}, {"cpu_priority": 10**400}, {**SETTINGS, "io_priority": 5},
 ]
 
 
@@ -66,7 +64,7 @@ def test_only_true_forces(server: Server, force: object) -> None:
 @pytest.mark.parametrize("uuid", ["no-uuid", "", "../x", "00000000-0000-0000-0000-000000000000"])
 def test_servers_that_are_none(server: Server, uuid: str) -> None:
     with pytest.raises(errors.ServerGone):
-        call("set", server_uuid=uuid, settings=GOOD, force=False)
+        call("set", server_uuid=uuid, settings=SETTINGS, force=False)
 
 
 @pytest.mark.parametrize("names", [["disk_priority"], ["memory", "x"], "memory", [""]])

@@ -8,8 +8,9 @@ import pytest
 from nova_qos.model import Reading
 from tests.fakehost import FakeDomain
 from tests.functional.caller import ADMIN
-from tests.functional.cloud import FLAVOR_MIB, Server, eventually
+from tests.functional.cloud import Server, eventually
 from tests.functional.test_keeping import Option, check, shown
+from tests.functional.values import FLAVOR_MIB
 
 
 class CoarseDomain(FakeDomain):

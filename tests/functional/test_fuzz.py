@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from nova_qos.model import Flavor
 from nova_qos.resources import BALLOON, GET_ALL, LIST_PATH, SET_ALL, TABLE
 from tests.functional.caller import ADMIN, Answer
-from tests.functional.cloud import FLAVOR_MIB, Server
+from tests.functional.cloud import Server
+from tests.functional.values import FLAVOR_MIB
 
 SETS = {row.set_action: row.key for row in TABLE.values()} | {SET_ALL: "cpu_priority"}
 GETS = [*(row.get_action for row in TABLE.values()), GET_ALL, BALLOON]

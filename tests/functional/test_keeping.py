@@ -9,10 +9,8 @@ import pytest
 from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
+from tests.functional.values import SETTINGS, UNSET
 
-SETTINGS = {
-    "memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
-    "net_priority": 20}
 REAPPLIED_S = 2.0
 Option = Callable[[str, object], None]
 
@@ -187,9 +185,7 @@ def test_what_was_unset_while_nobody_was_there(cloud: Cloud, kept: Server) -> No
     assert kept.held() == SETTINGS
     kept.machine.away = False
     check(kept)
-    untouched = {"memory": 512, "memory_soft_limit": -1, "cpu_priority": 1024,
-                 "io_priority": 100, "net_priority": -1}
-    eventually(lambda: kept.held() == untouched)
+    eventually(lambda: kept.held() == UNSET)
     eventually(lambda: kept.lifted() == set())
     assert set(states(kept).values()) == {"unset"}
 

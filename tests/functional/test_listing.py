@@ -13,11 +13,9 @@ from nova.tests.fixtures.nova import PROJECT_ID
 from nova_qos import rpc
 from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN, MEMBER, READER, STRANGER, Answer, Caller
-from tests.functional.cloud import FLAVOR_MIB, MACHINES, Cloud, FakeAgent, Server
+from tests.functional.cloud import MACHINES, Cloud, FakeAgent, Server
+from tests.functional.values import FLAVOR_MIB, SETTINGS
 
-SETTINGS = {
-    "memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
-    "net_priority": 20}
 #: Its agent has stopped; each test starts the one that it needs.
 HOST = "halted"
 Make = Callable[..., list[str]]

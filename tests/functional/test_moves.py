@@ -11,7 +11,8 @@ import pytest
 from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
-from tests.functional.test_keeping import REAPPLIED_S, SETTINGS, states
+from tests.functional.test_keeping import REAPPLIED_S, states
+from tests.functional.values import SETTINGS
 
 RECENT = ADMIN.using(microversion="2.68")
 #: What libvirt carries along in a live migration; nova strips CPU shares, and taps are new.

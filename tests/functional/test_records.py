@@ -9,11 +9,9 @@ import pytest
 from nova_qos.resources import TABLE, Resource
 from tests.functional.caller import ADMIN, MEMBER, READER, Caller
 from tests.functional.cloud import Server
+from tests.functional.values import SETTINGS
 
 each_row = pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
-SETTINGS = {
-    "memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
-    "net_priority": 20}
 
 
 def actions(server: Server, caller: Caller = ADMIN) -> list[Any]:

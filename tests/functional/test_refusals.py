@@ -8,21 +8,16 @@ import pytest
 from nova_qos.resources import TABLE, Resource
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Server
+from tests.functional.values import EARLIER, SETTINGS
 
 each_row = pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
-BEFORE = {
-    "memory": 400, "memory_soft_limit": 300, "cpu_priority": 50, "io_priority": 200,
-    "net_priority": 40}
-WANTED = {
-    "memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
-    "net_priority": 20}
 
 
 @pytest.fixture
 def changed(server: Server) -> Server:
     """A server with settings that have been applied."""
-    assert ADMIN.act(server, "set-qos", BEFORE).status == 200
-    assert server.saved() == BEFORE
+    assert ADMIN.act(server, "set-qos", EARLIER).status == 200
+    assert server.saved() == EARLIER
     return server
 
 
@@ -31,20 +26,20 @@ def changed(server: Server) -> Server:
 def test_a_refused_write(changed: Server, row: Resource, at_once: bool) -> None:
     changed.domain.refuse = {row.name}
     if at_once:
-        answer = ADMIN.act(changed, "set-qos", WANTED)
+        answer = ADMIN.act(changed, "set-qos", SETTINGS)
     else:
-        answer = ADMIN.act(changed, row.set_action, {row.key: WANTED[row.name]})
+        answer = ADMIN.act(changed, row.set_action, {row.key: SETTINGS[row.name]})
     assert answer.status == 409
     assert f"{row.name}: the host refused" in answer.message
-    assert changed.saved() == BEFORE
-    assert changed.held() == BEFORE
+    assert changed.saved() == EARLIER
+    assert changed.held() == EARLIER
 
 
 @each_row
 def test_a_refused_first_setting_leaves_none(server: Server, row: Resource) -> None:
     server.domain.refuse = {row.name}
     unrelated = server.unrelated()
-    assert ADMIN.act(server, "set-qos", WANTED).status == 409
+    assert ADMIN.act(server, "set-qos", SETTINGS).status == 409
     assert (server.saved(), server.unrelated()) == ({}, unrelated)
     assert server.domain.shares == 1024
 
@@ -52,9 +47,9 @@ def test_a_refused_first_setting_leaves_none(server: Server, row: Resource) -> N
 @each_row
 def test_a_refused_unset(changed: Server, row: Resource) -> None:
     changed.domain.refuse = {row.name}
-    assert ADMIN.act(changed, "set-qos", dict.fromkeys(BEFORE)).status == 409
-    assert changed.saved() == BEFORE
-    assert changed.held() == BEFORE
+    assert ADMIN.act(changed, "set-qos", dict.fromkeys(EARLIER)).status == 409
+    assert changed.saved() == EARLIER
+    assert changed.held() == EARLIER
 
 
 def test_a_write_that_was_taken_but_holds_something_else(changed: Server) -> None:
@@ -63,20 +58,21 @@ def test_a_write_that_was_taken_but_holds_something_else(changed: Server) -> Non
     assert answer.status == 409
     assert "77" in answer.message
     assert "50" in answer.message
-    assert changed.saved() == BEFORE
+    assert changed.saved() == EARLIER
 
 
 @each_row
 def test_what_the_host_cannot(changed: Server, row: Resource) -> None:
     changed.domain.cannot = {row.name}
     for action, value in (
-        (row.get_action, None), (row.set_action, {row.key: WANTED[row.name]}), ("set-qos", WANTED),
+        (row.get_action, None), (row.set_action, {row.key: SETTINGS[row.name]}),
+        ("set-qos", SETTINGS),
     ):
         answer = ADMIN.act(changed, action, value)
         assert answer.status == 501
         assert "does not offer it" in answer.message
-    assert changed.saved() == BEFORE
-    assert changed.held() == BEFORE
+    assert changed.saved() == EARLIER
+    assert changed.held() == EARLIER
     shown = ADMIN.act(changed, "get-qos")
     assert shown.status == 200
     assert shown.body[row.name]["state"] == "unsupported"
@@ -158,11 +154,11 @@ def test_what_nobody_thought_of_changes_nothing_either(changed: Server) -> None:
             raise ZeroDivisionError("surprise")
 
     changed.domain.before_write = surprise
-    answer = ADMIN.act(changed, "set-qos", WANTED)
+    answer = ADMIN.act(changed, "set-qos", SETTINGS)
     assert answer.status == 500
     assert "surprise" not in answer.message
-    assert changed.saved() == BEFORE
-    assert changed.held() == BEFORE
+    assert changed.saved() == EARLIER
+    assert changed.held() == EARLIER
 
 
 @each_row

@@ -16,13 +16,11 @@ from nova_qos.resources import TABLE
 from tests.functional import shells
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
+from tests.functional.values import SETTINGS
 from tests.shells import OpenStack
 from tests.unit.recorded import RecordedCloud
 
 HOST, BARE_HOST = "nova-of-the-shells", "nova-as-shipped"
-SETTINGS = {
-    "memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
-    "net_priority": 20}
 ABSENT = "this cloud's nova has no nova-qos: its API does not know"
 
 

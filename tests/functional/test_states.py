@@ -11,11 +11,9 @@ from nova_qos.errors import ServerNotRunning
 from nova_qos.resources import TABLE, Resource
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
+from tests.functional.values import SETTINGS
 
 each_row = pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
-SETTINGS = {
-    "memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
-    "net_priority": 20}
 RUNNING = "the server is not running"
 TASKS = [
     task_states.DELETING, task_states.RESIZE_PREP, task_states.RESIZE_MIGRATING,

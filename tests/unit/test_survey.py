@@ -131,7 +131,7 @@ def test_every_resource_has_its_line(v1: Kernel) -> None:
     report = lines(abilities)
     assert [line.partition(":")[0] for line in report] == list(TABLE)
     assert report[0] == "memory: works\n"
-    assert report[-1] == "net_priority: cannot because nobody knows\n"
+    assert "net_priority: cannot because nobody knows\n" in report
 
 
 def test_only_what_works_works() -> None:

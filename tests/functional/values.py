@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests of all resources ask of a server of the flavor with ``FLAVOR_MIB``: a new resource
+has its values here once."""
+
+FLAVOR_MIB = 512
+#: The least and the most.
+RANGES = {
+    "memory": (1, FLAVOR_MIB),
+    "memory_soft_limit": (1, 2**40),
+    "cpu_priority": (2, 262144),
+    "io_priority": (100, 1000),
+    "net_priority": (0, 98),
+}
+#: Of nothing, as the host holds it.
+UNSET = {"memory": FLAVOR_MIB, "memory_soft_limit": -1, "cpu_priority": 1024, "io_priority": 100,
+         "net_priority": -1}
+SETTINGS = {"memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
+            "net_priority": 20}
+#: Each of them another one.
+EARLIER = {"memory": 400, "memory_soft_limit": 300, "cpu_priority": 50, "io_priority": 200,
+           "net_priority": 40}
