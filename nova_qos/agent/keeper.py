@@ -28,8 +28,9 @@ LOG = log.getLogger(__name__)
 _WORKERS = 4
 #: How soon what the servers share is put right when somebody else has changed it.
 _TIDY_SECONDS = 10.0
-#: What happens to a server is seen to first, since both need the same locks.
-_GIVE_WAY_S = 3.0
+#: What happens to a server is seen to first, since both need the same locks; not longer, since
+#: only tidying marks the packets of a device that has been made anew.
+_GIVE_WAY_S = 1.0
 _FIRST_DELAY_S = 0.25
 
 
