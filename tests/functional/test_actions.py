@@ -162,6 +162,9 @@ def test_unsetting_puts_the_host_back_to_the_default(server: Server) -> None:
     assert (answer.status, timeless(answer.body)) == (200, UNTOUCHED)
     assert server.saved() == {}
     assert server.unrelated() == unrelated
+    domain = server.domain
+    assert (domain.actual_kib, domain.soft_limit_kib, domain.shares, domain.weight) == (
+        512 * 1024, -1, 1024, 100)
     assert server.held() == UNSET
 
 
