@@ -55,7 +55,8 @@ class NoSuchHost(QosError):
 
 
 class ServerNotRunning(QosError):
-    """The server has no running domain, or a paused one where a moving guest is needed."""
+    """The server has no running domain, or one that is paused or still coming in from another host
+    where it must not be."""
 
 
 class HostCannot(QosError):

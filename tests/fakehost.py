@@ -28,7 +28,8 @@ class FakeDomain:
     ``refuse``: resource names whose writes the host refuses; ``cannot``: resource names that the
     host does not offer. ``failure``: what every call raises, such as ServerNotRunning or HostAway.
     ``neighbours``: all servers of its host. ``unified``: its host has cgroup v2, where CPU shares
-    are coarse and a soft limit is of one kind or another.
+    are coarse and a soft limit is of one kind or another. ``arriving``: it still comes in from
+    another host, so that libvirt changes nothing; what the agent does without libvirt can be done.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class FakeDomain:
         self.net_priority = UNLIMITED
         self.driver = True
         self.paused = False
+        self.arriving = False
         self.autodeflates = False
         self.pinned: str | None = None
         self.balloon_step_kib: int | None = None
@@ -65,7 +67,7 @@ class FakeDomain:
 
     def is_paused(self) -> bool:
         self._answers()
-        return self.paused
+        return self.paused or self.arriving
 
     def held(self) -> dict[str, int]:
         """What it has of each resource, in the API's units."""
@@ -166,6 +168,10 @@ class FakeDomain:
         if self.failure is not None:
             raise self.failure
 
+    def _require_rest(self) -> None:
+        if self.arriving:
+            raise errors.ServerNotRunning("the server is between two hosts")
+
     def _movable(self) -> None:
         self._answers()
         if self.pinned:
@@ -173,12 +179,16 @@ class FakeDomain:
 
     def _offered(self, name: str) -> None:
         self._answers()
+        if name == "memory":
+            self._require_rest()
         if name in self.cannot:
             raise errors.HostCannot(f"{name}: this host does not offer it")
 
     def _write(self, name: str, value: int, least: int, most: int) -> None:
         self.before_write(name, value)
         self._offered(name)
+        if not self.unified and name != "net_priority":
+            self._require_rest()
         if name in self.refuse or not least <= value <= most:
             raise errors.HostRefused(f"{name}: the host refused {value}")
         self.writes.append((name, value))

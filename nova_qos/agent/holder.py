@@ -52,8 +52,8 @@ class Holder:
         return pause_s
 
     def receive(self, instance: store.Instance, domain: Domain) -> None:
-        """Make a domain that has just migrated here hold what is saved, as far as it can now;
-        nova's record of it is left alone, since nova is still writing that."""
+        """Make a domain that migrates here hold what is saved, as far as it can now: mostly before
+        its guest runs. Nova's record of it is left alone, since nova is still writing that."""
         self._hold_all(instance, domain, store.wanted(instance))
 
     def _hold_all(

@@ -22,7 +22,7 @@ from nova_qos.agent.holder import SOON_S, Holder
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.schedule import Schedule
 from nova_qos.agent.standing import Standings
-from nova_qos.model import Change, Domain, Host
+from nova_qos.model import Change, Host
 
 LOG = log.getLogger(__name__)
 _WORKERS = 4
@@ -170,11 +170,11 @@ class Keeper:
         except errors.QosError:
             return False
 
-    def _has_migrated(self, instance: store.Instance, domain: Domain) -> bool:
-        """Whether the server runs here already, though nova, which takes its time, still has it
-        on the other host. One that is paused is perhaps still coming in."""
-        return (instance.host != self._host and instance.task_state == task_states.MIGRATING
-                and not domain.is_paused())
+    def _is_arriving(self, instance: store.Instance) -> bool:
+        """Whether the server, if it is here, comes in from another host or runs already; nova,
+        which takes its time, still has it there."""
+        return bool(
+            instance.host != self._host and instance.task_state == task_states.MIGRATING)
 
     def _is_new(self, instance: store.Instance) -> bool:
         return bool(self._hooks) and store.is_new(instance, self._host, self._new_since)
@@ -208,7 +208,7 @@ class Keeper:
                 return None
             except errors.HostAway:
                 return SOON_S
-            if self._has_migrated(instance, domain):
+            if self._is_arriving(instance):
                 self._holder.receive(instance, domain)
                 return SOON_S
             # never into a running task

@@ -4,7 +4,7 @@
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 
 from pyroute2 import IPRoute
 
@@ -141,15 +141,13 @@ class Kernel:
         """
         self.require_shapeable(interfaces)
         shaped = self.shaped()
-        maps = self._table.read_maps() if shaped else None
-        # each question is a process
-        marked = cache(self._table.marks_tap)
-        minor = minor_of(interfaces, maps.macs, marked) if maps else None
-        if maps is None or minor is None:
+        rules = self._table.read() if shaped else None
+        minor = minor_of(interfaces, rules) if rules else None
+        if rules is None or minor is None:
             return Reading(UNLIMITED)
         weights = self._weights(minor)
-        faults = [*self._faults_of_uplinks(shaped, weights),
-                  *self._faults_of_rules(maps, minor, interfaces, marked)]
+        faults = [*self._faults_of_uplinks(shaped, weights, rules),
+                  *_faults_of_rules(rules, minor, interfaces)]
         weight = min(weights.values(), default=0)
         details = {"weight": weight} if weight and not faults else {}
         if minor not in layout.WITH_PRIORITY:
@@ -175,42 +173,40 @@ class Kernel:
                 weights[each.name] = layout.weight_of_share(share, whole)
         return weights
 
-    def _faults_of_uplinks(self, shaped: set[int], weights: dict[str, int]) -> Iterator[str]:
+    def _faults_of_uplinks(
+        self, shaped: set[int], weights: dict[str, int], rules: Rules
+    ) -> Iterator[str]:
         for name in self._looked_up[1]:
             yield f"there is no uplink {name} now"
         for each in self.uplinks:
             if each.name not in weights or each.index not in shaped:
                 yield f"the server's class on uplink {each.name} is missing or was changed"
-            elif not self._table.has_gate(each.index):
+            elif each.index not in rules.gates:
                 yield f"nothing chooses the class of packets on uplink {each.name}"
 
-    def _faults_of_rules(
-        self, maps: Rules, minor: int, interfaces: Interfaces, marked: Callable[[int], int | None]
-    ) -> Iterator[str]:
-        for each in interfaces:
-            if maps.macs.get(each.mac) != minor:
-                yield f"packets from {each.mac} do not find the server's class"
-            if each.tap is not None:
-                device = index_of(each.tap)
-                if device is None:
-                    yield f"there is no device {each.tap} now"
-                elif marked(device) != minor:
-                    yield f"packets from device {each.tap} are not marked"
-        if maps.marks.get(layout.classid(minor)) != minor:
-            yield "the server's mark does not find its class"
+
+def _faults_of_rules(rules: Rules, minor: int, interfaces: Interfaces) -> Iterator[str]:
+    for each in interfaces:
+        if rules.macs.get(each.mac) != minor:
+            yield f"packets from {each.mac} do not find the server's class"
+        if each.tap is not None:
+            device = index_of(each.tap)
+            if device is None:
+                yield f"there is no device {each.tap} now"
+            elif rules.taps.get(device) != minor:
+                yield f"packets from device {each.tap} are not marked"
+    if rules.marks.get(layout.classid(minor)) != minor:
+        yield "the server's mark does not find its class"
 
 
-def minor_of(
-    interfaces: Interfaces, macs: Mapping[str, int], marked: Callable[[int], int | None]
-) -> int | None:
+def minor_of(interfaces: Interfaces, rules: Rules) -> int | None:
     """The class of a server: the one that its tap's packets are marked with, else the one of its
     address, which another network's server may have too; None when it has none."""
     for each in interfaces:
         device = index_of(each.tap) if each.tap else None
-        minor = marked(device) if device is not None else None
-        if minor is not None:
-            return minor
-    return next((macs[each.mac] for each in interfaces if each.mac in macs), None)
+        if device in rules.taps:
+            return rules.taps[device]
+    return next((rules.macs[each.mac] for each in interfaces if each.mac in rules.macs), None)
 
 
 def index_of(device: str) -> int | None:

@@ -38,36 +38,15 @@ class Table:
         self._name = name
         self._place = {"family": "netdev", "table": name}
         self._itself = {"table": {"family": "netdev", "name": name}}
-        self._words = ("netdev", name)
 
     def seen_once(self) -> "Table":
-        """The table for reading, listed as a whole when that is first needed."""
+        """The table for reading, listed when that is first needed."""
         return _SeenOnce(self._name)
 
     def read(self) -> Rules | None:
         """Everything in it; None when there is no such table."""
-        listed = self._list("table")
-        return None if listed is None else _rules(listed)
-
-    def read_maps(self) -> Rules | None:
-        """What packets' addresses and marks are mapped to; None when there is no such table."""
-        rules = Rules()
-        for name in (_BY_MAC, _BY_MARK):
-            listed = self._list("map", name)
-            if listed is None:
-                return None
-            _add_elements(rules, listed)
-        return rules
-
-    def marks_tap(self, device: int) -> int | None:
-        """The class that a device's packets are marked with, None without a chain."""
-        listed = self._list("chain", f"{_TAP}{device}")
-        return None if listed is None else _rules(listed).taps.get(device)
-
-    def has_gate(self, device: int) -> bool:
-        """Whether packets leaving by this uplink are given a class."""
-        listed = self._list("chain", f"{_GATE}{device}")
-        return listed is not None and device in _rules(listed).gates
+        listed = self._run("list", "table", "netdev", self._name, absent_is_none=True)
+        return None if listed is None else _rules(json.loads(listed)["nftables"])
 
     def change(self, before: Rules | None, after: Rules) -> None:
         """Bring the table from what it holds to what it is to hold, all at once.
@@ -81,7 +60,7 @@ class Table:
 
     def remove(self) -> None:
         """Take the table away, if it is there."""
-        if self._list("table") is not None:
+        if self.read() is not None:
             self._run("-f", "-", commands=[{"delete": self._itself}])
 
     def rehearse(self, device: int) -> None:
@@ -158,10 +137,6 @@ class Table:
         for rule in rules:
             yield {"add": {"rule": {**self._place, "chain": chain, "expr": rule}}}
 
-    def _list(self, kind: str, *name: str) -> list[Command] | None:
-        answer = self._run("list", kind, *self._words, *name, absent_is_none=True)
-        return None if answer is None else json.loads(answer)["nftables"]
-
     def _run(
         self, *arguments: str, commands: list[Command] | None = None, absent_is_none: bool = False
     ) -> str | None:
@@ -183,20 +158,14 @@ class Table:
 
 
 class _SeenOnce(Table):
-    """A question takes a process of its own, which many of them are not worth."""
+    """Listing it takes a process, which readings of many servers share."""
 
     @cached_property
     def _seen(self) -> Rules | None:
-        return self.read()
+        return super().read()
 
-    def read_maps(self) -> Rules | None:
+    def read(self) -> Rules | None:
         return self._seen
-
-    def marks_tap(self, device: int) -> int | None:
-        return self._seen.taps.get(device) if self._seen else None
-
-    def has_gate(self, device: int) -> bool:
-        return self._seen is not None and device in self._seen.gates
 
 
 def _name(minor: int) -> str:

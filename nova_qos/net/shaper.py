@@ -142,7 +142,7 @@ class Shaper:
         there = kernel.read() if there is None else there
         rules = there.rules or Rules()
         minors = {server: minor for server, interfaces in running.items()
-                  if (minor := minor_of(interfaces, rules.macs, rules.taps.get)) is not None}
+                  if (minor := minor_of(interfaces, rules)) is not None}
         if self._priorities is None:
             self._priorities = kernel.priorities(there, minors)
         return _Known(there, minors, kernel.host_macs())

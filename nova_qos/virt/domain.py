@@ -17,6 +17,7 @@ _Answer = TypeVar("_Answer")
 # Nova owns the definition; only running values are ours.
 _LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
 _STILL = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED)
+_BETWEEN_HOSTS = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_MIGRATION)
 _UNLIMITED_KIB = (2**63 - 1) >> 10
 # The kernel rounds "unlimited" down to whole pages, whose size differs.
 _LEAST_UNLIMITED_KIB = _UNLIMITED_KIB // 2
@@ -39,7 +40,7 @@ class LibvirtDomain:
         self._uuid = server_uuid
 
     def is_paused(self) -> bool:
-        return self._state() in _STILL
+        return self._state()[0] in _STILL
 
     def read_memory(self) -> Reading:
         report = self._report()
@@ -59,7 +60,7 @@ class LibvirtDomain:
         _require_movable(definition)
         if definition.balloon_model is None:
             raise errors.NoBalloon("memory: the server has no memory balloon device")
-        self._do(lambda domain: domain.setMemoryFlags(memory_kib, _LIVE))
+        self._do_alone(lambda domain: domain.setMemoryFlags(memory_kib, _LIVE))
         self._movements.started(self._uuid)
 
     def read_balloon(self) -> Balloon:
@@ -89,7 +90,7 @@ class LibvirtDomain:
 
     def write_memory_soft_limit(self, memory_kib: int) -> None:
         kib = _UNLIMITED_KIB if memory_kib == UNLIMITED else memory_kib
-        self._do(lambda domain: domain.setMemoryParameters({"soft_limit": kib}, _LIVE))
+        self._do_alone(lambda domain: domain.setMemoryParameters({"soft_limit": kib}, _LIVE))
 
     def read_cpu_shares(self) -> Reading:
         parameters = self._do(lambda domain: domain.schedulerParametersFlags(_LIVE))
@@ -97,7 +98,8 @@ class LibvirtDomain:
         return Reading(parameters["cpu_shares"], effective=why_not is None, reason=why_not)
 
     def write_cpu_shares(self, shares: int) -> None:
-        self._do(lambda domain: domain.setSchedulerParametersFlags({"cpu_shares": shares}, _LIVE))
+        self._do_alone(
+            lambda domain: domain.setSchedulerParametersFlags({"cpu_shares": shares}, _LIVE))
 
     def read_io_weight(self) -> Reading:
         weight = self._do(lambda domain: domain.blkioParameters(_LIVE))["weight"]
@@ -105,7 +107,7 @@ class LibvirtDomain:
         return Reading(weight, effective=why_not is None, reason=why_not)
 
     def write_io_weight(self, weight: int) -> None:
-        self._do(lambda domain: domain.setBlkioParameters({"weight": weight}, _LIVE))
+        self._do_alone(lambda domain: domain.setBlkioParameters({"weight": weight}, _LIVE))
 
     def read_net_priority(self) -> Reading:
         # the definition of a stopped domain can be read as well, and names no devices
@@ -119,21 +121,29 @@ class LibvirtDomain:
         """:raises ServerNotRunning: there is no running domain of this server."""
         self._state()
 
-    def _state(self) -> int:
-        state: int = self._do(lambda domain: domain.state()[0])
+    def _state(self) -> tuple[int, int]:
+        """What it does, and the reason, both in libvirt's numbers."""
+        state, reason = self._do(lambda domain: domain.state())
         if state == libvirt.VIR_DOMAIN_SHUTOFF:
             raise failures.not_running()
-        return state
+        return state, reason
 
     def _report(self) -> balloon.Report:
         def figures(domain: libvirt.virDomain) -> dict[str, int]:
             # Without a balloon device its size is missing; the memory is as it was defined.
             return {"actual": domain.info()[2], **domain.memoryStats()}
 
-        return balloon.Report(self._do(figures))
+        return balloon.Report(self._do_alone(figures))
 
     def _definition(self) -> Definition:
         return Definition.parse(self._do(lambda domain: domain.XMLDesc()))
+
+    def _do_alone(self, work: Callable[[libvirt.virDomain], _Answer]) -> _Answer:
+        """``_do`` what libvirt does for nobody while the domain is between two hosts; it would
+        wait half a minute for that to end."""
+        if self._state() == _BETWEEN_HOSTS:
+            raise errors.ServerNotRunning("the server is between two hosts; it runs in a moment")
+        return self._do(work)
 
     def _do(self, work: Callable[[libvirt.virDomain], _Answer]) -> _Answer:
         """Do ``work`` on the running domain, with libvirt's errors translated."""

@@ -44,16 +44,17 @@ class NodeHost:
 
 
 class Arrival:
-    """Waits until a server has migrated to a host and its groups hold what is wanted."""
+    """Waits until a server has migrated to a host, which holds what is wanted."""
 
     def __init__(self, host: NodeHost, wanted: Mapping[str, int], seconds: float) -> None:
         pool = ThreadPoolExecutor(1)
-        self._took_s: Future[float] = pool.submit(
+        self._took_s: Future[dict[str, float]] = pool.submit(
             host._look, "arrival", str(seconds), json.dumps(dict(wanted)))
         pool.shutdown(wait=False)
 
-    def took_s(self) -> float:
-        """Seconds from libvirt's resuming it until all was there.
+    def took_s(self) -> dict[str, float]:
+        """Seconds from libvirt's resuming it until the ``groups`` were seen to be right, and until
+        ``all`` was.
 
         :raises TestbedError: it did not come, or not with all
         """

@@ -3,13 +3,15 @@
 
 ``look.py held UUID`` prints all five resources; ``look.py leftovers UUID MAC`` what is still there
 of a server that has left; ``look.py arrival SECONDS WANTED`` waits for a server that libvirt
-resumes after its migration and prints after how many seconds its groups held what is wanted.
+resumes after its migration and prints after how many seconds its groups held what is wanted, and
+after how many the uplink did too.
 """
 
 import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -43,11 +45,16 @@ def groups(place: Path) -> dict[str, int]:
 def held(server: str) -> dict[str, object]:
     name = virsh("domname", server)[0]
     statistics = virsh("dommemstat", server)
-    *_, tap, _, _, _, mac = virsh("domiflist", server)
-    uplink.DEVICE = UPLINK
     memory_kib = int(statistics[statistics.index("actual") + 1])
     return {**groups(scope(name)), "memory": memory_kib // 1024,
-            "net": uplink.priority_of(mac, tap)}
+            "net": network_priority(name)}
+
+
+def network_priority(name: str) -> int | None:
+    """What tc and nft say of a domain's interface."""
+    *_, tap, _, _, _, mac = virsh("domiflist", name)
+    uplink.DEVICE = UPLINK
+    return uplink.priority_of(mac, tap)
 
 
 def leftovers(server: str, mac: str) -> list[str]:
@@ -64,7 +71,7 @@ def leftovers(server: str, mac: str) -> list[str]:
     return found
 
 
-def arrival(seconds: float, wanted: dict[str, int]) -> float:
+def arrival(seconds: float, wanted: dict[str, int]) -> dict[str, float]:
     events = subprocess.Popen(
         ["stdbuf", "-oL", "virsh", "event", "--event", "lifecycle", "--loop", "--timestamp",
          "--timeout", str(int(seconds))], stdout=subprocess.PIPE, text=True)
@@ -74,16 +81,23 @@ def arrival(seconds: float, wanted: dict[str, int]) -> float:
         if ": Resumed Migrated" in rest:
             events.terminate()
             began = datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S.%f%z").timestamp()
-            return _since(began, scope(rest.split("'")[3]), wanted, time.time() + seconds)
+            return _seen(rest.split("'")[3], wanted, began, began + seconds)
     raise SystemExit("no server arrived")
 
 
-def _since(began: float, place: Path, wanted: dict[str, int], give_up: float) -> float:
-    while groups(place) != wanted:
-        if time.time() > give_up:
-            raise SystemExit(f"{groups(place)} instead of {wanted}")
+def _seen(name: str, wanted: dict[str, int], began: float, end: float) -> dict[str, float]:
+    in_groups, place = {**wanted}, scope(name)
+    priority = in_groups.pop("net")
+    return {"groups": _until(in_groups, lambda: groups(place), end) - began,
+            "all": _until(priority, lambda: network_priority(name), end) - began}
+
+
+def _until(wanted: object, look: Callable[[], object], end: float) -> float:
+    while (now := look()) != wanted:
+        if time.time() > end:
+            raise SystemExit(f"{now} instead of {wanted}")
         time.sleep(_POLL_S)
-    return round(time.time() - began, 2)
+    return time.time()
 
 
 def main() -> object:

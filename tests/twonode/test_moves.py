@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings follow a server from host to host, and an absent host disturbs nobody."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -20,10 +20,8 @@ from tests.twonode.moves import (
 )
 
 Boot = Callable[[str, str], str]
-#: 2 s are promised. Emulated hosts that share two processors with the cloud, with each other and
-#: with an emulated guest take up to 3.4 s; without seeing servers arrive, the agent would need
-#: nova's own time for the end of a migration, and more.
-_ARRIVAL_S = 8.0
+#: What is promised; looking at the network priority takes a part of that, on emulated hosts.
+_ARRIVAL_S = 2.0
 
 # the first one's includes the boot of all hosts
 pytestmark = pytest.mark.timeout(1200)
@@ -46,9 +44,10 @@ def _two(hosts: list[NodeHost]) -> tuple[NodeHost, NodeHost]:
     return hosts[0], hosts[1]
 
 
-def _judge_arrival(took_s: float) -> None:
-    print(f"\n  from arrival to applied: {took_s} s")
-    assert took_s <= _ARRIVAL_S
+def _judge_arrival(took_s: Mapping[str, float]) -> None:
+    told = ", ".join(f"{what} {seconds:.2f} s" for what, seconds in took_s.items())
+    print(f"\n  from arrival to applied: {told}")
+    assert took_s["groups"] <= _ARRIVAL_S
 
 
 def test_live_migration_from_cgroup_v1_to_v2(

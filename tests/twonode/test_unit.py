@@ -29,3 +29,9 @@ def test_how_exposed_systemd_finds_it(hosts: list[NodeHost]) -> None:
     found = re.search(r"Overall exposure level for \S+: ([\d.]+)", told)
     assert found is not None, told
     assert float(found[1]) <= _MOST_EXPOSED, told
+
+
+def test_other_services_leave_it_the_processor(hosts: list[NodeHost]) -> None:
+    machine = hosts[0].node.machine
+    group = machine.run("systemctl", "show", "--property=ControlGroup", "--value", "nova-qos-agent")
+    assert int(machine.run("cat", f"/sys/fs/cgroup{group.strip()}/cpu.weight")) == 1000
