@@ -45,16 +45,16 @@ def groups(place: Path) -> dict[str, int]:
 def held(server: str) -> dict[str, object]:
     name = virsh("domname", server)[0]
     statistics = virsh("dommemstat", server)
+    tap, mac = interface(name)
     memory_kib = int(statistics[statistics.index("actual") + 1])
     return {**groups(scope(name)), "memory": memory_kib // 1024,
-            "net": network_priority(name)}
+            "net": uplink.priority_of(mac, tap)}
 
 
-def network_priority(name: str) -> int | None:
-    """What tc and nft say of a domain's interface."""
+def interface(name: str) -> tuple[str, str]:
+    """The device and the address of a domain's interface."""
     *_, tap, _, _, _, mac = virsh("domiflist", name)
-    uplink.DEVICE = UPLINK
-    return uplink.priority_of(mac, tap)
+    return tap, mac
 
 
 def leftovers(server: str, mac: str) -> list[str]:
@@ -76,25 +76,29 @@ def arrival(seconds: float, wanted: dict[str, int]) -> dict[str, float]:
         ["stdbuf", "-oL", "virsh", "event", "--event", "lifecycle", "--loop", "--timestamp",
          "--timeout", str(int(seconds))], stdout=subprocess.PIPE, text=True)
     assert events.stdout is not None
+    tap = ""
     for line in events.stdout:
         stamp, _, rest = line.partition(": event ")
+        if ": Started Migrated" in rest:
+            tap, _ = interface(rest.split("'")[3])
         if ": Resumed Migrated" in rest:
             events.terminate()
             began = datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S.%f%z").timestamp()
-            return _seen(rest.split("'")[3], wanted, began, began + seconds)
+            seen_s = _seen_s(scope(rest.split("'")[3]), tap, wanted, time.time() + seconds)
+            return {what: moment_s - began for what, moment_s in seen_s.items()}
     raise SystemExit("no server arrived")
 
 
-def _seen(name: str, wanted: dict[str, int], began: float, end: float) -> dict[str, float]:
-    in_groups, place = {**wanted}, scope(name)
+def _seen_s(place: Path, tap: str, wanted: dict[str, int], end_s: float) -> dict[str, float]:
+    in_groups = {**wanted}
     priority = in_groups.pop("net")
-    return {"groups": _until(in_groups, lambda: groups(place), end) - began,
-            "all": _until(priority, lambda: network_priority(name), end) - began}
+    return {"groups": _until(in_groups, lambda: groups(place), end_s),
+            "all": _until(priority, lambda: uplink.priority_by_mark(tap), end_s)}
 
 
-def _until(wanted: object, look: Callable[[], object], end: float) -> float:
+def _until(wanted: object, look: Callable[[], object], end_s: float) -> float:
     while (now := look()) != wanted:
-        if time.time() > end:
+        if time.time() > end_s:
             raise SystemExit(f"{now} instead of {wanted}")
         time.sleep(_POLL_S)
     return time.time()
@@ -102,6 +106,7 @@ def _until(wanted: object, look: Callable[[], object], end: float) -> float:
 
 def main() -> object:
     kind, *words = sys.argv[1:]
+    uplink.DEVICE = UPLINK
     if kind == "held":
         return held(words[0])
     if kind == "leftovers":

@@ -96,6 +96,18 @@ def priority_of(mac: str, tap: str) -> int | None:
     leaf = classes().get(name)
     if leaf is None or root() != _OURS or mark_of(tap) != name:
         return None
+    return _priority(name, leaf)
+
+
+def priority_by_mark(tap: str) -> int | None:
+    """The network priority of the server with this device, which is asked of fewer programs: -1
+    when it has none, None when its packets have no mark of a class."""
+    name = mark_of(tap) if has_table() else None
+    leaf = classes().get(name) if name else None
+    return _priority(name, leaf) if name and leaf else None
+
+
+def _priority(name: str, leaf: Class) -> int:
     # servers without a priority take what a server with the default weight would
     without = int(name.partition(":")[2], 16) >= _FIRST_WITHOUT
     return -1 if without else _MOST_WEIGHT - leaf.quantum // _FRAME

@@ -31,8 +31,15 @@ _FILES = {
     "etc/libvirt/qemu.conf":
         'user = "root"\ngroup = "root"\nsecurity_driver = "none"\nremember_owner = 0\n'
         "max_core = 0\n",
+    # the kernel patches its code at the first such hook and after the last, and an emulated
+    # processor that goes on executing what was there meanwhile hangs for ever
+    "etc/nftables.conf":
+        "table netdev always {\n"
+        "    chain in { type filter hook ingress device lo priority 0; }\n"
+        "    chain out { type filter hook egress device lo priority 0; }\n"
+        "}\n",
 }
-_WANTED = ("systemd-networkd",)
+_WANTED = ("systemd-networkd", "nftables")
 _MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "fstrim.timer",
            "dpkg-db-backup.timer", "libvirt-guests.service", "getty@tty1.service")
 
