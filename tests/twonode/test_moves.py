@@ -20,7 +20,7 @@ from tests.twonode.moves import (
 )
 
 Boot = Callable[[str, str], str]
-#: What is promised; looking at the network priority takes a part of that, on emulated hosts.
+#: What is promised. The network priority is only printed: emulated hosts take seconds to look.
 _ARRIVAL_S = 2.0
 
 # the first one's includes the boot of all hosts
