@@ -20,7 +20,8 @@ _BFQ = {
     "timeout_sync": "10000",  # ms
 }
 _SECTORS_PER_MIB = 2048
-_PART_MIB = 160
+#: More than anybody writes, since nothing is kept.
+_PART_MIB = 128 * 1024
 _APPEARS_S = 10
 
 
@@ -31,11 +32,10 @@ class SlowDisk:
     machine can do: two writers that together ask for more than ``rate_mib`` always have requests
     waiting, and I/O weights decide. Only direct I/O is divided; what goes through the page cache
     is written by the kernel's own threads. There is no file system, which would let but one
-    request at a time into a file.
+    request at a time into a file. Nothing written is kept: all reads give zeros.
 
     To be used as a context manager. Needs root and the packages qemu-system-common, mount and
-    util-linux. All files lie in ``place``; what a killed run has left there is taken
-    away first, and everything on the disk is lost at the end.
+    util-linux. All files lie in ``place``; what a killed run has left there is taken away first.
     """
 
     def __init__(self, place: Path, parts: int, *, rate_mib: int = 16) -> None:
@@ -45,12 +45,12 @@ class SlowDisk:
         """
         self.place = place.absolute()
         self._numbers = range(1, parts + 1)
-        self._content = self.place / "content.raw"
         self._throttled = self.place / "throttled.raw"
         self._device: Path | None = None
+        size_mib = parts * _PART_MIB + 1  # the partitions begin behind the first MiB
         self._daemon = Daemon(
             name="slow-disk",
-            command=_storage_daemon(self._content, self._throttled, rate_mib),
+            command=_storage_daemon(self._throttled, size_mib, rate_mib),
             state=self.place,
             ready=lambda: _is_mount_point(self._throttled),
         )
@@ -87,7 +87,6 @@ class SlowDisk:
 
     def _make(self) -> None:
         self.place.mkdir(parents=True, exist_ok=True)
-        _run("truncate", "-s", f"{len(self._numbers) * _PART_MIB + 1}M", self._content)
         self._throttled.touch()
         self._daemon.start()
         options = ("--find", "--show", "--direct-io=on")
@@ -113,17 +112,16 @@ class SlowDisk:
         self._daemon.stop()
         if _is_mount_point(self._throttled):
             _run("umount", self._throttled)
-        for file in (self._throttled, self._content):
-            file.unlink(missing_ok=True)
+        self._throttled.unlink(missing_ok=True)
 
 
-def _storage_daemon(content: Path, throttled: Path, rate_mib: int) -> list[str]:
-    # Nothing may depend on the machine's own disk: its flushes are as slow as it is.
-    file = f"driver=file,node-name=content,filename={content},cache.no-flush=on"
+def _storage_daemon(throttled: Path, size_mib: int, rate_mib: int) -> list[str]:
+    # Nothing may depend on how fast the machine's own disk is.
+    content = f"driver=null-co,node-name=content,size={size_mib * 2**20},read-zeroes=on"
     return [
         "qemu-storage-daemon",
         "--object", f"throttle-group,id=rate,x-bps-total={rate_mib * 2**20}",
-        "--blockdev", file,
+        "--blockdev", content,
         "--blockdev", "driver=throttle,node-name=slow,throttle-group=rate,file=content",
         "--export", f"type=fuse,id=slow,node-name=slow,mountpoint={throttled},writable=on",
     ]  # fmt: skip
