@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether an I/O weight acts, seen on loop devices of our own with a scheduler of our choice."""
 
-import statistics
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from tests.host.writers import Writers
 SIZE_MIB = 256
 BURN_S = 26
 #: Within 0.1 on a machine that does nothing else; guests that lack the processor ask for less.
-TOLERANCE = 0.35
+TOLERANCE = 0.2
 
 
 def run(*command: str | Path) -> str:
@@ -142,7 +141,6 @@ def test_weights_divide_the_disk(writers: Writers) -> None:
         for weights in ((200, 800), (800, 200)):
             writers.set_weights(*weights)
             time.sleep(1)
-            # Of three, because a guest that does not get the processor asks for nothing.
-            ratio = statistics.median(writers.ratio(3) for _ in range(3))
+            ratio = writers.ratio(9)
             assert ratio == pytest.approx(weights[0] / weights[1], rel=TOLERANCE), weights
         assert not burning.done()

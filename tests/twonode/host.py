@@ -54,7 +54,7 @@ class Arrival:
 
     def took_s(self) -> dict[str, float]:
         """Seconds from libvirt's resuming it until the ``groups`` were seen to be right, and until
-        ``all`` was.
+        the ``network`` was; less than 0 when that was before.
 
         :raises TestbedError: it did not come, or not with all
         """

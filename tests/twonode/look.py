@@ -3,13 +3,14 @@
 
 ``look.py held UUID`` prints all five resources; ``look.py leftovers UUID MAC`` what is still there
 of a server that has left; ``look.py arrival SECONDS WANTED`` waits for a server that libvirt
-resumes after its migration and prints after how many seconds its groups held what is wanted, and
-after how many the uplink did too.
+resumes after its migration and prints after how many seconds its ``groups`` held what is wanted,
+and after how many its ``network`` did; less than 0 when that was before it ran.
 """
 
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -22,6 +23,31 @@ _SLICE = Path("/sys/fs/cgroup/machine.slice")
 _PIDS = Path("/run/libvirt/qemu")
 #: More often would slow down what is looked at.
 _POLL_S = 0.2
+
+
+class Changes:
+    """Listens to what tc and nft tell of changes, since asking them takes long here."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+        self._tools = [
+            subprocess.Popen(["stdbuf", "-oL", tool, "monitor"], stdout=subprocess.PIPE)
+            for tool in ("tc", "nft")]
+        for tool in self._tools:
+            threading.Thread(target=self._listen, args=[tool], daemon=True).start()
+
+    def last(self) -> float:
+        """When the last change was told of, and listen no more."""
+        for tool in self._tools:
+            tool.terminate()
+        if not self._last:
+            raise SystemExit("tc and nft told of no change")
+        return self._last
+
+    def _listen(self, tool: subprocess.Popen[bytes]) -> None:
+        assert tool.stdout is not None
+        for _ in tool.stdout:
+            self._last = time.time()
 
 
 def virsh(*arguments: str) -> list[str]:
@@ -72,6 +98,18 @@ def leftovers(server: str, mac: str) -> list[str]:
 
 
 def arrival(seconds: float, wanted: dict[str, int]) -> dict[str, float]:
+    changes = Changes()
+    name, tap, began = _resumed(seconds)
+    place, end = scope(name), time.time() + seconds
+    in_groups = {file: value for file, value in wanted.items() if file != "net"}
+    _until(in_groups, lambda: groups(place), end)
+    in_groups_s = time.time() - began
+    _until(wanted["net"], lambda: uplink.priority_by_mark(tap), end)
+    return {"groups": in_groups_s, "network": changes.last() - began}
+
+
+def _resumed(seconds: float) -> tuple[str, str, float]:
+    """The next domain that libvirt resumes after its migration, its device, and the moment."""
     events = subprocess.Popen(
         ["stdbuf", "-oL", "virsh", "event", "--event", "lifecycle", "--loop", "--timestamp",
          "--timeout", str(int(seconds))], stdout=subprocess.PIPE, text=True)
@@ -80,28 +118,20 @@ def arrival(seconds: float, wanted: dict[str, int]) -> dict[str, float]:
     for line in events.stdout:
         stamp, _, rest = line.partition(": event ")
         if ": Started Migrated" in rest:
+            # asked now, since nothing is to come between the guest's start and the look
             tap, _ = interface(rest.split("'")[3])
         if ": Resumed Migrated" in rest:
             events.terminate()
-            began = datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S.%f%z").timestamp()
-            seen_s = _seen_s(scope(rest.split("'")[3]), tap, wanted, time.time() + seconds)
-            return {what: moment_s - began for what, moment_s in seen_s.items()}
+            moment = datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S.%f%z").timestamp()
+            return rest.split("'")[3], tap, moment
     raise SystemExit("no server arrived")
 
 
-def _seen_s(place: Path, tap: str, wanted: dict[str, int], end_s: float) -> dict[str, float]:
-    in_groups = {**wanted}
-    priority = in_groups.pop("net")
-    return {"groups": _until(in_groups, lambda: groups(place), end_s),
-            "all": _until(priority, lambda: uplink.priority_by_mark(tap), end_s)}
-
-
-def _until(wanted: object, look: Callable[[], object], end_s: float) -> float:
+def _until(wanted: object, look: Callable[[], object], end: float) -> None:
     while (now := look()) != wanted:
-        if time.time() > end_s:
+        if time.time() > end:
             raise SystemExit(f"{now} instead of {wanted}")
         time.sleep(_POLL_S)
-    return time.time()
 
 
 def main() -> object:

@@ -20,7 +20,7 @@ from tests.twonode.moves import (
 )
 
 Boot = Callable[[str, str], str]
-#: What is promised. The network priority is only printed: emulated hosts take seconds to look.
+#: What is promised.
 _ARRIVAL_S = 2.0
 
 # the first one's includes the boot of all hosts
@@ -47,7 +47,7 @@ def _two(hosts: list[NodeHost]) -> tuple[NodeHost, NodeHost]:
 def _judge_arrival(took_s: Mapping[str, float]) -> None:
     told = ", ".join(f"{what} {seconds:.2f} s" for what, seconds in took_s.items())
     print(f"\n  from arrival to applied: {told}")
-    assert took_s["groups"] <= _ARRIVAL_S
+    assert max(took_s.values()) <= _ARRIVAL_S
 
 
 def test_live_migration_from_cgroup_v1_to_v2(
