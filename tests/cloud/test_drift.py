@@ -9,10 +9,7 @@ from stack.network import UPLINK
 
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
-from tests.cloud.values import SETTINGS, await_applied, await_held, held
-
-#: The demo's nova.conf looks every 5 s for values, the agent every 10 s at what servers share.
-CHECKED_S = 20
+from tests.cloud.values import CHECKED_S, SETTINGS, await_applied, await_held, held
 
 
 @pytest.mark.parametrize(("resource", "command"), [

@@ -8,10 +8,9 @@ import pytest
 
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
+from tests.cloud.values import CHECKED_S
 
 PER_VCPU, NOVAS_OWN = 600, 1024
-#: The demo's nova.conf looks every 5 s for values.
-CHECKED_S = 20
 
 
 @pytest.fixture

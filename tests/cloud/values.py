@@ -19,6 +19,8 @@ SETTINGS = {
 AT_ONCE = {name: value for name, value in SETTINGS.items() if name != "memory"}
 #: Within this time a guest has booted, and its driver, asked every 5 s, has moved.
 DRIVER_S = 40.0
+#: The demo's nova.conf looks every 5 s for values, the agent every 10 s at what servers share.
+CHECKED_S = 20.0
 _UNLIMITED_MIB = 2**43
 #: By resource name, in the API's units; words where the two sides disagree.
 Values = Mapping[str, int | str | None]
