@@ -60,10 +60,14 @@ class Pair(Writers):
 def _one_cpu() -> Iterator[None]:
     """Servers have one of the machine's CPUs; none of them is pinned."""
     limit = ("systemctl", "set-property", "--runtime", MACHINES.name)
+    effective = MACHINES / "cpuset.cpus.effective"
+    every = effective.read_text().strip()
     run(*limit, "AllowedCPUs=1")
     yield
-    run(*limit, "AllowedCPUs=")
+    # systemd takes back no empty list, nor by reverting: all later tests would have one CPU
+    run(*limit, f"AllowedCPUs={every}")
     run("systemctl", "revert", MACHINES.name)
+    assert effective.read_text().strip() == every
 
 
 @pytest.fixture(scope="module")
