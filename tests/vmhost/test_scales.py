@@ -63,10 +63,12 @@ def _one_cpu() -> Iterator[None]:
     effective = MACHINES / "cpuset.cpus.effective"
     every = effective.read_text().strip()
     run(*limit, "AllowedCPUs=1")
-    yield
-    # systemd takes back no empty list, nor by reverting: all later tests would have one CPU
-    run(*limit, f"AllowedCPUs={every}")
-    run("systemctl", "revert", MACHINES.name)
+    try:
+        yield
+    finally:
+        # systemd takes back no empty list, nor by reverting: all later tests would have one CPU
+        run(*limit, f"AllowedCPUs={every}")
+        run("systemctl", "revert", MACHINES.name)
     assert effective.read_text().strip() == every
 
 
