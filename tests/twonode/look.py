@@ -29,25 +29,27 @@ class Changes:
     """Listens to what tc and nft tell of changes, since asking them takes long here."""
 
     def __init__(self) -> None:
-        self._last = 0.0
-        self._tools = [
-            subprocess.Popen(["stdbuf", "-oL", tool, "monitor"], stdout=subprocess.PIPE)
-            for tool in ("tc", "nft")]
-        for tool in self._tools:
-            threading.Thread(target=self._listen, args=[tool], daemon=True).start()
+        self._last: dict[str, float] = {}
+        self._tools = {
+            name: subprocess.Popen(["stdbuf", "-oL", name, "monitor"], stdout=subprocess.PIPE)
+            for name in ("tc", "nft")}
+        for name in self._tools:
+            threading.Thread(target=self._listen, args=[name], daemon=True).start()
 
     def last(self) -> float:
         """When the last change was told of, and listen no more."""
-        for tool in self._tools:
+        for name, tool in self._tools.items():
+            # one that had ended would make it look earlier
+            if tool.poll() is not None or name not in self._last:
+                raise SystemExit(f"{name} monitor has ended, or told of no change")
             tool.terminate()
-        if not self._last:
-            raise SystemExit("tc and nft told of no change")
-        return self._last
+        return max(self._last.values())
 
-    def _listen(self, tool: subprocess.Popen[bytes]) -> None:
-        assert tool.stdout is not None
-        for _ in tool.stdout:
-            self._last = time.time()
+    def _listen(self, name: str) -> None:
+        printed = self._tools[name].stdout
+        assert printed is not None
+        for _ in printed:
+            self._last[name] = time.time()
 
 
 def virsh(*arguments: str) -> list[str]:
