@@ -31,7 +31,7 @@ step() { # WHAT COMMAND...
 }
 
 python_in() { # PYTHON ARGUMENTS...
-    PYTHONPATH=$root/tools PYTHONDONTWRITEBYTECODE=1 "$@"
+    PYTHONPATH=$root PYTHONDONTWRITEBYTECODE=1 "$@"
 }
 
 install_packages() {
@@ -42,7 +42,7 @@ install_packages() {
 import sys
 from pathlib import Path
 
-from testbed import errors, packages
+from tools.bed import errors, packages
 
 try:
     packages.ensure(packages.read_list(Path(sys.argv[1])))
@@ -51,14 +51,14 @@ except errors.TestbedError as error:
 PYTHON
 }
 
-requirements_stamp() { /usr/bin/python3 --version && sha256sum <"$root/tools/stack/requirements.txt"; }
+requirements_stamp() { /usr/bin/python3 --version && sha256sum <"$root/tools/bed/stack/requirements.txt"; }
 
 package_stamp() { echo "$root" && cat "$root"/{setup.cfg,requirements.txt,hooks/pyproject.toml} | sha256sum; }
 
 install_requirements() {
     "$venv/bin/pip" --version || /usr/bin/python3 -m venv --clear "$venv" || return
     rm -f "$venv/requirements-stamp"
-    pip_install -r "$root/tools/stack/requirements.txt" &&
+    pip_install -r "$root/tools/bed/stack/requirements.txt" &&
         requirements_stamp >"$venv/requirements-stamp"
 }
 
@@ -84,7 +84,7 @@ install() {
         step "nova-qos from this tree" install_package
 }
 
-stack() { python_in "$venv/bin/python" -m stack "$@"; }
+stack() { python_in "$venv/bin/python" -m tools.bed.stack "$@"; }
 
 [ "$(id -u)" = 0 ] || fail "needs root"
 [ $# -le 1 ] || fail "one option at most: --up, --is-up, --down"
@@ -112,7 +112,7 @@ if [ "${1-}" = --up ]; then
     echo "  $venv/bin/nova list"
     exit
 fi
-python_in "$venv/bin/python" -m demo
+python_in "$venv/bin/python" -m tools.demo
 outcome=$?
 echo "total: $SECONDS s"
 exit $outcome

@@ -22,7 +22,7 @@ report_venv=$state/report-venv
 fail() { echo "evaluate.sh: $*" >&2; exit 2; }
 
 python_in() { # PYTHON ARGUMENTS...
-    PYTHONPATH=$root/tools PYTHONDONTWRITEBYTECODE=1 "$@"
+    PYTHONPATH=$root PYTHONDONTWRITEBYTECODE=1 "$@"
 }
 
 requirements_stamp() { /usr/bin/python3 --version && sha256sum <"$root/tools/evaluation/requirements.txt"; }
@@ -62,9 +62,9 @@ mkdir -p "$state" && prepare_report || exit
 if [ $measure = yes ]; then
     exec 8>"$state/evaluation.lock"
     flock -n 8 || fail "another evaluation is under way"
-    python_in "$state/venv/bin/python" -m evaluation.measure "${arguments[@]}" -- "$directory" ||
+    python_in "$state/venv/bin/python" -m tools.evaluation.measure "${arguments[@]}" -- "$directory" ||
         status=1
 fi
-python_in "$report_venv/bin/python" -m evaluation.report "${document[@]}" -- "$directory" || exit
+python_in "$report_venv/bin/python" -m tools.evaluation.report "${document[@]}" -- "$directory" || exit
 echo "total: $SECONDS s"
 exit $status

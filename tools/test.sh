@@ -5,6 +5,7 @@
 #
 #   lint        ruff, mypy, import-linter, bandit, bashate
 #   unit        our own code alone
+#   evaluation  what judges and draws the evaluation's measurements
 #   functional  a real nova API and conductor in one process
 #   vmhost      a host with systemd, cgroup v2 and Open vSwitch, as a virtual machine; needs root
 #   net         the real kernel's shares, in network namespaces; needs root
@@ -21,7 +22,7 @@ set -u
 root=$(cd "$(dirname "$0")/.." && pwd) || exit
 home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
 venv=$home/venv
-all="lint unit functional vmhost net host benchmark cloud twonode"
+all="lint unit evaluation functional vmhost net host benchmark cloud twonode"
 cloud_is_ours=no
 declare -A beside=()
 
@@ -36,11 +37,11 @@ install_packages() { # LIST...
     if ! [ -x /usr/bin/python3 ]; then
         apt-get -q update && apt-get -q -y install python3-minimal || return
     fi
-    PYTHONPATH=$root/tools PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 - "$@" <<'PYTHON'
+    PYTHONPATH=$root PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 - "$@" <<'PYTHON'
 import sys
 from pathlib import Path
 
-from testbed import errors, packages
+from tools.bed import errors, packages
 
 try:
     packages.ensure(name for path in sys.argv[1:] for name in packages.read_list(Path(path)))
@@ -89,20 +90,22 @@ tier_lint() {
 # the contract suite runs on the in-memory host here, on real libvirt in the tier host
 tier_unit() { run_pytest tests/unit tests/contract; }
 
+tier_evaluation() { run_pytest tests/evaluation; }
+
 tier_functional() { run_pytest tests/functional; }
 
 tier_net() {
     # each test has network namespaces of its own, and waits more than it computes
-    install_packages tools/testbed/net.apt && run_pytest -n 2 tests/net
+    install_packages tools/bed/net.apt && run_pytest -n 2 tests/net
 }
 
 tier_host() {
-    install_packages tools/testbed/host.apt && run_pytest tests/host
+    install_packages tools/bed/host.apt && run_pytest tests/host
 }
 
 tier_vmhost() {
     local selection=(tests/vmhost)
-    install_packages tools/testbed/{host,machine}.apt || return
+    install_packages tools/bed/{host,machine}.apt || return
     if is_reduced; then
         # guests that work would need minutes to boot
         selection=(tests/vmhost/test_contract.py::TestKernelKnobs
@@ -110,14 +113,14 @@ tier_vmhost() {
             'tests/vmhost/test_tunnels.py::test_shares_in_a_tunnel[vxlan]')
         echo "reduced: of tests/vmhost only ${selection[*]}"
     fi
-    PYTHONPATH=$root/tools "$venv/bin/python" -m testbed.vmhost "${selection[@]}"
+    PYTHONPATH=$root "$venv/bin/python" -m tools.bed.vmhost "${selection[@]}"
 }
 
 tier_cloud() { in_cloud tests/cloud; }
 
 tier_twonode() {
     is_reduced && echo "reduced: one virtual machine; tests that need two are skipped"
-    install_packages tools/testbed/{host,machine}.apt && in_cloud tests/twonode
+    install_packages tools/bed/{host,machine}.apt && in_cloud tests/twonode
 }
 
 in_cloud() { # TEST...
@@ -131,7 +134,7 @@ tier_benchmark() {
         rounds=3 idle_s=15 many=200 listed=100
         echo "reduced: $rounds rounds, an agent of $many servers idle for $idle_s s, $listed listed"
     fi
-    install_packages tools/testbed/net.apt || return
+    install_packages tools/bed/net.apt || return
     run_benchmark network --rounds $rounds || return
     run_benchmark agent_start --servers $many --idle-seconds $idle_s 2>"$log" &&
         run_benchmark clients --servers $listed 2>"$log" || { tail -n 20 "$log" >&2; return 1; }
@@ -140,12 +143,12 @@ tier_benchmark() {
 run_benchmark() { # NAME ARGUMENTS...
     local name=$1
     shift
-    PYTHONPATH=$root/tools:$root/hooks "$venv/bin/python" -m "tests.benchmark.$name" "$@"
+    PYTHONPATH=$root:$root/hooks "$venv/bin/python" -m "tests.benchmark.$name" "$@"
 }
 
 begin_beside() { # NAME
     # before, because there is one apt only
-    install_packages tools/testbed/{host,machine}.apt || return
+    install_packages tools/bed/{host,machine}.apt || return
     set -m # in a process group of its own, so that it can be ended as a whole
     "tier_$1" >"$home/$1.log" 2>&1 &
     beside[$1]=$!

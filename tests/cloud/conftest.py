@@ -4,14 +4,14 @@
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
-from demo.servers import NAMES
-from stack.layout import Layout
-from stack.tenants import IMAGE, IMAGE_WITHOUT_BALLOON, NETWORK, credentials
 
 from nova_qos.resources import BALLOON, TABLE
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
 from tests.cloud.values import DRIVER_S, SETTINGS, await_held
+from tools.bed.stack.layout import Layout
+from tools.bed.stack.tenants import IMAGE, IMAGE_WITHOUT_BALLOON, NETWORK, credentials
+from tools.demo.servers import NAMES
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,10 @@ import signal
 import subprocess
 from pathlib import Path
 
-from stack import services
-from stack.layout import Layout
-from stack.network import OUTSIDE
-
-from testbed.processes import Daemon, wait_until
+from tools.bed.processes import Daemon, wait_until
+from tools.bed.stack import services
+from tools.bed.stack.layout import Layout
+from tools.bed.stack.network import OUTSIDE
 
 
 class Observer:

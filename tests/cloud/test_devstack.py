@@ -5,9 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stack.tenants import IMAGE, NETWORK
-
 from tests.cloud.api import Person
+from tools.bed.stack.tenants import IMAGE, NETWORK
 
 EXERCISE = Path(__file__).parents[2] / "devstack/exercise.sh"
 

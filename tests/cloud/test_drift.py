@@ -4,12 +4,12 @@
 import subprocess
 
 import pytest
-from demo import uplink
-from stack.network import UPLINK
 
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
 from tests.cloud.values import CHECKED_S, SETTINGS, await_applied, await_held, held
+from tools.bed.stack.network import UPLINK
+from tools.demo import uplink
 
 
 @pytest.mark.parametrize(("resource", "command"), [

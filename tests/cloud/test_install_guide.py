@@ -24,10 +24,6 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from demo import uplink
-from stack import code, services
-from stack.config import HTB_RATE_MBIT
-from stack.layout import Layout
 
 from nova_qos.resources import TABLE
 from tests.cloud.api import Person, wait_for
@@ -35,6 +31,10 @@ from tests.cloud.host import Observer
 from tests.cloud.overlay import Overlay
 from tests.cloud.test_documentation import ROOT, blocks, told
 from tests.cloud.values import on_uplink
+from tools.bed.stack import code, services
+from tools.bed.stack.config import HTB_RATE_MBIT
+from tools.bed.stack.layout import Layout
+from tools.demo import uplink
 
 PAGE = (ROOT / "doc/source/admin/install.rst").read_text()
 _TITLE = re.compile(r"^(.+)\n-{4,}\n", re.MULTILINE)

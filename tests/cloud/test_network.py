@@ -6,15 +6,15 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from demo import network as experiment
-from demo import observer, servers, uplink
-from demo.command import Command
-from stack.layout import Layout
-from stack.network import UPLINK
 
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
 from tests.cloud.test_commands import nova
+from tools.bed.stack.layout import Layout
+from tools.bed.stack.network import UPLINK
+from tools.demo import network as experiment
+from tools.demo import observer, servers, uplink
+from tools.demo.command import Command
 
 SET, GET = "set-net-priority", "get-net-priority"
 DONE = (200, {"success": True})

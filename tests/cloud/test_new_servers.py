@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from stack import services
-from stack.layout import Layout
 
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
+from tools.bed.stack import services
+from tools.bed.stack.layout import Layout
 
 
 def ratio(place: Path, value: str) -> Path:

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from demo import uplink
 
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
@@ -24,6 +23,7 @@ from tests.cloud.values import (
     await_held,
     soon_held,
 )
+from tools.demo import uplink
 
 #: After nova's task has ended.
 SOON_S = 2.0

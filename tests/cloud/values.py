@@ -5,12 +5,11 @@ import contextlib
 import time
 from collections.abc import Mapping
 
-from demo import uplink
-from demo.errors import DemoFailed
-
-from testbed.errors import TestbedError
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
+from tools.bed.errors import TestbedError
+from tools.demo import uplink
+from tools.demo.errors import DemoFailed
 
 #: A setting for everything, and what of it needs no driver in the guest.
 SETTINGS = {
@@ -29,7 +28,7 @@ Values = Mapping[str, int | str | None]
 def held(host: Observer, server: str) -> dict[str, int | str | None]:
     """All five, read with virsh, in the control groups' files, with tc and with nft.
 
-    :raises testbed.errors.TestbedError: libvirt has no such domain, or does not run it
+    :raises tools.bed.errors.TestbedError: libvirt has no such domain, or does not run it
     """
     soft_kib = host.virsh_value("memtune", server, "soft_limit")
     files = in_groups(host, server)
@@ -59,7 +58,7 @@ def in_groups(host: Observer, server: str) -> dict[str, int | str | None]:
 
 
 def on_uplink(host: Observer, server: str) -> int | None:
-    """The network priority, as ``demo.uplink.priority_of``."""
+    """The network priority, as ``tools.demo.uplink.priority_of``."""
     tap, mac = host.interface(server)
     return uplink.priority_of(mac, tap)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command reference is what the commands print."""
 
-import reference
+from tools import reference
 
 
 def test_reference_is_up_to_date() -> None:

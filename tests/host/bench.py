@@ -9,10 +9,10 @@ from functools import cached_property
 
 from nova_qos.net.shaper import Shaper
 from nova_qos.virt.host import LibvirtHost
-from testbed.domain import TestGuest
-from testbed.guest import GuestImages
-from testbed.libvirtd import PrivateLibvirt
-from testbed.processes import wait_until
+from tools.bed.domain import TestGuest
+from tools.bed.guest import GuestImages
+from tools.bed.libvirtd import PrivateLibvirt
+from tools.bed.processes import wait_until
 
 MIB = 1024
 #: In the tests' own network namespace.

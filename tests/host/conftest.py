@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from pyroute2 import IPRoute, netns
 
-from testbed import packages
-from testbed.guest import GuestImages
-from testbed.libvirtd import PrivateLibvirt
+from tools.bed import packages
+from tools.bed.guest import GuestImages
+from tools.bed.libvirtd import PrivateLibvirt
 
 pytest.register_assert_rewrite("tests.contract.domain", "tests.host.bench")
 

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from testbed.libvirtd import PrivateLibvirt
 from tests.host.bench import UPLINK, RealBench, RealServer
+from tools.bed.libvirtd import PrivateLibvirt
 
 ROOT = Path(__file__).parents[2]
 CONF = """\

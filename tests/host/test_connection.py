@@ -12,8 +12,8 @@ import pytest
 
 from nova_qos import errors
 from nova_qos.virt.host import LibvirtHost
-from testbed.processes import wait_until
 from tests.host.bench import RealBench, RealServer
+from tools.bed.processes import wait_until
 
 
 def test_a_restart_between_two_calls_is_not_noticed(bench: RealBench, server: RealServer) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from nova_qos import errors
-from testbed.domain import TestGuest, memballoon_xml
 from tests.host.bench import RealBench, RealServer
+from tools.bed.domain import TestGuest, memballoon_xml
 
 MIB = 1024
 

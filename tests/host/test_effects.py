@@ -10,8 +10,8 @@ from nova_qos import errors
 from nova_qos.agent.apply import apply
 from nova_qos.model import UNLIMITED, Domain, Limits
 from nova_qos.resources import TABLE
-from testbed.domain import TestGuest
 from tests.host.bench import RealBench, RealServer
+from tools.bed.domain import TestGuest
 
 MIB = 1024
 RESERVE = Limits(reserve_kib=16 * MIB)

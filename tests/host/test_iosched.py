@@ -11,10 +11,10 @@ import pytest
 
 from nova_qos.virt import iosched
 from nova_qos.virt.definition import Disk
-from testbed.domain import TestGuest
-from testbed.slowdisk import SlowDisk
 from tests.host.bench import RealBench
 from tests.host.writers import Writers
+from tools.bed.domain import TestGuest
+from tools.bed.slowdisk import SlowDisk
 
 SIZE_MIB = 256
 BURN_S = 26

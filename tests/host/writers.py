@@ -3,11 +3,11 @@
 
 import time
 
-from testbed.domain import TestGuest
-from testbed.processes import wait_until
-from testbed.slowdisk import SlowDisk
-from testbed.together import together
 from tests.host.bench import RealBench
+from tools.bed.domain import TestGuest
+from tools.bed.processes import wait_until
+from tools.bed.slowdisk import SlowDisk
+from tools.bed.together import together
 
 _BEGUN_BYTES, _BEGIN_S, _END_S = 2**20, 90, 60
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from nova_qos.model import Interface, Interfaces, Reading
 from nova_qos.net.shaper import Shaper
-from testbed.namespace import Namespace
-from testbed.site import UPLINK, Guest, Site
+from tools.bed.namespace import Namespace
+from tools.bed.site import UPLINK, Guest, Site
 
 RATE_MBIT = 80
 #: Of servers without a priority.

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from testbed import packages
-from testbed.namespace import Namespace, remove_leftovers
-from testbed.site import Path as SitePath
-from testbed.site import Site
+from tools.bed import packages
+from tools.bed.namespace import Namespace, remove_leftovers
+from tools.bed.site import Path as SitePath
+from tools.bed.site import Site
 
 pytest.register_assert_rewrite("tests.net.bench", "tests.net.traffic")
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from testbed.namespace import Namespace
 from tests.net.bench import Bench
+from tools.bed.namespace import Namespace
 
 TABLE = ("netdev", "nova_qos")
 WHOLE, STRAYS = "5ca1:1", "5ca1:fffe"

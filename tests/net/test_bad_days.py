@@ -10,10 +10,10 @@ import pytest
 
 from nova_qos import errors
 from nova_qos.model import UNLIMITED, Interfaces
-from testbed.site import UPLINK
 from tests.net.bench import QuietBench, tap_lines, uplink_lines
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import class_of, classes, everything, look, made_anew, root
+from tools.bed.site import UPLINK
 
 STRANGE_TABLE = """\
 table netdev nova_qos {

@@ -8,10 +8,10 @@ import pytest
 
 from nova_qos import errors
 from nova_qos.model import UNLIMITED, Interface
-from testbed.site import UPLINK
 from tests.net.bench import DEFAULT_WEIGHT, RATE_MBIT, QuietBench, tap_interface
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import Chain, classes, disciplines, everything, look, root, tables
+from tools.bed.site import UPLINK
 
 CAPACITY = RATE_MBIT * 1_000_000
 GATE_RULES = (

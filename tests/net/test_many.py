@@ -9,12 +9,12 @@ from functools import partial
 import pytest
 
 from nova_qos.model import UNLIMITED
-from testbed.namespace import Namespace
-from testbed.processes import wait_until
-from testbed.site import UPLINK
 from tests.net.bench import QuietBench, tap_interface
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import WHOLE, class_of, classes
+from tools.bed.namespace import Namespace
+from tools.bed.processes import wait_until
+from tools.bed.site import UPLINK
 
 MANY = 200
 

@@ -5,10 +5,10 @@ import pytest
 
 from nova_qos import errors
 from nova_qos.model import UNLIMITED
-from testbed.namespace import Namespace
-from testbed.site import UPLINK
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import disciplines, everything, look, root, shown, tables
+from tools.bed.namespace import Namespace
+from tools.bed.site import UPLINK
 
 THEIR_TABLE = """\
 table netdev theirs {

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from testbed.site import UPLINK, Path
 from tests.net.bench import DEFAULT_WEIGHT, RATE_MBIT
 from tests.net.conftest import MakeBench
 from tests.net.picture import class_bytes
 from tests.net.traffic import Clock, Flow, send, send_from_host
+from tools.bed.site import UPLINK, Path
 
 # A sender that does not get the processor leaves its share to the others, as it should; a share
 # that is wrong is wrong three times. Each further attempt is reported.

@@ -10,11 +10,11 @@ from functools import partial
 import pytest
 
 from nova_qos import errors
-from testbed.namespace import Namespace
 from tests.net.bench import QuietBench, tap_lines, uplink_lines
 from tests.net.conftest import MakeQuiet
 from tests.net.doom import COMPLETE, UNTOUCHED, before_call, in_child
 from tests.net.picture import look, made_anew
+from tools.bed.namespace import Namespace
 
 _MOST_CALLS = 200
 BEFORE = {0: 0, 1: 73}

@@ -7,8 +7,8 @@ import time
 from functools import cached_property
 from typing import Any
 
-from testbed.namespace import Namespace
-from testbed.site import EAGER, Guest, Nic, Site
+from tools.bed.namespace import Namespace
+from tools.bed.site import EAGER, Guest, Nic, Site
 
 _GRACE_S = 60
 _DATAGRAM_BYTES = 1400

@@ -4,10 +4,3 @@
 ``python -m tests.soak --minutes 5 --seed 1`` with the cloud up (``tools/demo.sh --up``). The same
 seed gives every actor the same choices; how they meet in time differs from run to run.
 """
-
-import sys
-from pathlib import Path
-
-_TOOLS = str(Path(__file__).parents[2] / "tools")
-if _TOOLS not in sys.path:
-    sys.path.insert(0, _TOOLS)

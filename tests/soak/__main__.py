@@ -5,10 +5,9 @@ import argparse
 import secrets
 import sys
 
-from demo import tables
-
 from tests.soak import run
 from tests.soak.judge import HEADS
+from tools.demo import tables
 
 
 def main() -> int:

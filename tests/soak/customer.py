@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from keystoneauth1.exceptions import ClientException
 
-from testbed.errors import TestbedError
 from tests.cloud.api import Person
 from tests.cloud.host import Observer
 from tests.cloud.operations import OPERATIONS
 from tests.soak.calm import Calm
+from tools.bed.errors import TestbedError
 
 Value = int | None
 _TO_ACTIVE = {

@@ -4,13 +4,12 @@
 import time
 from collections.abc import Sequence
 
-from demo.errors import DemoFailed
-
-from testbed.errors import TestbedError
 from tests.cloud.api import Person
 from tests.cloud.host import Observer
 from tests.cloud.values import held
 from tests.soak.customer import Customer
+from tools.bed.errors import TestbedError
+from tools.demo.errors import DemoFailed
 
 #: Server, resource, requested, what get-qos says is applied, its state, what the host holds.
 Difference = tuple[str, str, object, object, object, object]

@@ -8,11 +8,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from demo import servers
-from stack import leftovers, tenants
-from stack.layout import Layout
-from stack.tenants import credentials
-
 from nova_qos.resources import TABLE
 from tests.cloud.api import Person
 from tests.cloud.host import Observer
@@ -20,6 +15,10 @@ from tests.soak import judge
 from tests.soak.calm import Calm
 from tests.soak.customer import Customer
 from tests.soak.killer import Killer
+from tools.bed.stack import leftovers, tenants
+from tools.bed.stack.layout import Layout
+from tools.bed.stack.tenants import credentials
+from tools.demo import servers
 
 _SMALL, _SMALL_FLAVOR = "soak-small", "m256"
 #: A guest's boot after the last kill, and the longest pause between two looks of the agent.

@@ -5,13 +5,13 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from stack.layout import Layout
-from stack.node import joined
-from stack.tenants import IMAGE, NETWORK, credentials
 
 from tests.cloud.api import Person
 from tests.twonode.host import NodeHost
 from tests.twonode.moves import Resident, host_of_v1, migrate_live, set_all
+from tools.bed.stack.layout import Layout
+from tools.bed.stack.node import joined
+from tools.bed.stack.tenants import IMAGE, NETWORK, credentials
 
 _ACTIVE_S = 300
 

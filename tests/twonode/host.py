@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from stack.node import Node
-
-from testbed import payload
-from testbed.errors import TestbedError
-from testbed.vmhost import TREE
+from tools.bed import payload
+from tools.bed.errors import TestbedError
+from tools.bed.stack.node import Node
+from tools.bed.vmhost import TREE
 
 
 class NodeHost:
@@ -39,7 +38,7 @@ class NodeHost:
 
     def _look(self, *words: str) -> Any:
         return json.loads(self.node.machine.run(
-            "env", f"PYTHONPATH={TREE}:{TREE}/tools", "PYTHONDONTWRITEBYTECODE=1",
+            "env", f"PYTHONPATH={TREE}", "PYTHONDONTWRITEBYTECODE=1",
             payload.PYTHON, f"{TREE}/tests/twonode/look.py", *words, timeout_s=600))
 
 

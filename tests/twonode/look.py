@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from demo import uplink
+from tools.demo import uplink
 
 UPLINK = "eth1"
 _SLICE = Path("/sys/fs/cgroup/machine.slice")

@@ -6,11 +6,11 @@ import re
 
 import jsonschema
 import pytest
-import rest_reference
 
 from nova_qos import schemas
 from nova_qos.model import Flavor
 from nova_qos.resources import BALLOON, GET_ALL, SET_ALL, TABLE
+from tools import rest_reference
 
 _REQUEST = re.compile(r"^Request.*::\n\n((?:    .*\n)+)", re.MULTILINE)
 SCHEMAS = {

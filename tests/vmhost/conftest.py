@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from testbed.debian import PAYLOAD
+from tools.bed.debian import PAYLOAD
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """This machine as a compute host whose guests' packets pass Open vSwitch in the kernel.
 
-``ThisMachine`` is the host of a ``testbed.site.Site``; the service of the machine's own serves it.
+``ThisMachine`` is the host of a ``tools.bed.site.Site``; the service of the machine's own serves
+it.
 """
 
 import contextlib
@@ -13,10 +14,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from testbed.errors import TestbedError
-from testbed.namespace import Namespace
-from testbed.processes import wait_until
-from testbed.site import EAGER, UPLINK, Guest, Nic, Site
+from tools.bed.errors import TestbedError
+from tools.bed.namespace import Namespace
+from tools.bed.processes import wait_until
+from tools.bed.site import EAGER, UPLINK, Guest, Nic, Site
 
 #: Guest's tap straight in br-int; or in a Linux bridge of its own, which a veth pair joins to
 #: br-int, as nova and neutron plug with iptables_hybrid.

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from testbed.domain import TestGuest
-from testbed.guest import GuestImages
-from testbed.libvirtd import Libvirt
 from tests.host.bench import BRIDGE, OUTER, UPLINK, RealBench, RealServer
+from tools.bed.domain import TestGuest
+from tools.bed.guest import GuestImages
+from tools.bed.libvirtd import Libvirt
 
 IMAGES = Path(os.environ.get("NOVA_QOS_IMAGES", "/var/tmp/nova-qos-images"))
 MACHINES = Path("/sys/fs/cgroup/machine.slice")

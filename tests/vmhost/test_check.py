@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.domain import TestGuest
-from testbed.guest import GuestImages
-from testbed.libvirtd import of_this_machine
+from tools.bed.domain import TestGuest
+from tools.bed.guest import GuestImages
+from tools.bed.libvirtd import of_this_machine
 
 UPLINK = "up-check"
 CONF = """\

@@ -6,11 +6,11 @@ from pyroute2 import IPRoute
 
 from nova_qos import errors
 from nova_qos.net import uplinks
-from testbed.debian import CONTROL
-from testbed.site import UPLINK
 from tests.net.picture import everything, root
 from tests.vmhost.overlay import Carrier
 from tests.vmhost.sharing import OvsBench, bench, three_sending
+from tools.bed.debian import CONTROL
+from tools.bed.site import UPLINK
 
 _PRIORITY = 5
 

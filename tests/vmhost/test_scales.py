@@ -11,9 +11,9 @@ import pytest
 
 from nova_qos.agent.apply import apply
 from nova_qos.model import Reading
-from testbed.slowdisk import SlowDisk
 from tests.host.writers import Writers
 from tests.vmhost.servers import MACHINES, ModernBench, run, scope_of
+from tools.bed.slowdisk import SlowDisk
 
 _BURN_CPU_S, _BURN_IO_S = 30, 170
 #: So slow that guests of an emulated host have the processor for more.

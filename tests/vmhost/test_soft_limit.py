@@ -12,9 +12,9 @@ from nova_qos import errors
 from nova_qos.agent.apply import apply
 from nova_qos.model import UNLIMITED, Reading
 from nova_qos.virt.host import LibvirtHost
-from testbed.domain import TestGuest
-from testbed.errors import TestbedError
 from tests.vmhost.servers import MACHINES, ModernBench, comes_true, run, scope_of
+from tools.bed.domain import TestGuest
+from tools.bed.errors import TestbedError
 
 MIB = 1024
 _MEMORY_MIB, _SWAP_MIB, _BUSY_S = 256, 1024, 15

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo on a cloud that is up: ``python -m demo``."""
+"""The demo on a cloud that is up: ``python -m tools.demo``."""
 
 import sys
 import time
 
-from stack import leftovers
-from stack.layout import Layout
-
-from demo import network, observer, reboot, scenario, servers, sides, tables
-from demo.command import Command
-from demo.errors import DemoFailed
-from demo.servers import Server
-from demo.sides import Resource
-from testbed.together import together
+from tools.bed.stack import leftovers
+from tools.bed.stack.layout import Layout
+from tools.bed.together import together
+from tools.demo import network, observer, reboot, scenario, servers, sides, tables
+from tools.demo.command import Command
+from tools.demo.errors import DemoFailed
+from tools.demo.servers import Server
+from tools.demo.sides import Resource
 
 
 def main() -> int:

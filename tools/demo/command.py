@@ -5,10 +5,9 @@ import os
 import re
 import subprocess
 
-from stack import tenants
-from stack.layout import Layout
-
-from demo.errors import DemoFailed
+from tools.bed.stack import tenants
+from tools.bed.stack.layout import Layout
+from tools.demo.errors import DemoFailed
 
 # What python-novaclient says of itself at every call.
 _NOTICE = "nova CLI is deprecated and will be removed in a future release"

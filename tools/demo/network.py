@@ -3,17 +3,16 @@
 
 from collections.abc import Sequence
 
-from stack.config import HTB_RATE_MBIT
-from stack.layout import Layout
-from stack.network import UPLINK
-
-from demo import scenario, sharing, tables, traffic, uplink
-from demo.command import Command
-from demo.errors import DemoFailed
-from demo.observer import Observer
-from demo.servers import Server
-from demo.sharing import Sender
-from testbed.together import together
+from tools.bed.stack.config import HTB_RATE_MBIT
+from tools.bed.stack.layout import Layout
+from tools.bed.stack.network import UPLINK
+from tools.bed.together import together
+from tools.demo import scenario, sharing, tables, traffic, uplink
+from tools.demo.command import Command
+from tools.demo.errors import DemoFailed
+from tools.demo.observer import Observer
+from tools.demo.servers import Server
+from tools.demo.sharing import Sender
 
 _SET, _GET = "tc-set-net-priority", "tc-get-net-priority"
 _REMOVED = -1

@@ -4,14 +4,13 @@
 import subprocess
 from pathlib import Path
 
-from stack import services
-from stack.layout import Layout
-from stack.network import OUTSIDE
-
-from demo import uplink
-from demo.errors import DemoFailed
-from demo.servers import MEMORY_MIB, Server
-from testbed.errors import TestbedError
+from tools.bed.errors import TestbedError
+from tools.bed.stack import services
+from tools.bed.stack.layout import Layout
+from tools.bed.stack.network import OUTSIDE
+from tools.demo import uplink
+from tools.demo.errors import DemoFailed
+from tools.demo.servers import MEMORY_MIB, Server
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _PAGES_PER_MIB = 256

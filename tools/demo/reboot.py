@@ -4,13 +4,12 @@
 import time
 from collections.abc import Mapping, Sequence
 
-from stack import tenants
-
-from demo import scenario, tables, uplink
-from demo.command import Command
-from demo.errors import DemoFailed
-from demo.servers import Server
-from demo.sides import Look, Resource
+from tools.bed.stack import tenants
+from tools.demo import scenario, tables, uplink
+from tools.demo.command import Command
+from tools.demo.errors import DemoFailed
+from tools.demo.servers import Server
+from tools.demo.sides import Look, Resource
 
 # a guest boots in some seconds, and its balloon driver is asked every 5 s
 _TIMEOUT_S, _POLL_S = 60, 0.5

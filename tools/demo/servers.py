@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from stack import tenants
-
-from demo.errors import DemoFailed
+from tools.bed.stack import tenants
+from tools.demo.errors import DemoFailed
 
 NAMES = ("vm1", "vm2", "vm3")
 FLAVOR, MEMORY_MIB = "m512", tenants.FLAVORS["m512"]

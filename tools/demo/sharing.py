@@ -5,11 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from stack.config import HTB_RATE_MBIT
-
-from demo import tables, uplink
-from demo.errors import DemoFailed
-from demo.traffic import DATA_SHARE, INTERVAL_S, Stream
+from tools.bed.stack.config import HTB_RATE_MBIT
+from tools.demo import tables, uplink
+from tools.demo.errors import DemoFailed
+from tools.demo.traffic import DATA_SHARE, INTERVAL_S, Stream
 
 _TOLERANCE = 0.05
 _SETTLE_S, _MEASURE_S = 1.5, 5.0

@@ -4,9 +4,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from demo.command import Command
-from demo.observer import Observer
-from demo.servers import Server
+from tools.demo.command import Command
+from tools.demo.observer import Observer
+from tools.demo.servers import Server
 
 Look = Callable[[Server], float]
 

@@ -5,14 +5,13 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 
-from stack.layout import Layout
-from stack.network import OUTSIDE, OUTSIDE_ADDRESS
-
-from demo.errors import DemoFailed
-from demo.observer import Observer
-from demo.servers import Server
-from testbed.errors import TestbedError
-from testbed.processes import Daemon, wait_until
+from tools.bed.errors import TestbedError
+from tools.bed.processes import Daemon, wait_until
+from tools.bed.stack.layout import Layout
+from tools.bed.stack.network import OUTSIDE, OUTSIDE_ADDRESS
+from tools.demo.errors import DemoFailed
+from tools.demo.observer import Observer
+from tools.demo.servers import Server
 
 INTERVAL_S = 0.5
 #: Of an Ethernet frame of 1514 bytes, what TCP carries for its user and what iperf3 counts.

@@ -7,9 +7,8 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from stack.network import UPLINK
-
-from demo.errors import DemoFailed
+from tools.bed.stack.network import UPLINK
+from tools.demo.errors import DemoFailed
 
 #: The device that is looked at.
 DEVICE = UPLINK

@@ -6,8 +6,8 @@ import tempfile
 import time
 from dataclasses import dataclass
 
-from demo.command import Command
-from demo.errors import DemoFailed
+from tools.demo.command import Command
+from tools.demo.errors import DemoFailed
 
 
 @dataclass(frozen=True)

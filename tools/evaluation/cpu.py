@@ -6,11 +6,10 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from demo import observer
-from demo.servers import Server
-
-from evaluation.recording import Look, Recording
-from evaluation.site import LABELS, LeftOut, Site
+from tools.demo import observer
+from tools.demo.servers import Server
+from tools.evaluation.recording import Look, Recording
+from tools.evaluation.site import LABELS, LeftOut, Site
 
 _COMMAND = "lv-set-cpu-priority"
 _EVERY_S = 0.05

@@ -6,15 +6,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from demo import observer
-from demo.errors import DemoFailed
-from demo.servers import Server
-
-from evaluation.recording import Look, Recording
-from evaluation.site import LABELS, LeftOut, Site
-from evaluation.sizes import JOB_MIB, RATE_MIB
-from testbed.processes import wait_until
-from testbed.slowdisk import SlowDisk
+from tools.bed.processes import wait_until
+from tools.bed.slowdisk import SlowDisk
+from tools.demo import observer
+from tools.demo.errors import DemoFailed
+from tools.demo.servers import Server
+from tools.evaluation.recording import Look, Recording
+from tools.evaluation.site import LABELS, LeftOut, Site
+from tools.evaluation.sizes import JOB_MIB, RATE_MIB
 
 _COMMAND = "lv-set-io-priority"
 _EVERY_S = 0.2

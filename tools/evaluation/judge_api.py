@@ -4,9 +4,9 @@
 import statistics
 from collections.abc import Sequence
 
-from evaluation import split
-from evaluation.timings import Answered, Change, Way
-from evaluation.verdict import Grid, Verdict
+from tools.evaluation import split
+from tools.evaluation.timings import Answered, Change, Way
+from tools.evaluation.verdict import Grid, Verdict
 
 #: Ours, and nova's own that it stands beside.
 PAIRS = (("get-qos", "show"), ("set-cpu-priority", "lock and unlock"))

@@ -3,9 +3,9 @@
 
 from collections.abc import Mapping
 
-from evaluation import split
-from evaluation.records import Phase, Record, Table
-from evaluation.verdict import Grid, Verdict, signed_percent, written
+from tools.evaluation import split
+from tools.evaluation.records import Phase, Record, Table
+from tools.evaluation.verdict import Grid, Verdict, signed_percent, written
 
 BAND, WINDOW_S = 0.10, 1.0
 _TARGET_PERCENT, _TARGET_S = 10.0, 1.0

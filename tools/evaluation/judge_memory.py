@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judges the experiments with memory and its soft limit."""
 
-from evaluation import split
-from evaluation.records import Phase, Record
-from evaluation.verdict import Grid, Verdict, largest, written
+from tools.evaluation import split
+from tools.evaluation.records import Phase, Record
+from tools.evaluation.verdict import Grid, Verdict, largest, written
 
 _WITHIN_MIB, _TARGET_S = 1.0, 3.0
 _SPARE_S = 20.0

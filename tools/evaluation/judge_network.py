@@ -3,9 +3,9 @@
 
 from collections.abc import Mapping
 
-from evaluation import split
-from evaluation.records import Phase, Record, Table
-from evaluation.verdict import Grid, Verdict, largest, signed_percent, written
+from tools.evaluation import split
+from tools.evaluation.records import Phase, Record, Table
+from tools.evaluation.verdict import Grid, Verdict, largest, signed_percent, written
 
 BAND, WINDOW_S = 0.05, 0.5
 #: Of an Ethernet frame of 1514 bytes, what TCP carries for its user and what iperf3 counts.

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from evaluation import timings
-from evaluation.rest import Rest
-from evaluation.site import Site
-from evaluation.timings import Answered
+from tools.evaluation import timings
+from tools.evaluation.rest import Rest
+from tools.evaluation.site import Site
+from tools.evaluation.timings import Answered
 
 CLIENTS = (8, 32)
 _ROUNDS, _ROUND_S = 3, 4.0

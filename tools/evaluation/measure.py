@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All measurements, on a cloud that is up: ``python -m evaluation.measure DIRECTORY``."""
+"""All measurements, on a cloud that is up: ``python -m tools.evaluation.measure DIRECTORY``."""
 
 import argparse
 import json
@@ -9,15 +9,14 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from demo.errors import DemoFailed
-from stack import leftovers
-from stack.layout import Layout
-from stack.shell import StepFailed
-
-from evaluation import cpu, disk, load, memory, network, peers, site, softlimit, versions
-from evaluation.outcomes import ABOUT, EXPERIMENTS, OUTCOMES
-from evaluation.site import LeftOut, Site
-from testbed.errors import TestbedError
+from tools.bed.errors import TestbedError
+from tools.bed.stack import leftovers
+from tools.bed.stack.layout import Layout
+from tools.bed.stack.shell import StepFailed
+from tools.demo.errors import DemoFailed
+from tools.evaluation import cpu, disk, load, memory, network, peers, site, softlimit, versions
+from tools.evaluation.outcomes import ABOUT, EXPERIMENTS, OUTCOMES
+from tools.evaluation.site import LeftOut, Site
 
 _PERFORM: Mapping[str, Callable[[Site, Path], None]] = {
     "memory": memory.perform, "cpu": cpu.perform, "disk": disk.perform,
@@ -29,7 +28,7 @@ _PERFORM: Mapping[str, Callable[[Site, Path], None]] = {
 
 def main() -> int:
     """Exit status 0 when every experiment was made."""
-    parser = argparse.ArgumentParser(prog="evaluation.measure", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tools.evaluation.measure", description=__doc__)
     parser.add_argument("directory", type=Path, help="where the CSV files go")
     parser.add_argument("--only", action="append", choices=_PERFORM, default=[],
                         help="this experiment; may be given several times")

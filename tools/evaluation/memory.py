@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from demo.servers import Server
-
-from evaluation.recording import Look, Recording
-from evaluation.site import LABELS, Site
+from tools.demo.servers import Server
+from tools.evaluation.recording import Look, Recording
+from tools.evaluation.site import LABELS, Site
 
 _COMMAND = "lv-set-mem"
 _START = (512, 512, 1024)

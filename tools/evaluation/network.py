@@ -6,14 +6,13 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from demo import scenario, traffic, uplink
-from demo.errors import DemoFailed
-from demo.traffic import Stream
-
-from evaluation.recording import Look, Recording
-from evaluation.site import LABELS, Site
-from evaluation.sizes import UPLINK_MBIT
-from testbed.together import together
+from tools.bed.together import together
+from tools.demo import scenario, traffic, uplink
+from tools.demo.errors import DemoFailed
+from tools.demo.traffic import Stream
+from tools.evaluation.recording import Look, Recording
+from tools.evaluation.site import LABELS, Site
+from tools.evaluation.sizes import UPLINK_MBIT
 
 #: The thesis' rates, which are also the weights: 99 less the priority.
 WEIGHTS = (39, 26, 15)

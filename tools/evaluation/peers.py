@@ -9,14 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo import observer, uplink
-from demo.errors import DemoFailed
-from demo.servers import Server
-
-from evaluation import timings
-from evaluation.rest import Rest
-from evaluation.site import Site
-from evaluation.timings import Change, Way
+from tools.demo import observer, uplink
+from tools.demo.errors import DemoFailed
+from tools.demo.servers import Server
+from tools.evaluation import timings
+from tools.evaluation.rest import Rest
+from tools.evaluation.site import Site
+from tools.evaluation.timings import Change, Way
 
 _ROUNDS = 5
 _POLL_S, _TIMEOUT_S = 0.002, 30

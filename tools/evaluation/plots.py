@@ -8,9 +8,9 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from evaluation.judge_api import PAIRS, Speed, held_s
-from evaluation.records import Exchange, Phase, Record, Table
-from evaluation.timings import Answered, Change, Way
+from tools.evaluation.judge_api import PAIRS, Speed, held_s
+from tools.evaluation.records import Exchange, Phase, Record, Table
+from tools.evaluation.timings import Answered, Change, Way
 
 #: For eyes of every kind; the three servers, in the order of their labels.
 COLOURS = {"VM1": "#0072B2", "VM2": "#D55E00", "VM3": "#009E73"}

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from demo.errors import DemoFailed
-
-from evaluation import records
-from evaluation.asking import Asked
-from evaluation.records import Exchange, Phase, Record, Table
+from tools.demo.errors import DemoFailed
+from tools.evaluation import records
+from tools.evaluation.asking import Asked
+from tools.evaluation.records import Exchange, Phase, Record, Table
 
 Look = Callable[[], Mapping[str, float]]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report of measurements that were made: ``python -m evaluation.report DIRECTORY``."""
+"""The report of measurements that were made: ``python -m tools.evaluation.report DIRECTORY``."""
 
 import argparse
 import base64
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from evaluation import outcomes, sections
-from evaluation.outcomes import Outcomes
-from evaluation.verdict import Section, Verdict
+from tools.evaluation import outcomes, sections
+from tools.evaluation.outcomes import Outcomes
+from tools.evaluation.verdict import Section, Verdict
 
 _HERE = Path(__file__).parent
 _PAGE, _DOCUMENT, _IMAGES = "report.html", "evaluation.rst", "evaluation"
@@ -19,7 +19,7 @@ _PAGE, _DOCUMENT, _IMAGES = "report.html", "evaluation.rst", "evaluation"
 
 def main() -> int:
     """Exit status 0 when the report is there."""
-    parser = argparse.ArgumentParser(prog="evaluation.report", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tools.evaluation.report", description=__doc__)
     parser.add_argument("directory", type=Path, help="where the CSV files are")
     parser.add_argument("--write-doc", type=Path, metavar="DOC",
                         help="write the page of the documentation below this directory, too")

@@ -4,8 +4,8 @@
 import http.client
 import json
 
-from stack import tenants
-from stack.layout import PORTS
+from tools.bed.stack import tenants
+from tools.bed.stack.layout import PORTS
 
 _TIMEOUT_S = 60
 

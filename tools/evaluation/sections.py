@@ -4,7 +4,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from evaluation import (
+from tools.evaluation import (
     judge_api,
     judge_cpu,
     judge_disk,
@@ -16,9 +16,9 @@ from evaluation import (
     split,
     timings,
 )
-from evaluation.outcomes import Outcomes
-from evaluation.records import Phase, Record, Table
-from evaluation.verdict import Grid, Picture, Section, Verdict
+from tools.evaluation.outcomes import Outcomes
+from tools.evaluation.records import Phase, Record, Table
+from tools.evaluation.verdict import Grid, Picture, Section, Verdict
 
 _Judged = tuple[list[Verdict], list[Grid]]
 

@@ -7,19 +7,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from demo import servers
-from demo.errors import DemoFailed
-from demo.observer import Observer
-from demo.servers import Server
-from stack import services, tenants
-from stack.layout import Layout
-
-from evaluation.asking import TimedCommand
-from evaluation.recording import Recording
-from evaluation.records import Exchange
-from testbed.libvirtd import Libvirt
-from testbed.processes import wait_until
-from testbed.together import together
+from tools.bed.libvirtd import Libvirt
+from tools.bed.processes import wait_until
+from tools.bed.stack import services, tenants
+from tools.bed.stack.layout import Layout
+from tools.bed.together import together
+from tools.demo import servers
+from tools.demo.errors import DemoFailed
+from tools.demo.observer import Observer
+from tools.demo.servers import Server
+from tools.evaluation.asking import TimedCommand
+from tools.evaluation.recording import Recording
+from tools.evaluation.records import Exchange
 
 #: User 1 has two of them, user 2 has the third.
 NAMES = ("user1-vm1", "user1-vm2", "user2-vm3")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Numbers that measurements and report have to agree on."""
 
-from stack.config import HTB_RATE_MBIT
+from tools.bed.stack.config import HTB_RATE_MBIT
 
 #: The uplink of the demo's cloud, in Mbit/s.
 UPLINK_MBIT = HTB_RATE_MBIT

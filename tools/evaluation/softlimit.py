@@ -12,19 +12,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from demo import servers
-from demo.errors import DemoFailed
-from demo.servers import Server
-from stack import tenants
-from stack.layout import Layout
-from stack.node import Node, joined
-
-from evaluation.recording import Look, Recording
-from evaluation.site import LABELS, Site, delete
-from evaluation.sizes import PROMISED_MIB, SPARE_MIB, USED_MIB
-from testbed import packages
-from testbed.processes import wait_until
-from testbed.together import together
+from tools.bed import packages
+from tools.bed.processes import wait_until
+from tools.bed.stack import tenants
+from tools.bed.stack.layout import Layout
+from tools.bed.stack.node import Node, joined
+from tools.bed.together import together
+from tools.demo import servers
+from tools.demo.errors import DemoFailed
+from tools.demo.servers import Server
+from tools.evaluation.recording import Look, Recording
+from tools.evaluation.site import LABELS, Site, delete
+from tools.evaluation.sizes import PROMISED_MIB, SPARE_MIB, USED_MIB
 
 #: Where the packages are listed that virtual hosts need.
 _PACKAGES = Path(packages.__file__).with_name("machine.apt")

@@ -4,7 +4,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from evaluation.records import Phase, Table
+from tools.evaluation.records import Phase, Table
 
 #: What each had from one time to another.
 Seen = Callable[[float, float], Mapping[str, float]]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation import records
+from tools.evaluation import records
 
 _LOAD_HEADS = ("clients", "operation", "round", "started_s", "seconds", "status")
 _LOAD_FILE = "requests.csv"

@@ -6,8 +6,8 @@ import os
 import signal
 from pathlib import Path
 
-from stack.layout import Layout
-from testbed.processes import wait_until
+from tools.bed.processes import wait_until
+from tools.bed.stack.layout import Layout
 
 _MARK = "NOVA_QOS_DEMO_OWNER"
 _GRACE_S = 5.0

@@ -5,10 +5,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from evaluation import records, sizes, timings
-from evaluation.outcomes import ABOUT, EXPERIMENTS, OUTCOMES
-from evaluation.records import Exchange, Phase, Record, Table
-from evaluation.timings import Answered, Change, Way
+from tools.evaluation import records, sizes, timings
+from tools.evaluation.outcomes import ABOUT, EXPERIMENTS, OUTCOMES
+from tools.evaluation.records import Exchange, Phase, Record, Table
+from tools.evaluation.timings import Answered, Change, Way
 
 LABELS = ("VM1", "VM2", "VM3")
 STEP_S = 0.05

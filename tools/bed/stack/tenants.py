@@ -6,9 +6,9 @@ from typing import Any
 
 import openstack
 
-from stack.layout import PASSWORD, REGION, Layout, url
-from stack.network import CIDR, OUTSIDE_ADDRESS
-from testbed.guest import GuestImages
+from tools.bed.guest import GuestImages
+from tools.bed.stack.layout import PASSWORD, REGION, Layout, url
+from tools.bed.stack.network import CIDR, OUTSIDE_ADDRESS
 
 _SERVICES = {"glance": "image", "placement": "placement", "neutron": "network", "nova": "compute"}
 #: user: (project, role)

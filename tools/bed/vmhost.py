@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run a selection of tests in a virtual test host: ``python -m testbed.vmhost [OPTION]... TEST...``
+"""Run tests in a virtual test host: ``python -m tools.bed.vmhost [OPTION]... TEST...``
 
 With --keep the machine goes on running afterwards, and the next run uses it with the present tree.
 With --run, what follows is a command for the machine's shell instead of tests.
@@ -23,14 +23,14 @@ CACHE, GUESTS = Path("/var/tmp/nova-qos-machines"), Path("/var/tmp/nova-qos-imag
 #: What of the source tree goes into the machine, and where it lies there.
 PARTS = ("nova_qos", "novaclient_qos", "hooks", "tests", "tools", "pyproject.toml", "setup.cfg")
 TREE = "/srv/nova-qos"
-_ENVIRONMENT = (f"PYTHONPATH={TREE}:{TREE}/tools:{TREE}/hooks", "PYTHONDONTWRITEBYTECODE=1",
+_ENVIRONMENT = (f"PYTHONPATH={TREE}:{TREE}/hooks", "PYTHONDONTWRITEBYTECODE=1",
                 f"NOVA_QOS_IMAGES={payload.IMAGES}")
 _TIMEOUT_S = 1500
 
 
 def main() -> int:
     """Exit status 0 when all tests passed."""
-    parser = argparse.ArgumentParser(prog="testbed.vmhost", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tools.bed.vmhost", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave the machine running")
     parser.add_argument("--run", action="store_true", help="run a command instead of tests")
     parser.add_argument("--state", type=Path, help="the machine's directory, when it is kept")

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
-from evaluation import outcomes, records, report, sections, timings
-from evaluation.verdict import Section
 
-from tests.unit.evaluation import world
+from tests.evaluation import world
+from tools.evaluation import outcomes, records, report, sections, timings
+from tools.evaluation.verdict import Section
 
 _PNG = b"\x89PNG\r\n"
 Made = tuple[list[Section], outcomes.Outcomes]

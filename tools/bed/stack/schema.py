@@ -3,9 +3,9 @@
 
 from collections.abc import Callable
 
-from stack.layout import BROKER_URL, DATABASES, PASSWORD, REGION, Layout, url
-from stack.shell import run
-from testbed.together import together
+from tools.bed.stack.layout import BROKER_URL, DATABASES, PASSWORD, REGION, Layout, url
+from tools.bed.stack.shell import run
+from tools.bed.together import together
 
 
 def prepare_database(layout: Layout) -> None:

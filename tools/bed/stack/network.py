@@ -10,8 +10,8 @@ import socket
 import subprocess
 from pathlib import Path
 
-from stack.layout import Layout
-from stack.shell import run, try_run
+from tools.bed.stack.layout import Layout
+from tools.bed.stack.shell import run, try_run
 
 OUTSIDE = "qos-outside"
 OUTSIDE_ADDRESS, CIDR = "10.77.0.1", "10.77.0.0/24"

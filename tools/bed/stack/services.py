@@ -7,10 +7,10 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from stack.layout import BROKER_PORT, CACHE_PORT, PORTS, Layout
-from stack.shell import try_run
-from testbed.libvirtd import PrivateLibvirt
-from testbed.processes import Daemon
+from tools.bed.libvirtd import PrivateLibvirt
+from tools.bed.processes import Daemon
+from tools.bed.stack.layout import BROKER_PORT, CACHE_PORT, PORTS, Layout
+from tools.bed.stack.shell import try_run
 
 _LOOPBACK = "127.0.0.1"
 

@@ -23,7 +23,7 @@ class Layout:
     def of_environment(cls) -> "Layout":
         """As ``NOVA_QOS_DEMO_DIR`` says, else below /var/lib."""
         state = Path(os.environ.get("NOVA_QOS_DEMO_DIR", "/var/lib/nova-qos-demo"))
-        return cls(state=state.absolute(), repository=Path(__file__).parents[2])
+        return cls(state=state.absolute(), repository=Path(__file__).parents[3])
 
     @property
     def run(self) -> Path:

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring the cloud up or down: ``python -m stack up|is-up|down``."""
+"""Bring the cloud up or down: ``python -m tools.bed.stack up|is-up|down``."""
 
 import shutil
 import sys
 import time
 from collections.abc import Callable
 
-from stack import code, config, leftovers, network, schema, services, storage
-from stack.layout import Layout
-from stack.shell import StepFailed
-from testbed.errors import TestbedError
-from testbed.processes import Daemon, wait_until
-from testbed.together import together
+from tools.bed.errors import TestbedError
+from tools.bed.processes import Daemon, wait_until
+from tools.bed.stack import code, config, leftovers, network, schema, services, storage
+from tools.bed.stack.layout import Layout
+from tools.bed.stack.shell import StepFailed
+from tools.bed.together import together
 
 
 def step(what: str, work: Callable[[], object]) -> None:
@@ -38,7 +38,7 @@ def is_up(layout: Layout) -> bool:
 
 
 def _down_services() -> list[str]:
-    from stack import tenants
+    from tools.bed.stack import tenants
     cloud = tenants.connect()
     wanted = {"nova-conductor", "nova-scheduler", "nova-compute", "nova-qos-agent"}
     up = {each.binary for each in cloud.compute.services() if each.state == "up"}
@@ -68,7 +68,7 @@ def up(layout: Layout) -> None:
     step("network devices", lambda: network.up(layout))
     keystone, *others = services.apis(layout)
     step("keystone", keystone.start)
-    from stack import tenants  # the SDK is slow to load, and down needs none of it
+    from tools.bed.stack import tenants  # the SDK is slow to load, and down needs none of it
     step("accounts and catalogue", tenants.make_accounts)
     step("REST APIs, conductor, scheduler, neutron's servers",
          lambda: start_all([*others, *services.control(layout)]))

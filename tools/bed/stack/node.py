@@ -13,16 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stack import leftovers, schema, tenants
-from stack.layout import BROKER_PORT, CACHE_PORT, PORTS, Layout
-from stack.network import BRIDGE, EXTERNAL, NODE
-from stack.shell import StepFailed, run, try_run
-from testbed import payload
-from testbed.debian import DebianImage
-from testbed.guest import GuestImages
-from testbed.machine import Machine
-from testbed.processes import wait_until
-from testbed.vmhost import CACHE, PARTS, TREE
+from tools.bed import payload
+from tools.bed.debian import DebianImage
+from tools.bed.guest import GuestImages
+from tools.bed.machine import Machine
+from tools.bed.processes import wait_until
+from tools.bed.stack import leftovers, schema, tenants
+from tools.bed.stack.layout import BROKER_PORT, CACHE_PORT, PORTS, Layout
+from tools.bed.stack.network import BRIDGE, EXTERNAL, NODE
+from tools.bed.stack.shell import StepFailed, run, try_run
+from tools.bed.vmhost import CACHE, PARTS, TREE
 
 _SCRIPT = Path(__file__).with_name("node.sh")
 _HERE = "10.77.0.200"
@@ -61,7 +61,7 @@ class Node:
     def configure(self) -> None:
         """Wait until it has booted, and start what a compute host runs.
 
-        :raises testbed.errors.TestbedError: a step failed
+        :raises tools.bed.errors.TestbedError: a step failed
         """
         machine = self.machine
         machine.wait()
@@ -165,7 +165,7 @@ class Node:
 def joined(layout: Layout, numbers: Sequence[int]) -> Iterator[list[Node]]:
     """The nodes of these numbers, once the cloud can use them; at the end they are gone.
 
-    :raises stack.shell.StepFailed: one does not come up
+    :raises tools.bed.stack.shell.StepFailed: one does not come up
     """
     # taking the cloud down ends them, whatever becomes of this process
     leftovers.mark(layout)

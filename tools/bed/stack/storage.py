@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
-from stack.layout import Layout
-from stack.shell import run, try_run
+from tools.bed.stack.layout import Layout
+from tools.bed.stack.shell import run, try_run
 
 _GIB = 8
 

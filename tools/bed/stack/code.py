@@ -5,12 +5,12 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from stack import services
-from stack.layout import Layout
+from tools.bed.stack import services
+from tools.bed.stack.layout import Layout
 
 _PACKAGES = ("nova_qos", "novaclient_qos", "hooks")
 # what the configuration, the devices and the guests come from
-_RECIPE = ("tools/stack", "tools/testbed/guest.py", "tools/testbed/guest_files")
+_RECIPE = ("tools/bed/stack", "tools/bed/guest.py", "tools/bed/guest_files")
 
 
 def is_current(layout: Layout) -> bool:

@@ -2,14 +2,14 @@
 """How something was divided, and since when: on figures that are known."""
 
 import pytest
-from evaluation import split
-from evaluation.judge_disk import finish_s
-from evaluation.records import Phase, Table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.evaluation import world
-from tests.unit.evaluation.world import LABELS
+from tests.evaluation import world
+from tests.evaluation.world import LABELS
+from tools.evaluation import split
+from tools.evaluation.judge_disk import finish_s
+from tools.evaluation.records import Phase, Table
 
 weights = st.lists(st.floats(1, 1000), min_size=3, max_size=3).map(lambda three: world.due(*three))
 WHOLE = Phase("all", 0.0, 0.0, 10.0, {})

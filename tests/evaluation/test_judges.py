@@ -4,10 +4,10 @@
 from collections.abc import Sequence
 
 import pytest
-from evaluation import judge_api, judge_cpu, judge_disk, judge_memory, judge_network
-from evaluation.verdict import Verdict
 
-from tests.unit.evaluation import world
+from tests.evaluation import world
+from tools.evaluation import judge_api, judge_cpu, judge_disk, judge_memory, judge_network
+from tools.evaluation.verdict import Verdict
 
 
 def named(verdicts: Sequence[Verdict], beginning: str) -> Verdict:

@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from stack.layout import BROKER_URL, CACHE_PORT, PASSWORD, REGION, Layout, url
-from stack.network import EXTERNAL, INTEGRATION, UPLINK
-from stack.shell import run
+from tools.bed.stack.layout import BROKER_URL, CACHE_PORT, PASSWORD, REGION, Layout, url
+from tools.bed.stack.network import EXTERNAL, INTEGRATION, UPLINK
+from tools.bed.stack.shell import run
 
 #: What the servers' outbound traffic may take together.
 HTB_RATE_MBIT = 80
