@@ -10,8 +10,8 @@ from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
 from tests.cloud.values import DRIVER_S, SETTINGS, await_held
 from tools.bed.stack.layout import Layout
+from tools.bed.stack.servers import NAMES
 from tools.bed.stack.tenants import IMAGE, IMAGE_WITHOUT_BALLOON, NETWORK, credentials
-from tools.demo.servers import NAMES
 
 
 @pytest.fixture(scope="session")

@@ -3,78 +3,35 @@
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 
+from tools.bed import observer
 from tools.bed.processes import Daemon, wait_until
-from tools.bed.stack import services
+from tools.bed.stack import host, servers, services
 from tools.bed.stack.layout import Layout
-from tools.bed.stack.network import OUTSIDE
 
 
-class Observer:
-    """virsh, the kernel's control groups, the guest itself, and the daemons' processes."""
+class Observer(observer.Observer):
+    """The compute host's observer, which hears its guests as well, and ends and starts daemons."""
 
     rpc_timeout = 15  # as the demo's nova.conf says
 
     def __init__(self, layout: Layout, addresses: dict[str, str]) -> None:
-        self.libvirt = services.libvirt(layout)
+        super().__init__(services.libvirt(layout), host.uplink)
         self._layout = layout
         self._agent = services.agent(layout)
-        self._state = layout.state
         self._addresses = addresses
-        self._names: dict[str, str] = {}
-
-    def virsh_value(self, command: str, server: str, name: str) -> int:
-        """One number of what ``virsh COMMAND SERVER`` prints; ``unlimited`` is -1."""
-        for line in self.libvirt.virsh(command, server).splitlines():
-            key, _, value = line.replace(":", " ").strip().partition(" ")
-            if key == name:
-                return -1 if value.strip() == "unlimited" else int(value)
-        raise AssertionError(f"virsh {command} prints no {name}")
-
-    def cgroup(self, server: str, controller: str, file: str) -> int:
-        """The number in a file of the server's control group."""
-        return int(self.group_file(server, controller, file).read_text().split()[-1])
-
-    def group_file(self, server: str, controller: str, file: str) -> Path:
-        """A file of the control group that the server's process is in."""
-        for line in Path(f"/proc/{self.process(server)}/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if controller in controllers.split(","):
-                group = path.removesuffix("/emulator").lstrip("/")
-                return Path("/sys/fs/cgroup") / controller / group / file
-        raise AssertionError(f"{server} is in no group of {controller}")
-
-    def process(self, server: str) -> int:
-        """The server's process.
-
-        :raises OSError: it does not run
-        """
-        name = self.domain_name(server)
-        return int((self._state / "libvirt/run/qemu" / f"{name}.pid").read_text())
-
-    def domain_name(self, server: str) -> str:
-        """What libvirt calls the server; nova keeps it for the server's life."""
-        if server not in self._names:
-            self._names[server] = self.libvirt.virsh("domname", server).strip()
-        return self._names[server]
 
     def guest_available_kib(self, server: str) -> int:
         """MemAvailable in the guest's own /proc/meminfo, read over its network."""
         return int(self.inside(server, "grep MemAvailable /proc/meminfo").split()[1])
 
     def inside(self, server: str, script: str) -> str:
-        """What a line of shell prints in the guest, run over its network."""
-        return subprocess.run(
-            ["ip", "netns", "exec", OUTSIDE, "curl", "--silent", "--fail", "--max-time", "20",
-             "--data-binary", script, f"http://{self._addresses[server]}/cgi-bin/run"],
-            capture_output=True, text=True, check=True).stdout
+        """What a line of shell prints in the guest, run over its network.
 
-    def interface(self, server: str) -> tuple[str, str]:
-        """The server's tap device and its guest's address."""
-        words = self.libvirt.virsh("domiflist", server).split()
-        return words[-5], words[-1]
+        :raises TestbedError: the guest does not answer, or the line fails
+        """
+        return "\n".join(servers.inside(self._addresses[server], script, retries=0))
 
     def kill_agent(self) -> None:
         """End the agent as a crash would."""

@@ -8,8 +8,8 @@ import pytest
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
 from tests.cloud.values import CHECKED_S, SETTINGS, await_applied, await_held, held
+from tools.bed.stack.host import uplink
 from tools.bed.stack.network import UPLINK
-from tools.demo import uplink
 
 
 @pytest.mark.parametrize(("resource", "command"), [

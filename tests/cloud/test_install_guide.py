@@ -33,8 +33,8 @@ from tests.cloud.test_documentation import ROOT, blocks, told
 from tests.cloud.values import on_uplink
 from tools.bed.stack import code, services
 from tools.bed.stack.config import HTB_RATE_MBIT
+from tools.bed.stack.host import uplink
 from tools.bed.stack.layout import Layout
-from tools.demo import uplink
 
 PAGE = (ROOT / "doc/source/admin/install.rst").read_text()
 _TITLE = re.compile(r"^(.+)\n-{4,}\n", re.MULTILINE)
@@ -73,7 +73,7 @@ class Operator:
         self._layout, self._tree, self._admin = layout, tree, admin
         (agent,) = agents(admin)
         self._names = {
-            "/usr/local": str(self.venv), "bond0": uplink.DEVICE, "9000": str(HTB_RATE_MBIT),
+            "/usr/local": str(self.venv), "bond0": uplink.device, "9000": str(HTB_RATE_MBIT),
             "compute1": agent["host"]}
 
     def follow(self, title: str) -> None:
@@ -118,7 +118,7 @@ class Operator:
             case ["nova-qos-agent", *_, "--check"]:
                 lines = printed.splitlines()
                 assert [line.partition(":")[0] for line in lines] == list(TABLE)
-                assert f"net_priority: works (on uplink {uplink.DEVICE})" in lines
+                assert f"net_priority: works (on uplink {uplink.device})" in lines
             case ["openstack", "compute", "service", "list", *_]:
                 if found := re.search(r"^\| (\S+) +\| nova-qos-agent ", printed, re.MULTILINE):
                     self._names[_ID] = found[1]

@@ -10,11 +10,13 @@ import pytest
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
 from tests.cloud.test_commands import nova
+from tools.bed.stack import servers, sharing, traffic
+from tools.bed.stack.host import uplink
 from tools.bed.stack.layout import Layout
 from tools.bed.stack.network import UPLINK
-from tools.demo import network as experiment
-from tools.demo import observer, servers, uplink
-from tools.demo.command import Command
+from tools.bed.stack.sharing import Sender
+from tools.bed.together import together
+from tools.bed.uplink import MOST_WEIGHT
 
 SET, GET = "set-net-priority", "get-net-priority"
 DONE = (200, {"success": True})
@@ -192,7 +194,15 @@ def test_hard_reboot(admin: Person, host: Observer, vm1: str, vm2: str) -> None:
     wait_for(lambda: passed() not in (0, before), 60, "the guest's packets pass its class")
 
 
-def test_three_guests_share_by_weight() -> None:
-    layout = Layout.of_environment()
-    experiment.perform(
-        layout, Command(layout, "nova"), observer.Observer(layout), servers.running(), first=1)
+def test_three_guests_share_by_weight(admin: Person, host: Observer) -> None:
+    three, weights = servers.running(), (39, 26, 15)
+    for server, weight in zip(three, weights, strict=True):
+        assert admin.act(server.uuid, SET, {"prio": MOST_WEIGHT - weight}) == DONE
+    with traffic.streams(Layout.of_environment(), three) as streams:
+        senders = [Sender(each.server.name, weight, class_of(host, each.server.uuid), each)
+                   for each, weight in zip(streams, weights, strict=True)]
+        together(traffic.Stream.start, streams)
+        sharing.measure(senders)
+        one, *others = senders
+        sharing.follow(others, change=one.stream.stop, undo=one.stream.start)
+        sharing.follow(senders, change=one.stream.start, undo=one.stream.stop)

@@ -3,7 +3,6 @@
 
 import math
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,8 @@ from tests.cloud.values import (
     await_held,
     soon_held,
 )
-from tools.demo import uplink
+from tools.bed.errors import TestbedError
+from tools.bed.stack.host import uplink
 
 #: After nova's task has ended.
 SOON_S = 2.0
@@ -131,13 +131,13 @@ def uptime_s(host: Observer, server: str) -> float:
     """For how long the guest's kernel has run; without end while it does not answer."""
     try:
         return float(host.inside(server, "cat /proc/uptime").split()[0])
-    except subprocess.CalledProcessError:
+    except TestbedError:
         return math.inf
 
 
 def given_mib(host: Observer, server: str) -> float:
     """What the guest's kernel says that it has given to the balloon."""
-    lines = host.inside(server, "grep balloon_ /proc/vmstat").splitlines()[:2]
+    lines = host.inside(server, "grep balloon_ /proc/vmstat").splitlines()
     pages = {line.split()[0]: int(line.split()[1]) for line in lines}
     return (pages["balloon_inflate"] - pages["balloon_deflate"]) / 256
 

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
 from tools.bed.errors import TestbedError
-from tools.demo import uplink
-from tools.demo.errors import DemoFailed
 
 #: A setting for everything, and what of it needs no driver in the guest.
 SETTINGS = {
@@ -58,9 +56,8 @@ def in_groups(host: Observer, server: str) -> dict[str, int | str | None]:
 
 
 def on_uplink(host: Observer, server: str) -> int | None:
-    """The network priority, as ``tools.demo.uplink.priority_of``."""
-    tap, mac = host.interface(server)
-    return uplink.priority_of(mac, tap)
+    """The network priority, -1 without one; None while tc and nft do not agree."""
+    return host.network_priority(server)
 
 
 def _agreed(virsh: int, file: int | str | None) -> int | str:
@@ -71,7 +68,7 @@ def soon_held(host: Observer, server: str) -> dict[str, int | str | None]:
     """What needs no driver in the guest, without the value of virsh; empty while the server
     does not run."""
     # it may end, or be started again, while one looks
-    with contextlib.suppress(OSError, AssertionError, TestbedError, DemoFailed):
+    with contextlib.suppress(OSError, AssertionError, TestbedError):
         return {**in_groups(host, server), "net_priority": on_uplink(host, server)}
     return {}
 
@@ -90,7 +87,7 @@ def await_held(host: Observer, server: str, wanted: Values, seconds: float) -> N
 def _held_now(host: Observer, server: str) -> Values:
     try:
         return held(host, server)
-    except (OSError, AssertionError, TestbedError, DemoFailed) as error:
+    except (OSError, AssertionError, TestbedError) as error:
         return {"error": str(error)}
 
 

@@ -7,7 +7,7 @@ import sys
 
 from tests.soak import run
 from tests.soak.judge import HEADS
-from tools.demo import tables
+from tools.bed import tables
 
 
 def main() -> int:

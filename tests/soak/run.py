@@ -15,10 +15,9 @@ from tests.soak import judge
 from tests.soak.calm import Calm
 from tests.soak.customer import Customer
 from tests.soak.killer import Killer
-from tools.bed.stack import leftovers, tenants
+from tools.bed.stack import leftovers, servers, tenants
 from tools.bed.stack.layout import Layout
 from tools.bed.stack.tenants import credentials
-from tools.demo import servers
 
 _SMALL, _SMALL_FLAVOR = "soak-small", "m256"
 #: A guest's boot after the last kill, and the longest pause between two looks of the agent.

@@ -16,11 +16,12 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from tools.demo import uplink
+from tools.bed.libvirtd import of_this_machine
+from tools.bed.observer import Observer, group_of, number_in
+from tools.bed.uplink import Uplink
 
-UPLINK = "eth1"
+OBSERVER = Observer(of_this_machine(Path()), Uplink("eth1"))
 _SLICE = Path("/sys/fs/cgroup/machine.slice")
-_PIDS = Path("/run/libvirt/qemu")
 #: More often would slow down what is looked at.
 _POLL_S = 0.2
 
@@ -52,49 +53,28 @@ class Changes:
             self._last[name] = time.time()
 
 
-def virsh(*arguments: str) -> list[str]:
-    words = ["virsh", "--quiet", *arguments]
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
-
-
-def scope(name: str) -> Path:
-    """The group that systemd made for a domain's qemu."""
-    pid = (_PIDS / f"{name}.pid").read_text().strip()
-    path = Path("/sys/fs/cgroup" + Path(f"/proc/{pid}/cgroup").read_text().strip().split("::")[1])
-    return next(each for each in path.parents if each.name.endswith(".scope"))
-
-
 def groups(place: Path) -> dict[str, int]:
     """What the kernel's files say, as they are."""
     files = ("cpu.weight", "io.bfq.weight", "memory.low")
-    return {file: int((place / file).read_text().split()[-1]) for file in files}
+    return {file: number_in(place / file) for file in files}
 
 
 def held(server: str) -> dict[str, object]:
-    name = virsh("domname", server)[0]
-    statistics = virsh("dommemstat", server)
-    tap, mac = interface(name)
-    memory_kib = int(statistics[statistics.index("actual") + 1])
-    return {**groups(scope(name)), "memory": memory_kib // 1024,
-            "net": uplink.priority_of(mac, tap)}
-
-
-def interface(name: str) -> tuple[str, str]:
-    """The device and the address of a domain's interface."""
-    *_, tap, _, _, _, mac = virsh("domiflist", name)
-    return tap, mac
+    memory_kib = OBSERVER.virsh_value("dommemstat", server, "actual")
+    return {**groups(OBSERVER.group(server)), "memory": memory_kib // 1024,
+            "net": OBSERVER.network_priority(server)}
 
 
 def leftovers(server: str, mac: str) -> list[str]:
     """Sentences; none when nothing is left."""
     found = []
-    if server in virsh("list", "--all", "--uuid"):
+    if server in OBSERVER.libvirt.virsh("list", "--all", "--uuid").split():
         found.append("libvirt knows it")
     ruleset = subprocess.run(["nft", "list", "ruleset"], check=True, capture_output=True, text=True)
     if mac in ruleset.stdout:
         found.append("nft has its address")
-    protected = sum(int((each / "memory.low").read_text()) for each in _SLICE.glob("*.scope"))
-    if int((_SLICE / "memory.low").read_text()) != protected:
+    protected = sum(number_in(each / "memory.low") for each in _SLICE.glob("*.scope"))
+    if number_in(_SLICE / "memory.low") != protected:
         found.append(f"machine.slice protects other than its servers' {protected} bytes")
     return found
 
@@ -102,11 +82,12 @@ def leftovers(server: str, mac: str) -> list[str]:
 def arrival(seconds: float, wanted: dict[str, int]) -> dict[str, float]:
     changes = Changes()
     name, tap, began = _resumed(seconds)
-    place, end = scope(name), time.time() + seconds
+    place = group_of(OBSERVER.libvirt.qemu_pid(name))
+    end = time.time() + seconds
     in_groups = {file: value for file, value in wanted.items() if file != "net"}
     _until(in_groups, lambda: groups(place), end)
     in_groups_s = time.time() - began
-    _until(wanted["net"], lambda: uplink.priority_by_mark(tap), end)
+    _until(wanted["net"], lambda: OBSERVER.uplink.priority_by_mark(tap), end)
     return {"groups": in_groups_s, "network": changes.last() - began}
 
 
@@ -121,7 +102,7 @@ def _resumed(seconds: float) -> tuple[str, str, float]:
         stamp, _, rest = line.partition(": event ")
         if ": Started Migrated" in rest:
             # asked now, since nothing is to come between the guest's start and the look
-            tap, _ = interface(rest.split("'")[3])
+            tap, _ = OBSERVER.interface(rest.split("'")[3])
         if ": Resumed Migrated" in rest:
             events.terminate()
             moment = datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S.%f%z").timestamp()
@@ -138,7 +119,6 @@ def _until(wanted: object, look: Callable[[], object], end: float) -> None:
 
 def main() -> object:
     kind, *words = sys.argv[1:]
-    uplink.DEVICE = UPLINK
     if kind == "held":
         return held(words[0])
     if kind == "leftovers":

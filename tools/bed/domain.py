@@ -9,6 +9,7 @@ from pathlib import Path
 from .errors import TestbedError
 from .guest import GuestImages
 from .libvirtd import Libvirt
+from .observer import group_of
 from .processes import wait_until
 
 _XML = """\
@@ -183,14 +184,8 @@ class TestGuest:
 
     def cgroup_value(self, controller: str, file: str) -> str:
         """Read a file of the domain's cgroup v1 group, as the kernel shows it."""
-        pid = self._libvirt.qemu_pid(self.name)
-        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if controller in controllers.split(","):
-                # libvirt puts qemu's own thread into a group below the domain's.
-                group = path.removesuffix("/emulator")
-                return Path(f"/sys/fs/cgroup/{controller}{group}/{file}").read_text().strip()
-        raise TestbedError(f"guest {self.name} is in no group of {controller}")
+        group = group_of(self._libvirt.qemu_pid(self.name), controller)
+        return (group / file).read_text().strip()
 
     def _send(self, command: str) -> socket.socket:
         shell = socket.socket(socket.AF_UNIX)

@@ -4,13 +4,15 @@
 import sys
 import time
 
-from tools.bed.stack import leftovers
+from tools.bed import observer, tables
+from tools.bed.errors import TestbedError
+from tools.bed.stack import host, leftovers, servers
+from tools.bed.stack.command import Command
 from tools.bed.stack.layout import Layout
+from tools.bed.stack.servers import Server
 from tools.bed.together import together
-from tools.demo import network, observer, reboot, scenario, servers, sides, tables
-from tools.demo.command import Command
+from tools.demo import network, reboot, scenario, sides
 from tools.demo.errors import DemoFailed
-from tools.demo.servers import Server
 from tools.demo.sides import Resource
 
 
@@ -21,7 +23,7 @@ def main() -> int:
     start = time.monotonic()
     try:
         steps = _perform(layout)
-    except DemoFailed as error:
+    except (DemoFailed, TestbedError) as error:
         print(f"\nFAILED: {error}\nlogs of the services: {layout.run}", file=sys.stderr)
         return 1
     seconds = time.monotonic() - start
@@ -37,13 +39,13 @@ def _perform(layout: Layout) -> int:
         print(f"  {server.name}  {server.uuid}  {server.address}  its balloon driver is alive")
     print(f"  after {time.monotonic() - began:.1f} s", flush=True)
     nova = Command(layout, "nova")
-    host = observer.Observer(layout)
-    resources = sides.resources(nova, host)
+    looking = host.observer(layout)
+    resources = sides.resources(nova, looking)
     steps = 0
     held: dict[str, scenario.Shares] = {}
     for change in scenario.CHANGES:
         resource = resources[change.resource]
-        if change.resource != "memory" and not observer.host_has_controllers():
+        if change.resource != "memory" and not observer.has_cgroup_v1():
             print(f"\nleft out: {change.what}: it needs a host with cgroup v1")
             continue
         steps += 1
@@ -51,7 +53,7 @@ def _perform(layout: Layout) -> int:
         _ask(nova, resource, three, change.asked, held.get(change.resource))
         held[change.resource] = change.asked
         _compare(resource, three, change.asked)
-    steps += network.perform(layout, nova, host, three, steps + 1)
+    steps += network.perform(layout, nova, looking, three, steps + 1)
     asked = {name: shares[scenario.REBOOTED] for name, shares in held.items()}
     asked["network"] = scenario.NET_PRIORITIES[scenario.REBOOTED]
     openstack = Command(layout, "openstack")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ends the demo."""
+"""What ends the demo, besides a step of the test bed that fails."""
 
 
 class DemoFailed(Exception):
-    """A step failed or the sides disagree; the message says which."""
+    """The sides disagree; the message says which."""

@@ -3,20 +3,22 @@
 
 from collections.abc import Sequence
 
+from tools.bed import tables
+from tools.bed.observer import Observer
+from tools.bed.stack import sharing, traffic
+from tools.bed.stack.command import Command
 from tools.bed.stack.config import HTB_RATE_MBIT
+from tools.bed.stack.host import uplink
 from tools.bed.stack.layout import Layout
-from tools.bed.stack.network import UPLINK
+from tools.bed.stack.servers import Server
+from tools.bed.stack.sharing import Sender
 from tools.bed.together import together
-from tools.demo import scenario, sharing, tables, traffic, uplink
-from tools.demo.command import Command
+from tools.bed.uplink import MOST_WEIGHT
+from tools.demo import scenario
 from tools.demo.errors import DemoFailed
-from tools.demo.observer import Observer
-from tools.demo.servers import Server
-from tools.demo.sharing import Sender
 
 _SET, _GET = "tc-set-net-priority", "tc-get-net-priority"
 _REMOVED = -1
-_WEIGHTLESS = 99
 
 
 def perform(
@@ -24,19 +26,19 @@ def perform(
 ) -> int:
     """All steps, numbered from ``first``; how many they were.
 
-    :raises DemoFailed: someone got more or less than its weight says
+    :raises DemoFailed, TestbedError: someone got more or less than its weight says
     """
     if uplink.has_table():  # an earlier run came to a bad end
         _remove(nova, three)
     original = uplink.root()
-    weights = [_WEIGHTLESS - priority for priority in scenario.NET_PRIORITIES]
+    weights = [MOST_WEIGHT - priority for priority in scenario.NET_PRIORITIES]
     _title(first, f"weights {', '.join(map(str, weights))} of {HTB_RATE_MBIT} Mbit/s")
     classes = _give(nova, observer, three)
-    with traffic.streams(layout, observer, three) as streams:
+    with traffic.streams(layout, three) as streams:
         senders = [Sender(stream.server.name, weight, name, stream)
                    for stream, weight, name in zip(streams, weights, classes, strict=True)]
         together(traffic.Stream.start, streams)
-        print(f"  all three send through {UPLINK}, Mbit/s:", flush=True)
+        print(f"  all three send through {uplink.device}, Mbit/s:", flush=True)
         sharing.measure(senders)
         one, *others = senders
         _title(first + 1, f"{one.name} stops: the others take what it leaves")
@@ -46,7 +48,7 @@ def perform(
     _title(first + 3, "no priorities any more")
     _remove(nova, three)
     table = "a table" if uplink.has_table() else "no table"
-    print(f"  root qdisc of {UPLINK}: {uplink.root()}; nft: {table} of ours", flush=True)
+    print(f"  root qdisc of {uplink.device}: {uplink.root()}; nft: {table} of ours", flush=True)
     if uplink.root() != original or uplink.has_table():
         raise DemoFailed(f"the uplink had {original} before, and no table of ours")
     return 4
@@ -58,12 +60,12 @@ def _title(number: int, what: str) -> None:
 
 def _give(nova: Command, observer: Observer, three: Sequence[Server]) -> list[str]:
     """Set the priorities, see that they are there, and return the class of each server."""
-    print(f"  root qdisc of {UPLINK}: {uplink.root()}")
+    print(f"  root qdisc of {uplink.device}: {uplink.root()}")
     for server, priority in zip(three, scenario.NET_PRIORITIES, strict=True):
         nova.show(_SET, server.name, str(priority))
-    print(f"  root qdisc of {UPLINK}: {uplink.root()}")
+    print(f"  root qdisc of {uplink.device}: {uplink.root()}")
     shown = together(lambda server: nova.number("prio", _GET, server.name), three)
-    names = [_class(observer.mac_address(server)) for server in three]
+    names = [_class(observer.interface(server.uuid)[1]) for server in three]
     classes = uplink.classes()
     tables.show(
         ("server", "asked", f"nova {_GET}", "nft: class of its MAC", "tc: rate", "ceil"),

@@ -4,11 +4,14 @@
 import time
 from collections.abc import Mapping, Sequence
 
+from tools.bed import tables
+from tools.bed.errors import TestbedError
 from tools.bed.stack import tenants
-from tools.demo import scenario, tables, uplink
-from tools.demo.command import Command
+from tools.bed.stack.command import Command
+from tools.bed.stack.host import uplink
+from tools.bed.stack.servers import Server
+from tools.demo import scenario
 from tools.demo.errors import DemoFailed
-from tools.demo.servers import Server
 from tools.demo.sides import Look, Resource
 
 # a guest boots in some seconds, and its balloon driver is asked every 5 s
@@ -60,8 +63,8 @@ def _look(
 def _seen(look: Look, server: Server) -> float | str:
     try:
         return look(server)
-    except DemoFailed as error:
-        # a guest that boots does not answer
+    except (TestbedError, OSError) as error:
+        # a guest that boots does not answer, and there is a moment without a process
         return str(error).splitlines()[0][:40]
 
 

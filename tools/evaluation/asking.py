@@ -6,8 +6,8 @@ import tempfile
 import time
 from dataclasses import dataclass
 
-from tools.demo.command import Command
-from tools.demo.errors import DemoFailed
+from tools.bed.errors import TestbedError
+from tools.bed.stack.command import Command
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class TimedCommand(Command):
     def ask(self, *arguments: str) -> Asked:
         """Run a command that changes something.
 
-        :raises DemoFailed: it failed, or it sent nothing
+        :raises TestbedError: it failed, or it sent nothing
         """
         words = f"{self._name} {' '.join(arguments)}"
         print(f"  $ {words}", flush=True)
@@ -41,14 +41,14 @@ class TimedCommand(Command):
             ended = time.monotonic()
             output.seek(0)
             if process.returncode or not sent:
-                raise DemoFailed(f"{words} exited with {process.returncode}: "
+                raise TestbedError(f"{words} exited with {process.returncode}: "
                                  f"{output.read()}{''.join(tail)}")
         return Asked(words, typed, sent, answered, ended)
 
     def run(self, *arguments: str) -> None:
         """Run a command and look at nothing but whether it works.
 
-        :raises DemoFailed: it failed
+        :raises TestbedError: it failed
         """
         self._run(*arguments)
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tools.demo import observer
-from tools.demo.servers import Server
+from tools.bed import observer
+from tools.bed.stack.servers import Server
 from tools.evaluation.recording import Look, Recording
 from tools.evaluation.site import LABELS, LeftOut, Site
 
@@ -25,7 +25,7 @@ def perform(site: Site, out: Path) -> None:
 
     :raises LeftOut: the host has no cgroup v1
     """
-    if not observer.host_has_controllers():
+    if not observer.has_cgroup_v1():
         raise LeftOut("the cloud's own host has cgroup v2, where libvirt needs systemd")
     processor = max(os.sched_getaffinity(0))
     print(f"  all three servers are bound to processor {processor} (virsh vcpupin)", flush=True)
@@ -82,7 +82,7 @@ def _due(shares: tuple[int, ...]) -> dict[str, float]:
 def _look(site: Site, processor: int) -> Look:
     """Of each server its virtual CPU, and what it had with qemu's main thread, which its group
     divides with it."""
-    threads = {label: _threads(site.observer.process(server))
+    threads = {label: _threads(site.observer.process(server.uuid))
                for label, server in site.labelled()}
 
     def look() -> Mapping[str, float]:
@@ -145,8 +145,8 @@ def _computing(site: Site) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _burning(site: Site, server: Server) -> Iterator[None]:
-    site.observer.inside(
-        server, f"burn-cpu {_LONGEST_S} </dev/null >/dev/null 2>&1 & echo $! > /tmp/burn.pid")
+    server.inside(
+        f"burn-cpu {_LONGEST_S} </dev/null >/dev/null 2>&1 & echo $! > /tmp/burn.pid")
     try:
         yield
     finally:
@@ -155,4 +155,4 @@ def _burning(site: Site, server: Server) -> Iterator[None]:
 
 def _stop(site: Site, server: Server) -> None:
     """Let it compute no more; one that has ended already is no matter."""
-    site.observer.inside(server, "kill $(cat /tmp/burn.pid) 2>/dev/null; true")
+    server.inside("kill $(cat /tmp/burn.pid) 2>/dev/null; true")

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tools.bed import observer
+from tools.bed.errors import TestbedError
 from tools.bed.processes import wait_until
 from tools.bed.slowdisk import SlowDisk
-from tools.demo import observer
-from tools.demo.errors import DemoFailed
-from tools.demo.servers import Server
+from tools.bed.stack.servers import Server
 from tools.evaluation.recording import Look, Recording
 from tools.evaluation.site import LABELS, LeftOut, Site
 from tools.evaluation.sizes import JOB_MIB, RATE_MIB
@@ -43,7 +43,7 @@ def perform(site: Site, out: Path) -> None:
 
     :raises LeftOut: the host has no cgroup v1
     """
-    if not observer.host_has_controllers():
+    if not observer.has_cgroup_v1():
         raise LeftOut("the cloud's own host has cgroup v2, where libvirt needs systemd")
     place = site.layout.state / "evaluation-disk"
     print(f"  a disk of {RATE_MIB} MiB/s with bfq, a part of it attached to each server "
@@ -101,12 +101,12 @@ def _writing(site: Site, once: bool) -> Iterator[None]:
     script = _WRITE.format(
         device=_DEVICE, count=JOB_MIB * 4 // _WRITERS, once="break" if once else ":",
         numbers=" ".join(map(str, range(_WRITERS))))
-    site.each(lambda server: site.observer.inside(server, script))
+    site.each(lambda server: server.inside(script))
     try:
         yield
     finally:
-        site.each(lambda server: site.observer.inside(
-            server, "rm -f /tmp/writing; killall dd 2> /dev/null; "
+        site.each(lambda server: server.inside(
+            "rm -f /tmp/writing; killall dd 2> /dev/null; "
             "while pidof dd > /dev/null; do usleep 200000; done"))
 
 
@@ -120,8 +120,8 @@ def _attached(site: Site, disk: SlowDisk) -> Iterator[None]:
                 "--driver", "qemu", "--subdriver", "raw", "--cache", "none")
             at_end.callback(_detach, site, server)
         for server in site.servers:
-            site.observer.inside(
-                server, f"until [ -b /dev/{_DEVICE} ]; do usleep 100000; done")
+            server.inside(
+                f"until [ -b /dev/{_DEVICE} ]; do usleep 100000; done")
         yield
 
 
@@ -130,4 +130,4 @@ def _detach(site: Site, server: Server) -> None:
     site.libvirt.virsh("detach-disk", server.uuid, _DEVICE, "--live")
     if not wait_until(
             lambda: _DEVICE not in site.libvirt.virsh("domblklist", server.uuid), _TIMEOUT_S):
-        raise DemoFailed(f"{server.name} does not let go of {_DEVICE}")
+        raise TestbedError(f"{server.name} does not let go of {_DEVICE}")

@@ -12,8 +12,6 @@ from pathlib import Path
 from tools.bed.errors import TestbedError
 from tools.bed.stack import leftovers
 from tools.bed.stack.layout import Layout
-from tools.bed.stack.shell import StepFailed
-from tools.demo.errors import DemoFailed
 from tools.evaluation import cpu, disk, load, memory, network, peers, site, softlimit, versions
 from tools.evaluation.outcomes import ABOUT, EXPERIMENTS, OUTCOMES
 from tools.evaluation.site import LeftOut, Site
@@ -45,7 +43,7 @@ def main() -> int:
             print(f"  they run after {time.monotonic() - began:.0f} s", flush=True)
             for name in options.only or _PERFORM:
                 outcomes[name] = _perform(name, here, options.directory)
-    except (DemoFailed, TestbedError) as error:
+    except TestbedError as error:
         print(f"\nFAILED: {error}\nlogs of the services: {layout.run}", file=sys.stderr)
         return 1
     _write(options.directory / ABOUT, {
@@ -68,7 +66,7 @@ def _perform(name: str, here: Site, directory: Path) -> dict[str, object]:
         print(f"  left out: {reason}", flush=True)
         outcome["left_out"] = str(reason)
     except Exception as error:  # noqa: BLE001  # one that fails takes no other along
-        if not isinstance(error, DemoFailed | StepFailed | TestbedError):
+        if not isinstance(error, TestbedError):
             traceback.print_exc()
         print(f"  FAILED: {error}", file=sys.stderr, flush=True)
         outcome["failed"] = str(error) or type(error).__name__

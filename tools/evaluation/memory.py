@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.demo.servers import Server
+from tools.bed.stack.servers import Server
 from tools.evaluation.recording import Look, Recording
 from tools.evaluation.site import LABELS, Site
 
@@ -53,7 +53,7 @@ def _due(*mib: float) -> dict[str, float]:
 
 def _occupy(site: Site, server: Server, mib: int) -> None:
     print(f"  {server.name} uses {mib} MiB (occupy-memory)", flush=True)
-    site.observer.inside(server, f"occupy-memory {mib}")
+    server.inside(f"occupy-memory {mib}")
 
 
 def _actual(site: Site) -> Look:
@@ -68,7 +68,7 @@ def _actual(site: Site) -> Look:
 
 
 def _resident(site: Site) -> Look:
-    files = {label: Path(f"/proc/{site.observer.process(server)}/smaps_rollup")
+    files = {label: Path(f"/proc/{site.observer.process(server.uuid)}/smaps_rollup")
              for label, server in site.labelled()}
 
     def look() -> Mapping[str, float]:

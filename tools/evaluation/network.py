@@ -6,16 +6,19 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tools.bed.errors import TestbedError
+from tools.bed.stack import traffic
+from tools.bed.stack.host import uplink
+from tools.bed.stack.traffic import Stream
 from tools.bed.together import together
-from tools.demo import scenario, traffic, uplink
-from tools.demo.errors import DemoFailed
-from tools.demo.traffic import Stream
+from tools.bed.uplink import MOST_WEIGHT
 from tools.evaluation.recording import Look, Recording
 from tools.evaluation.site import LABELS, Site
 from tools.evaluation.sizes import UPLINK_MBIT
 
-#: The thesis' rates, which are also the weights: 99 less the priority.
+#: The thesis' rates, which are also the weights.
 WEIGHTS = (39, 26, 15)
+_PRIORITIES = tuple(MOST_WEIGHT - weight for weight in WEIGHTS)
 _COMMAND, _REMOVED = "tc-set-net-priority", -1
 _SWAPPED = {"VM2": 84, "VM3": 73}
 _EVERY_S = 0.2
@@ -29,12 +32,12 @@ def perform(site: Site, out: Path) -> None:
         _remove(site)
     with _fixed_rates(site) as classes:
         _send(site, Recording(out / "network-fixed"), classes, lends=False)
-    site.give(_COMMAND, scenario.NET_PRIORITIES)
+    site.give(_COMMAND, _PRIORITIES)
     try:
-        macs = [site.observer.mac_address(server) for server in site.servers]
+        macs = [site.observer.interface(server.uuid)[1] for server in site.servers]
         names = [uplink.class_of(mac) for mac in macs]
         if None in names:
-            raise DemoFailed(f"nft shows no class for one of {macs}")
+            raise TestbedError(f"nft shows no class for one of {macs}")
         _send(site, Recording(out / "network-shared"), [str(name) for name in names], lends=True)
     finally:
         _remove(site)
@@ -46,7 +49,7 @@ def _remove(site: Site) -> None:
 
 def _send(site: Site, recording: Recording, classes: Sequence[str], lends: bool) -> None:
     """All send; VM1 stops, VM2 stops, both come back; and two of them change places."""
-    with traffic.streams(site.layout, site.observer, site.servers) as streams, \
+    with traffic.streams(site.layout, site.servers) as streams, \
             recording.sampling("uplink", _sent(classes), _EVERY_S), \
             recording.sampling("outside", _received(streams, recording), _EVERY_S):
         one, two, _ = streams
@@ -108,19 +111,19 @@ def _received(streams: Sequence[Stream], recording: Recording) -> Look:
 def _fixed_rates(site: Site) -> Iterator[list[str]]:
     """What the thesis shows first, made by tc alone: each class' ceil is its rate."""
     names = [f"{_HANDLE}{10 * number}" for number in range(1, 4)]
-    _tc("qdisc", "replace", "dev", uplink.DEVICE, "root", "handle", _HANDLE, "htb")
+    _tc("qdisc", "replace", "dev", uplink.device, "root", "handle", _HANDLE, "htb")
     try:
         for server, name, rate in zip(site.servers, names, WEIGHTS, strict=True):
-            _tc("class", "add", "dev", uplink.DEVICE, "parent", _HANDLE, "classid", name, "htb",
+            _tc("class", "add", "dev", uplink.device, "parent", _HANDLE, "classid", name, "htb",
                 "rate", f"{rate}mbit", "ceil", f"{rate}mbit", "burst", "20k", "cburst", "20k")
-            _tc("filter", "add", "dev", uplink.DEVICE, "parent", _HANDLE, "protocol", "ip", "u32",
+            _tc("filter", "add", "dev", uplink.device, "parent", _HANDLE, "protocol", "ip", "u32",
                 "match", "ip", "src", f"{server.address}/32", "flowid", name)
         yield names
     finally:
-        _tc("qdisc", "delete", "dev", uplink.DEVICE, "root")
+        _tc("qdisc", "delete", "dev", uplink.device, "root")
 
 
 def _tc(*words: str) -> None:
     answer = subprocess.run(["tc", *words], capture_output=True, text=True)
     if answer.returncode:
-        raise DemoFailed(f"tc {' '.join(words)}: {answer.stderr.strip()}")
+        raise TestbedError(f"tc {' '.join(words)}: {answer.stderr.strip()}")

@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.demo import observer, uplink
-from tools.demo.errors import DemoFailed
-from tools.demo.servers import Server
+from tools.bed import observer
+from tools.bed.errors import TestbedError
+from tools.bed.stack.host import uplink
+from tools.bed.stack.servers import Server
+from tools.bed.uplink import FRAME, MOST_WEIGHT
 from tools.evaluation import timings
 from tools.evaluation.rest import Rest
 from tools.evaluation.site import Site
@@ -19,7 +21,6 @@ from tools.evaluation.timings import Change, Way
 
 _ROUNDS = 5
 _POLL_S, _TIMEOUT_S = 0.002, 30
-_FRAME, _MOST_WEIGHT = 1522, 99
 Ask = Callable[[int], object]
 
 
@@ -67,7 +68,7 @@ def _ways(
 ) -> Mapping[Way, Ask]:
     def api(value: int) -> None:
         if not 200 <= rest.act(server.uuid, resource.action, {resource.key: value}) < 300:
-            raise DemoFailed(f"nova refused {resource.action} {value}")
+            raise TestbedError(f"nova refused {resource.action} {value}")
 
     return {
         Way.BARE: resource.bare,
@@ -80,7 +81,7 @@ def _ways(
 
 def _resources(site: Site, server: Server) -> list[_Resource]:
     def file(controller: str, name: str, unit: int = 1) -> Callable[[], int]:
-        path = site.observer.group(controller, server) / name
+        path = site.observer.group_file(server.uuid, controller, name)
         return lambda: int(path.read_text().split()[-1]) // unit
 
     def virsh(command: str, form: str) -> Ask:
@@ -89,9 +90,9 @@ def _resources(site: Site, server: Server) -> list[_Resource]:
 
     found = [_Resource(
         "memory", "set-current-memory", "memory", "lv-set-mem", "--memory", (1536, 2048),
-        lambda: site.observer.virsh("dommemstat", "actual", server) // 1024,
+        lambda: site.observer.virsh_value("dommemstat", server.uuid, "actual") // 1024,
         virsh("setmem", "{kib}"))]
-    if observer.host_has_controllers():
+    if observer.has_cgroup_v1():
         found += [
             _Resource("memory_soft_limit", "set-memory-soft-limit", "memory_limit",
                       "lv-set-mem-soft-limit", "--memory-soft-limit", (512, 1024),
@@ -108,26 +109,26 @@ def _resources(site: Site, server: Server) -> list[_Resource]:
 
 
 def _network(site: Site, server: Server) -> _Resource:
-    mac = site.observer.mac_address(server)
+    mac = site.observer.interface(server.uuid)[1]
 
     @functools.cache
     def name() -> str:
         found = uplink.class_of(mac)
         if found is None:
-            raise DemoFailed(f"nft shows no class for {mac}")
+            raise TestbedError(f"nft shows no class for {mac}")
         return found
 
     def read() -> int:
-        return _MOST_WEIGHT - uplink.classes()[name()].quantum // _FRAME
+        return MOST_WEIGHT - uplink.classes()[name()].weight
 
     def bare(priority: int) -> None:
         now = uplink.classes()[name()]
-        command = ["tc", "class", "change", "dev", uplink.DEVICE, "parent", "5ca1:1", "classid",
+        command = ["tc", "class", "change", "dev", uplink.device, "parent", "5ca1:1", "classid",
                    name(), "htb", "rate", now.rate, "ceil", now.ceil, "quantum",
-                   str((_MOST_WEIGHT - priority) * _FRAME)]
+                   str((MOST_WEIGHT - priority) * FRAME)]
         answer = subprocess.run(command, capture_output=True, text=True)
         if answer.returncode:
-            raise DemoFailed(f"{' '.join(command)}: {answer.stderr}")
+            raise TestbedError(f"{' '.join(command)}: {answer.stderr}")
 
     return _Resource("net_priority", "set-net-priority", "prio", "tc-set-net-priority",
                      "--net-priority", (60, 73), read, bare, needs_one=True)
@@ -136,7 +137,7 @@ def _network(site: Site, server: Server) -> _Resource:
 def _timed(resource: _Resource, way: Way, number: int, ask: Ask, value: int) -> Change:
     """Ask, and see when the host holds it.
 
-    :raises DemoFailed: it never does, or asking fails
+    :raises TestbedError: it never does, or asking fails
     """
     def work() -> float:
         ask(value)
@@ -148,7 +149,7 @@ def _timed(resource: _Resource, way: Way, number: int, ask: Ask, value: int) -> 
         while resource.read() != value:
             failure = asking.exception() if asking.done() else None
             if failure or time.monotonic() - began > _TIMEOUT_S:
-                raise DemoFailed(
+                raise TestbedError(
                     f"{resource.name} {value} by {way} does not arrive: {failure}") from failure
             time.sleep(_POLL_S)
         held = time.monotonic()

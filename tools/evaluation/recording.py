@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tools.demo.errors import DemoFailed
+from tools.bed.errors import TestbedError
 from tools.evaluation import records
 from tools.evaluation.asking import Asked
 from tools.evaluation.records import Exchange, Phase, Record, Table
@@ -41,12 +41,12 @@ class _Sampler:
 
     def stop(self) -> None:
         """
-        :raises DemoFailed: a look failed
+        :raises TestbedError: a look failed
         """
         self._over.set()
         failure = self._looking.exception()
         if failure:
-            raise DemoFailed(f"looking has failed: {failure}") from failure
+            raise TestbedError(f"looking has failed: {failure}") from failure
 
 
 class Recording:
@@ -66,7 +66,7 @@ class Recording:
         """Look every so many seconds, into the table of that name. Every look sees the same
         columns.
 
-        :raises DemoFailed: a look failed
+        :raises TestbedError: a look failed
         """
         sampler = _Sampler(look, every_s)
         try:

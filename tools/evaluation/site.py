@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tools.bed.errors import TestbedError
 from tools.bed.libvirtd import Libvirt
+from tools.bed.observer import Observer
 from tools.bed.processes import wait_until
-from tools.bed.stack import services, tenants
+from tools.bed.stack import host, servers, services, tenants
 from tools.bed.stack.layout import Layout
+from tools.bed.stack.servers import Server
 from tools.bed.together import together
-from tools.demo import servers
-from tools.demo.errors import DemoFailed
-from tools.demo.observer import Observer
-from tools.demo.servers import Server
 from tools.evaluation.asking import TimedCommand
 from tools.evaluation.recording import Recording
 from tools.evaluation.records import Exchange
@@ -70,7 +69,7 @@ class Site:
 def opened(layout: Layout, seed: int) -> Iterator[Site]:
     """The site with new servers, which are deleted at the end.
 
-    :raises DemoFailed: one does not start
+    :raises TestbedError: one does not start
     """
     cloud = tenants.connect()
     _remove(cloud)
@@ -79,7 +78,7 @@ def opened(layout: Layout, seed: int) -> Iterator[Site]:
         uuids = [servers.made(cloud, name, _FLAVOR) for name in NAMES]
         three = [servers.awaited(cloud, name, uuid)
                  for name, uuid in zip(NAMES, uuids, strict=True)]
-        yield Site(layout, three, Observer(layout), services.libvirt(layout),
+        yield Site(layout, three, host.observer(layout), services.libvirt(layout),
                    TimedCommand(layout, "nova"), TimedCommand(layout, "openstack"),
                    random.Random(seed))
     finally:
@@ -96,11 +95,11 @@ def _remove(cloud: Any) -> None:
 def delete(cloud: Any, names: Sequence[str]) -> None:
     """Delete the servers of these names that there are, and wait until they are gone.
 
-    :raises DemoFailed: one is not gone in time
+    :raises TestbedError: one is not gone in time
     """
     found = [server for name in names if (server := cloud.compute.find_server(name))]
     for server in found:
         cloud.compute.delete_server(server, force=True)
     # not the SDK's own wait, which ends when nova still has to forget the server
     if not wait_until(lambda: not any(map(cloud.compute.find_server, names)), _TIMEOUT_S):
-        raise DemoFailed(f"{', '.join(names)} not all gone after {_TIMEOUT_S} s")
+        raise TestbedError(f"{', '.join(names)} not all gone after {_TIMEOUT_S} s")

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from tools.bed import packages
+from tools.bed.errors import TestbedError
+from tools.bed.observer import group_in
 from tools.bed.processes import wait_until
-from tools.bed.stack import tenants
+from tools.bed.stack import servers, tenants
 from tools.bed.stack.layout import Layout
 from tools.bed.stack.node import Node, joined
+from tools.bed.stack.servers import Server
 from tools.bed.together import together
-from tools.demo import servers
-from tools.demo.errors import DemoFailed
-from tools.demo.servers import Server
 from tools.evaluation.recording import Look, Recording
 from tools.evaluation.site import LABELS, Site, delete
 from tools.evaluation.sizes import PROMISED_MIB, SPARE_MIB, USED_MIB
@@ -49,10 +49,10 @@ _READ = ("(sleep 30; while :; do dd if=/occupied/fill of=/dev/null bs=64k; done)
 def perform(site: Site, out: Path) -> None:
     """Figure 5.3: under pressure, VM2 is promised what VM3 was promised."""
     packages.ensure(packages.read_list(_PACKAGES))
-    with _host(site.layout) as host, _pressed(site, host) as three:
+    with _host(site.layout) as host, _pressed(host) as three:
         for server, mib in zip(three, _START, strict=True):
             _limit(site, server, mib)
-        together(lambda server: site.observer.inside(server, _READ), three)
+        together(lambda server: server.inside(_READ), three)
         recording = Recording(out / "soft-limit")
         with recording.sampling("host", _look(host, three), _EVERY_S):
             recording.hold("no pressure", 5, {})
@@ -87,10 +87,8 @@ def _look(host: Node, three: Sequence[Server]) -> Look:
     for server in three:
         name = cloud.compute.get_server(server.uuid).instance_name
         pid = host.machine.run("cat", f"/run/libvirt/qemu/{name}.pid").strip()
-        group = host.machine.run("cat", f"/proc/{pid}/cgroup").strip().partition("::")[2]
-        scope, _, _ = group.partition(".scope")
-        files += [f"/sys/fs/cgroup{scope}.scope/memory.current",
-                  f"/sys/fs/cgroup{scope}.scope/memory.low"]
+        group = group_in(host.machine.run("cat", f"/proc/{pid}/cgroup"))
+        files += [group / "memory.current", group / "memory.low"]
     heads = [f"{label}.{what}_mib" for label in LABELS for what in ("resident", "promised")]
 
     def look() -> Mapping[str, float]:
@@ -113,7 +111,7 @@ def _host(layout: Layout) -> Iterator[Node]:
 
 
 @contextlib.contextmanager
-def _pressed(site: Site, host: Node) -> Iterator[list[Server]]:
+def _pressed(host: Node) -> Iterator[list[Server]]:
     """Three servers there that have filled their memory, and are deleted at the end. They boot and
     fill it where the cloud runs, since an emulated processor on an emulated one needs minutes for
     that, and migrate live."""
@@ -128,11 +126,11 @@ def _pressed(site: Site, host: Node) -> Iterator[list[Server]]:
                  for name, uuid in zip(_NAMES, uuids, strict=True)]
         for server in three:
             print(f"  {server.name} fills {USED_MIB} MiB, and migrates", flush=True)
-            site.observer.inside(server, _FILL)
+            server.inside(_FILL)
             cloud.compute.live_migrate_server(server.uuid, host=host.name)
         for server in three:
             if not wait_until(lambda uuid=server.uuid: _runs_on(cloud, uuid, host), _MOVED_S):
-                raise DemoFailed(f"{server.name} is not on {host.name} after {_MOVED_S} s")
+                raise TestbedError(f"{server.name} is not on {host.name} after {_MOVED_S} s")
         print(f"  three servers run there after {time.monotonic() - began:.0f} s", flush=True)
         yield three
     finally:
@@ -144,5 +142,5 @@ def _runs_on(cloud: Any, uuid: str, host: Node) -> bool:
     if (server.status, server.task_state) == ("ACTIVE", None) and server.compute_host == host.name:
         return True
     if server.status in ("ACTIVE", "ERROR") and server.task_state is None:
-        raise DemoFailed(f"{server.name} has not migrated: the log of nova-compute tells why")
+        raise TestbedError(f"{server.name} has not migrated: the log of nova-compute tells why")
     return False

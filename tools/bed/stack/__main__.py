@@ -10,7 +10,6 @@ from tools.bed.errors import TestbedError
 from tools.bed.processes import Daemon, wait_until
 from tools.bed.stack import code, config, leftovers, network, schema, services, storage
 from tools.bed.stack.layout import Layout
-from tools.bed.stack.shell import StepFailed
 from tools.bed.together import together
 
 
@@ -109,7 +108,7 @@ def _start_switch(layout: Layout) -> None:
 
 def _wait_for_services() -> None:
     if not wait_until(lambda: not _down_services(), 90):
-        raise StepFailed(f"still down after 90 s: {', '.join(_down_services())}")
+        raise TestbedError(f"still down after 90 s: {', '.join(_down_services())}")
 
 
 def _write_scripts(layout: Layout) -> None:
@@ -140,7 +139,7 @@ def main() -> int:
         if sys.argv[1] == "is-up":
             return 0 if is_up_quietly(layout) else 1
         {"up": up, "down": down}[sys.argv[1]](layout)
-    except (StepFailed, TestbedError) as error:
+    except TestbedError as error:
         print(f"\nFAILED: {error}\nlogs: {layout.run}", file=sys.stderr)
         return 1
     return 0

@@ -15,13 +15,14 @@ from typing import Any
 
 from tools.bed import payload
 from tools.bed.debian import DebianImage
+from tools.bed.errors import TestbedError
 from tools.bed.guest import GuestImages
 from tools.bed.machine import Machine
 from tools.bed.processes import wait_until
 from tools.bed.stack import leftovers, schema, tenants
 from tools.bed.stack.layout import BROKER_PORT, CACHE_PORT, PORTS, Layout
 from tools.bed.stack.network import BRIDGE, EXTERNAL, NODE
-from tools.bed.stack.shell import StepFailed, run, try_run
+from tools.bed.stack.shell import run, try_run
 from tools.bed.vmhost import CACHE, PARTS, TREE
 
 _SCRIPT = Path(__file__).with_name("node.sh")
@@ -61,7 +62,7 @@ class Node:
     def configure(self) -> None:
         """Wait until it has booted, and start what a compute host runs.
 
-        :raises tools.bed.errors.TestbedError: a step failed
+        :raises TestbedError: a step failed
         """
         machine = self.machine
         machine.wait()
@@ -165,7 +166,7 @@ class Node:
 def joined(layout: Layout, numbers: Sequence[int]) -> Iterator[list[Node]]:
     """The nodes of these numbers, once the cloud can use them; at the end they are gone.
 
-    :raises tools.bed.stack.shell.StepFailed: one does not come up
+    :raises TestbedError: one does not come up
     """
     # taking the cloud down ends them, whatever becomes of this process
     leftovers.mark(layout)
@@ -181,7 +182,7 @@ def joined(layout: Layout, numbers: Sequence[int]) -> Iterator[list[Node]]:
         for node in nodes:
             node.configure()
         if not wait_until(lambda: all(node.is_up(cloud) for node in nodes), _UP_S):
-            raise StepFailed(f"{names} not up after {_UP_S} s")
+            raise TestbedError(f"{names} not up after {_UP_S} s")
         schema.discover_hosts(layout)
         print(f"\n  {names} up after {time.monotonic() - began:.0f} s", flush=True)
         yield nodes

@@ -6,22 +6,20 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-
-class StepFailed(Exception):
-    """A step of bringing the cloud up or down failed; the message says why."""
+from tools.bed.errors import TestbedError
 
 
 def run(*command: str | Path, env: Mapping[str, str] | None = None, feed: str = "") -> str:
     """What the program prints.
 
-    :raises StepFailed: it exited with another status than 0
+    :raises TestbedError: it exited with another status than 0
     """
     words = [str(word) for word in command]
     answer = subprocess.run(
         words, env={**os.environ, **(env or {})}, input=feed, text=True, capture_output=True)
     if answer.returncode:
         tail = "\n".join((answer.stdout + answer.stderr).strip().splitlines()[-15:])
-        raise StepFailed(f"{' '.join(words)[:300]}\nexited with {answer.returncode}:\n{tail}")
+        raise TestbedError(f"{' '.join(words)[:300]}\nexited with {answer.returncode}:\n{tail}")
     return answer.stdout
 
 

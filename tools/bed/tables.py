@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables as the demo prints them."""
+"""Tables of text."""
 
 import sys
 from collections.abc import Iterable, Sequence

@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tools.bed import tables
+from tools.bed.errors import TestbedError
 from tools.bed.stack.config import HTB_RATE_MBIT
-from tools.demo import tables, uplink
-from tools.demo.errors import DemoFailed
-from tools.demo.traffic import DATA_SHARE, INTERVAL_S, Stream
+from tools.bed.stack.host import uplink
+from tools.bed.stack.traffic import DATA_SHARE, INTERVAL_S, Stream
 
 _TOLERANCE = 0.05
 _SETTLE_S, _MEASURE_S = 1.5, 5.0
@@ -40,7 +41,7 @@ class _Seen:
 def measure(senders: Sequence[Sender]) -> None:
     """See that each gets what its weight says, on the uplink and outside.
 
-    :raises DemoFailed: someone got more or less
+    :raises TestbedError: someone got more or less
     """
     time.sleep(_SETTLE_S)
     _require(senders, lambda: _measured(senders))
@@ -51,7 +52,7 @@ def follow(
 ) -> None:
     """See that within a second of a change each gets what its weight says now.
 
-    :raises DemoFailed: someone got more or less
+    :raises TestbedError: someone got more or less
     """
     def again() -> _Seen:
         nonlocal changed
@@ -80,7 +81,7 @@ def _require(senders: Sequence[Sender], look: Callable[[], _Seen]) -> None:
         # who offers less than is due leaves the rest to the others, as it should be
         print(f"  tc: at times no packet of {', '.join(idle)} was waiting: "
               "this machine is too busy for its guests", flush=True)
-    raise DemoFailed("; ".join(seen.wrong))
+    raise TestbedError("; ".join(seen.wrong))
 
 
 def _measured(senders: Sequence[Sender]) -> _Seen:

@@ -9,9 +9,7 @@ from tools.bed.errors import TestbedError
 from tools.bed.processes import Daemon, wait_until
 from tools.bed.stack.layout import Layout
 from tools.bed.stack.network import OUTSIDE, OUTSIDE_ADDRESS
-from tools.demo.errors import DemoFailed
-from tools.demo.observer import Observer
-from tools.demo.servers import Server
+from tools.bed.stack.servers import Server
 
 INTERVAL_S = 0.5
 #: Of an Ethernet frame of 1514 bytes, what TCP carries for its user and what iperf3 counts.
@@ -29,10 +27,9 @@ class Stream:
     The guest's window is small enough that its packets wait a moment and none is dropped.
     """
 
-    def __init__(self, layout: Layout, observer: Observer, server: Server, number: int) -> None:
+    def __init__(self, layout: Layout, server: Server, number: int) -> None:
         self.server = server
         self._port = str(_FIRST_PORT + number)
-        self._observer = observer
         command = ["iperf3", "--server", "--port", self._port, "--interval", str(INTERVAL_S),
                    "--format", "k", "--forceflush"]
         self._receiver = Daemon(f"iperf3-{self._port}", ["ip", "netns", "exec", OUTSIDE, *command],
@@ -42,10 +39,7 @@ class Stream:
         """Start the receiver; one that an earlier run has left is ended."""
         self.close()
         self._receiver.log_file.unlink(missing_ok=True)
-        try:
-            self._receiver.start()
-        except TestbedError as error:
-            raise DemoFailed(str(error)) from error
+        self._receiver.start()
 
     def close(self) -> None:
         """End the receiver."""
@@ -54,16 +48,15 @@ class Stream:
     def start(self) -> None:
         """Let the guest send and wait until something arrives."""
         before = len(self.received_mbit())
-        self._observer.inside(
-            self.server,
+        self.server.inside(
             f"iperf3 --client {OUTSIDE_ADDRESS} --port {self._port} --time {_LONGEST_S}"
             " --window 256K > /tmp/iperf3.log 2>&1 & echo $! > /tmp/iperf3.pid")
         if not wait_until(lambda: len(self.received_mbit()) > before, _TIMEOUT_S):
-            raise DemoFailed(f"nothing arrives from {self.server.name}: {self._printed()}")
+            raise TestbedError(f"nothing arrives from {self.server.name}: {self._printed()}")
 
     def stop(self) -> None:
         """Let the guest send no more."""
-        self._observer.inside(self.server, "kill $(cat /tmp/iperf3.pid)")
+        self.server.inside("kill $(cat /tmp/iperf3.pid)")
 
     def received_mbit(self) -> list[float]:
         """What arrived in each whole interval until now, in Mbit/s."""
@@ -76,9 +69,9 @@ class Stream:
 
 
 @contextlib.contextmanager
-def streams(layout: Layout, observer: Observer, three: Sequence[Server]) -> Iterator[list[Stream]]:
+def streams(layout: Layout, three: Sequence[Server]) -> Iterator[list[Stream]]:
     """A stream for each server, its receiver waiting; all are ended at the end."""
-    made = [Stream(layout, observer, server, number) for number, server in enumerate(three)]
+    made = [Stream(layout, server, number) for number, server in enumerate(three)]
     try:
         for stream in made:
             stream.open()

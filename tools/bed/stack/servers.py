@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's three servers: booted once, used again by later runs."""
+"""Servers of the cloud: three that stay for later runs, and others; what their guests say."""
 
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tools.bed.errors import TestbedError
 from tools.bed.stack import tenants
-from tools.demo.errors import DemoFailed
+from tools.bed.stack.network import OUTSIDE
 
+#: The three that stay.
 NAMES = ("vm1", "vm2", "vm3")
 FLAVOR, MEMORY_MIB = "m512", tenants.FLAVORS["m512"]
 _TIMEOUT_S = 120
@@ -22,11 +25,32 @@ class Server:
     uuid: str
     address: str
 
+    def inside(self, script: str) -> list[str]:
+        """As ``inside``, in its guest."""
+        return inside(self.address, script)
+
+
+def inside(address: str, script: str, retries: int = 10) -> list[str]:
+    """Run a line of shell in the guest at that address, over its network; the lines it prints.
+
+    :param retries: how many seconds a guest that still boots is given
+    :raises TestbedError: there is no answer, or the exit status is not 0
+    """
+    answer = subprocess.run(
+        ["ip", "netns", "exec", OUTSIDE, "curl", "--silent", "--show-error", "--fail",
+         "--max-time", "20", "--retry", str(retries), "--retry-delay", "1",
+         "--retry-connrefused", "--data-binary", script, f"http://{address}/cgi-bin/run"],
+        capture_output=True, text=True)
+    *lines, status = answer.stdout.strip().splitlines() or [""]
+    if answer.returncode or status != "exit status 0":
+        raise TestbedError(f"{script} in the guest at {address}: {answer.stdout}{answer.stderr}")
+    return lines
+
 
 def running() -> list[Server]:
     """The three servers, running, their balloon drivers alive.
 
-    :raises DemoFailed: one does not get there
+    :raises TestbedError: one does not get there
     """
     cloud = tenants.connect()
     uuids = {name: made(cloud, name) for name in NAMES}
@@ -58,13 +82,13 @@ def made(cloud: Any, name: str, flavor: str = FLAVOR, **more: str) -> str:
 def awaited(cloud: Any, name: str, uuid: str, timeout_s: float = _TIMEOUT_S) -> Server:
     """The server when it runs and its balloon driver lives.
 
-    :raises DemoFailed: it does not get there
+    :raises TestbedError: it does not get there
     """
     def is_active() -> bool:
         server = cloud.compute.get_server(uuid)
         if server.status == "ERROR":
             fault = (server.fault or {}).get("message", "no reason given")
-            raise DemoFailed(f"{name} does not start: {fault}")
+            raise TestbedError(f"{name} does not start: {fault}")
         return bool(server.status == "ACTIVE")
 
     def has_balloon() -> bool:
@@ -82,5 +106,5 @@ def _wait(condition: Callable[[], bool], complaint: str, timeout_s: float) -> No
     give_up = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > give_up:
-            raise DemoFailed(f"{complaint} after {timeout_s:g} s")
+            raise TestbedError(f"{complaint} after {timeout_s:g} s")
         time.sleep(0.5)

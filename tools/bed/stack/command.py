@@ -5,9 +5,9 @@ import os
 import re
 import subprocess
 
+from tools.bed.errors import TestbedError
 from tools.bed.stack import tenants
 from tools.bed.stack.layout import Layout
-from tools.demo.errors import DemoFailed
 
 # What python-novaclient says of itself at every call.
 _NOTICE = "nova CLI is deprecated and will be removed in a future release"
@@ -24,7 +24,7 @@ class Command:
     def show(self, *arguments: str) -> None:
         """Run a command, print it and its answer.
 
-        :raises DemoFailed: its exit status is not 0
+        :raises TestbedError: its exit status is not 0
         """
         print(f"$ {self._name} {' '.join(arguments)}", flush=True)
         for line in self._run(*arguments).splitlines():
@@ -35,7 +35,7 @@ class Command:
         printed = self._run(*arguments)
         found = re.search(rf"\| {re.escape(field)} +\| (-?\d+)", printed)
         if not found:
-            raise DemoFailed(f"{self._name} {' '.join(arguments)} shows no {field}:\n{printed}")
+            raise TestbedError(f"{self._name} {' '.join(arguments)} shows no {field}:\n{printed}")
         return int(found.group(1))
 
     def _run(self, *arguments: str) -> str:
@@ -43,6 +43,6 @@ class Command:
             [self._program, *arguments], env=self._environment, capture_output=True, text=True)
         if answer.returncode:
             said = (answer.stdout + answer.stderr).replace(_NOTICE, "").strip()
-            raise DemoFailed(
+            raise TestbedError(
                 f"{self._name} {' '.join(arguments)} exited with {answer.returncode}: {said}")
         return answer.stdout.strip()
