@@ -13,7 +13,10 @@
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd) || exit
 state=${NOVA_QOS_DEMO_DIR:-/var/lib/nova-qos-demo}
+logs=$state
 venv=$state/venv
+requirements=$root/tools/bed/stack/requirements.txt
+. "$root/tools/bed/install.sh" || exit
 
 fail() { echo "demo.sh: $*" >&2; exit 1; }
 
@@ -22,66 +25,34 @@ step() { # WHAT COMMAND...
     local log=$state/install-${what//[^A-Za-z]/-}.log
     shift
     printf '  %-58s' "$what"
-    if ! "$@" >"$log" 2>&1; then
+    if ! logged "$log" "$@"; then
         echo " FAILED"
-        tail -n 20 "$log" >&2
-        fail "$what failed; its log is $log"
+        show_end "$log"
+        fail "$what failed"
     fi
     printf '%6d   s\n' $((SECONDS - began))
 }
 
-python_in() { # PYTHON ARGUMENTS...
-    PYTHONPATH=$root PYTHONDONTWRITEBYTECODE=1 "$@"
-}
+requirements_stamp() { stamp_of "$requirements"; }
 
-install_packages() {
-    if ! [ -x /usr/bin/python3 ]; then
-        apt-get -q update && apt-get -q -y install python3-minimal || return
-    fi
-    python_in /usr/bin/python3 - "$root/tools/packages/cloud.apt" <<'PYTHON'
-import sys
-from pathlib import Path
+package_stamp() { stamp_of "$root"/{setup.cfg,requirements.txt,hooks/pyproject.toml}; }
 
-from tools.bed import errors, packages
+has_requirements() { is_made "$venv/requirements-stamp" "$(requirements_stamp)"; }
 
-try:
-    packages.ensure(packages.read_list(Path(sys.argv[1])))
-except errors.TestbedError as error:
-    sys.exit(str(error))
-PYTHON
-}
-
-requirements_stamp() { /usr/bin/python3 --version && sha256sum <"$root/tools/bed/stack/requirements.txt"; }
-
-package_stamp() { echo "$root" && cat "$root"/{setup.cfg,requirements.txt,hooks/pyproject.toml} | sha256sum; }
+has_package() { is_made "$venv/package-stamp" "$(package_stamp)"; }
 
 install_requirements() {
-    "$venv/bin/pip" --version || /usr/bin/python3 -m venv --clear "$venv" || return
-    rm -f "$venv/requirements-stamp"
-    pip_install -r "$root/tools/bed/stack/requirements.txt" &&
-        requirements_stamp >"$venv/requirements-stamp"
+    install_into "$venv" "$venv/requirements-stamp" "$(requirements_stamp)" -r "$requirements"
 }
 
 install_package() {
-    # pbr asks git for the version: there may be none, or a tree that belongs to someone else
-    git -C "$root" rev-parse --verify -q HEAD >/dev/null || export PBR_VERSION=0.0.1
-    rm -f "$venv/package-stamp"
-    pip_install -e "$root" -e "$root/hooks" && package_stamp >"$venv/package-stamp"
-}
-
-pip_install() { "$venv/bin/pip" install --disable-pip-version-check "$@"; }
-
-is_installed() {
-    [ "$(requirements_stamp)" = "$(cat "$venv/requirements-stamp" 2>/dev/null)" ] &&
-        [ "$(package_stamp)" = "$(cat "$venv/package-stamp" 2>/dev/null)" ]
+    install_into "$venv" "$venv/package-stamp" "$(package_stamp)" -e "$root" -e "$root/hooks"
 }
 
 install() {
-    step "Debian packages" install_packages
-    [ "$(requirements_stamp)" = "$(cat "$venv/requirements-stamp" 2>/dev/null)" ] ||
-        step "OpenStack from PyPI" install_requirements
-    [ "$(package_stamp)" = "$(cat "$venv/package-stamp" 2>/dev/null)" ] ||
-        step "nova-qos from this tree" install_package
+    step "Debian packages" install_packages "$root/tools/bed/cloud.apt"
+    has_requirements || step "OpenStack from PyPI" install_requirements
+    has_package || step "nova-qos from this tree" install_package
 }
 
 stack() { python_in "$venv/bin/python" -m tools.bed.stack "$@"; }
@@ -90,7 +61,7 @@ stack() { python_in "$venv/bin/python" -m tools.bed.stack "$@"; }
 [ $# -le 1 ] || fail "one option at most: --up, --is-up, --down"
 case ${1-} in
     --is-up)
-        [ -x "$venv/bin/python" ] && is_installed && stack is-up
+        [ -x "$venv/bin/python" ] && has_requirements && has_package && stack is-up
         exit ;;
     --down)
         mkdir -p "$state" && exec 9>"$state/demo.lock" && flock 9 || exit

@@ -17,24 +17,21 @@
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd) || exit
 state=${NOVA_QOS_DEMO_DIR:-/var/lib/nova-qos-demo}
+logs=$state
 report_venv=$state/report-venv
+requirements=$root/tools/evaluation/requirements.txt
+. "$root/tools/bed/install.sh" || exit
 
 fail() { echo "evaluate.sh: $*" >&2; exit 2; }
 
-python_in() { # PYTHON ARGUMENTS...
-    PYTHONPATH=$root PYTHONDONTWRITEBYTECODE=1 "$@"
-}
-
-requirements_stamp() { /usr/bin/python3 --version && sha256sum <"$root/tools/evaluation/requirements.txt"; }
-
 prepare_report() {
-    [ "$(requirements_stamp)" = "$(cat "$report_venv/stamp" 2>/dev/null)" ] && return
-    echo "installing what draws the report"
-    { /usr/bin/python3 -m venv --clear "$report_venv" &&
-        "$report_venv/bin/pip" install --disable-pip-version-check \
-            -r "$root/tools/evaluation/requirements.txt"; } >"$state/install-report.log" 2>&1 ||
-        { tail -n 20 "$state/install-report.log" >&2; return 1; }
-    requirements_stamp >"$report_venv/stamp"
+    local stamp log=$logs/install-report.log
+    stamp=$(stamp_of "$requirements")
+    is_made "$report_venv/stamp" "$stamp" && return
+    echo "installing what draws the report (log: $log)"
+    rm -rf "$report_venv"
+    logged "$log" install_into "$report_venv" "$report_venv/stamp" "$stamp" -r "$requirements" ||
+        { show_end "$log"; return 1; }
 }
 
 measure=yes directory= arguments=() document=()

@@ -17,11 +17,14 @@
 # With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out, and vmhost runs
 # beside those before it: what it prints comes when its turn has come.
 # A virtual environment is made in ${NOVA_QOS_TEST_DIR:-$HOME/.cache/nova-qos-test}. As root, the
-# Debian packages that are missing are installed. Exit status 1 if any tier failed.
+# Debian packages that are missing are installed; what apt prints is in packages.log there. Exit
+# status 1 if any tier failed.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd) || exit
 home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
+logs=$home
 venv=$home/venv
+. "$root/tools/bed/install.sh" || exit
 all="lint unit evaluation functional vmhost net host benchmark cloud twonode"
 cloud_is_ours=no
 declare -A beside=()
@@ -32,44 +35,21 @@ am_root() { [ "$(id -u)" = 0 ]; }
 
 is_reduced() { [ "${NOVA_QOS_TEST_SIZE-}" = reduced ]; }
 
-install_packages() { # LIST...
-    am_root || return 0
-    if ! [ -x /usr/bin/python3 ]; then
-        apt-get -q update && apt-get -q -y install python3-minimal || return
-    fi
-    PYTHONPATH=$root PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 - "$@" <<'PYTHON'
-import sys
-from pathlib import Path
-
-from tools.bed import errors, packages
-
-try:
-    packages.ensure(name for path in sys.argv[1:] for name in packages.read_list(Path(path)))
-except errors.TestbedError as error:
-    sys.exit(str(error))
-PYTHON
-}
-
-stamp() {
-    cat "$root"/{requirements.txt,test-requirements.txt,setup.cfg,hooks/pyproject.toml} | sha256sum
-    echo "$root"
-    /usr/bin/python3 --version
+need_packages() { # LIST...
+    ! am_root || install_packages "$@"
 }
 
 make_venv() {
-    mkdir -p "$home" || return
+    local stamp log=$logs/pip.log
+    stamp=$(stamp_of "$root"/{requirements.txt,test-requirements.txt,setup.cfg,hooks/pyproject.toml})
     exec 9>"$home/lock"
     flock 9 # two runs at once make one environment
-    if [ "$(stamp)" != "$(cat "$venv/stamp" 2>/dev/null)" ]; then
-        echo "making the virtual environment $venv (a minute or two; log: $home/pip.log)"
-        # pbr asks git for the version: there may be none, or a tree that belongs to someone else
-        git -C "$root" rev-parse --verify -q HEAD >/dev/null 2>&1 || export PBR_VERSION=0.0.1
+    if ! is_made "$venv/stamp" "$stamp"; then
+        echo "making the virtual environment $venv (a minute or two; log: $log)"
         rm -rf "$venv"
-        /usr/bin/python3 -m venv "$venv" &&
-            "$venv/bin/pip" install -q --disable-pip-version-check \
-                -r "$root/test-requirements.txt" -e "$root" -e "$root/hooks" >"$home/pip.log" 2>&1 ||
-            { tail -n 20 "$home/pip.log" >&2; return 1; }
-        stamp >"$venv/stamp"
+        logged "$log" install_into "$venv" "$venv/stamp" "$stamp" \
+            -r "$root/test-requirements.txt" -e "$root" -e "$root/hooks" ||
+            { show_end "$log"; return 1; }
     fi
     exec 9>&-
 }
@@ -96,16 +76,16 @@ tier_functional() { run_pytest tests/functional; }
 
 tier_net() {
     # each test has network namespaces of its own, and waits more than it computes
-    install_packages tools/bed/net.apt && run_pytest -n 2 tests/net
+    need_packages tools/bed/net.apt && run_pytest -n 2 tests/net
 }
 
 tier_host() {
-    install_packages tools/bed/host.apt && run_pytest tests/host
+    need_packages tools/bed/host.apt && run_pytest tests/host
 }
 
 tier_vmhost() {
     local selection=(tests/vmhost)
-    install_packages tools/bed/{host,machine}.apt || return
+    need_packages tools/bed/{host,machine}.apt || return
     if is_reduced; then
         # guests that work would need minutes to boot
         selection=(tests/vmhost/test_contract.py::TestKernelKnobs
@@ -113,14 +93,14 @@ tier_vmhost() {
             'tests/vmhost/test_tunnels.py::test_shares_in_a_tunnel[vxlan]')
         echo "reduced: of tests/vmhost only ${selection[*]}"
     fi
-    PYTHONPATH=$root "$venv/bin/python" -m tools.bed.vmhost "${selection[@]}"
+    python_in "$venv/bin/python" -m tools.bed.vmhost "${selection[@]}"
 }
 
 tier_cloud() { in_cloud tests/cloud; }
 
 tier_twonode() {
     is_reduced && echo "reduced: one virtual machine; tests that need two are skipped"
-    install_packages tools/bed/{host,machine}.apt && in_cloud tests/twonode
+    need_packages tools/bed/{host,machine}.apt && in_cloud tests/twonode
 }
 
 in_cloud() { # TEST...
@@ -134,7 +114,7 @@ tier_benchmark() {
         rounds=3 idle_s=15 many=200 listed=100
         echo "reduced: $rounds rounds, an agent of $many servers idle for $idle_s s, $listed listed"
     fi
-    install_packages tools/bed/net.apt || return
+    need_packages tools/bed/net.apt || return
     run_benchmark network --rounds $rounds || return
     run_benchmark agent_start --servers $many --idle-seconds $idle_s 2>"$log" &&
         run_benchmark clients --servers $listed 2>"$log" || { tail -n 20 "$log" >&2; return 1; }
@@ -148,7 +128,7 @@ run_benchmark() { # NAME ARGUMENTS...
 
 begin_beside() { # NAME
     # before, because there is one apt only
-    install_packages tools/bed/{host,machine}.apt || return
+    need_packages tools/bed/{host,machine}.apt || return
     set -m # in a process group of its own, so that it can be ended as a whole
     "tier_$1" >"$home/$1.log" 2>&1 &
     beside[$1]=$!
@@ -185,8 +165,8 @@ run_tier() { # NAME
 for tier in "$@"; do
     [[ " $all " == *" $tier "* ]] || fail "there is no tier '$tier'; there are: $all"
 done
-cd "$root" || exit
-install_packages tools/packages/test.apt || fail "the Debian packages could not be installed"
+cd "$root" && mkdir -p "$home" || exit
+need_packages tools/bed/test.apt || fail "the Debian packages could not be installed"
 make_venv || fail "the virtual environment could not be made"
 status=0 summary=()
 trap end_beside EXIT

@@ -118,9 +118,11 @@ class Machine:
         self.run("rm", "-rf", destination)
         self.run("mkdir", "-p", destination)
         words = ["tar", "--create", "--exclude=__pycache__", "-C", str(directory), *names]
+        unpack = self._ssh("tar", "--extract", "-C", destination)
         with subprocess.Popen(words, stdout=subprocess.PIPE) as archive:
-            subprocess.run(self._ssh("tar", "--extract", "-C", destination), stdin=archive.stdout,
-                           check=True)
+            answer = subprocess.run(unpack, stdin=archive.stdout, capture_output=True, text=True)
+        if answer.returncode or archive.returncode:
+            raise TestbedError(f"{directory} not sent to {self.name}: {answer.stderr.strip()}")
 
     def _call(
         self, command: Sequence[str | Path], feed: str, timeout_s: float

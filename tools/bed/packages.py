@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian packages, installed only where they are missing."""
+"""Debian packages, installed only where they are missing.
+
+``python -m tools.bed.packages LOG LIST...`` needs nothing but the standard library. It prints one
+line if there is something to install; what apt, dpkg and the packages' scripts print goes to LOG.
+"""
 
 import contextlib
 import os
 import subprocess
+import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -11,7 +17,16 @@ from .errors import TestbedError
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _LISTS = Path("/var/lib/apt/lists")
-_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C", "TERM": "dumb"}
+_OPTIONS = {
+    "Dpkg::Use-Pty": "0",
+    "Dpkg::Options::": "--force-confold",
+    # another apt may be at work
+    "DPkg::Lock::Timeout": "600",
+    # apt's own user may not enter the directory that a download goes to
+    "APT::Sandbox::User": "root",
+}
+_TAIL_LINES = 20
 
 
 def read_list(path: Path) -> list[str]:
@@ -22,7 +37,7 @@ def read_list(path: Path) -> list[str]:
 
 def missing(names: Iterable[str]) -> list[str]:
     """Return those of the packages that are not installed, in the given order."""
-    wanted = list(names)
+    wanted = list(dict.fromkeys(names))
     answer = subprocess.run(
         ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n", *wanted],
         capture_output=True,
@@ -32,40 +47,44 @@ def missing(names: Iterable[str]) -> list[str]:
     return [name for name in wanted if name not in present]
 
 
-def ensure(names: Iterable[str]) -> list[str]:
+def ensure(names: Iterable[str], log: Path | None = None) -> list[str]:
     """Install the missing packages without starting any daemon; return what was installed.
 
-    Raises TestbedError when not root or when apt fails.
+    What apt prints goes to ``log``. Raises TestbedError when not root, or with the end of that log
+    when apt fails.
     """
     absent = missing(names)
     if not absent:
         return []
     if os.geteuid() != 0:
         raise TestbedError(f"only root can install the missing packages: {' '.join(absent)}")
-    with _no_daemon_starts():
-        if not any(_LISTS.glob("*_Packages*")) or not _install(absent):
+    install = ("install", "-y", "--no-install-recommends", *absent)
+    with _no_daemon_starts(), _written_to(log) as output:
+        if not any(_LISTS.glob("*_Packages*")) or not _apt(output, *install):
             # Package lists that are older than the mirror name files it no longer has.
-            _apt("update")
-            if not _install(absent):
-                raise TestbedError(f"apt-get install failed: {' '.join(absent)}")
+            _apt(output, "update")
+            if not _apt(output, *install):
+                raise _failure(output, f"apt-get install {' '.join(absent)}")
     return absent
 
 
 def download(name: str, directory: Path) -> Path:
     """Fetch one package's file into ``directory`` without installing it; return its path."""
-    for attempt in ("present lists", "new lists"):
-        if attempt == "new lists":
-            _apt("update")
-        if _apt("download", name, cwd=directory).returncode == 0:
-            return next(directory.glob(f"{name}_*.deb"))
-    raise TestbedError(f"apt-get download failed: {name}")
+    with _written_to(None) as output:
+        for attempt in ("present lists", "new lists"):
+            if attempt == "new lists":
+                _apt(output, "update")
+            if _apt(output, "download", name, cwd=directory):
+                return next(directory.glob(f"{name}_*.deb"))
+        raise _failure(output, f"apt-get download {name}")
 
 
 def dependency(name: str, prefix: str) -> str:
     """Return the first package that ``name`` depends on and whose name starts with ``prefix``."""
     for attempt in ("present lists", "new lists"):
         if attempt == "new lists":
-            _apt("update")
+            with _written_to(None) as output:
+                _apt(output, "update")
         answer = subprocess.run(["apt-cache", "depends", name], capture_output=True, text=True)
         for line in answer.stdout.splitlines():
             kind, _, package = line.strip().partition("Depends: ")
@@ -74,15 +93,31 @@ def dependency(name: str, prefix: str) -> str:
     raise TestbedError(f"no dependency of package {name} starts with {prefix}")
 
 
-def _install(names: list[str]) -> bool:
-    return _apt("install", "-y", "-q", "--no-install-recommends", *names).returncode == 0
+def _apt(output: Path, *arguments: str, cwd: Path | None = None) -> bool:
+    """Whether apt succeeded; what it prints is appended to a file."""
+    options = [word for name, value in _OPTIONS.items() for word in ("-o", f"{name}={value}")]
+    with output.open("ab") as file:
+        answer = subprocess.run(
+            ["apt-get", "-qq", *options, *arguments], cwd=cwd, env={**os.environ, **_ENVIRONMENT},
+            stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+            # without a terminal that the packages' scripts could open
+            start_new_session=True)
+    return answer.returncode == 0
 
 
-def _apt(*arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[bytes]":
-    environment = {**os.environ, **_ENVIRONMENT}
-    # apt's own user may not enter the directory that a download goes to.
-    command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment)
+@contextlib.contextmanager
+def _written_to(log: Path | None) -> Iterator[Path]:
+    """The log, or a file that goes afterwards."""
+    if log is not None:
+        yield log
+        return
+    with tempfile.NamedTemporaryFile(prefix="nova-qos-apt-") as file:
+        yield Path(file.name)
+
+
+def _failure(output: Path, command: str) -> TestbedError:
+    lines = output.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+    return TestbedError("\n".join([f"{command} failed:", *lines]))
 
 
 @contextlib.contextmanager
@@ -96,3 +131,22 @@ def _no_daemon_starts() -> Iterator[None]:
         yield
     finally:
         _POLICY.unlink(missing_ok=True)
+
+
+def main() -> int:
+    """Exit status 0 when all are installed; otherwise the reason is printed."""
+    log, *lists = map(Path, sys.argv[1:])
+    absent = missing(name for path in lists for name in read_list(path))
+    if absent:
+        print(f"installing {len(absent)} Debian packages (log: {log})", flush=True)
+        log.unlink(missing_ok=True)
+    try:
+        ensure(absent, log)
+    except TestbedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,24 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bring the cloud up or down: ``python -m tools.bed.stack up|is-up|down``."""
 
+import functools
 import shutil
 import sys
-import time
-from collections.abc import Callable
+from pathlib import Path
 
+from tools.bed import progress
 from tools.bed.errors import TestbedError
 from tools.bed.processes import Daemon, wait_until
 from tools.bed.stack import code, config, leftovers, network, schema, services, storage
 from tools.bed.stack.layout import Layout
 from tools.bed.together import together
-
-
-def step(what: str, work: Callable[[], object]) -> None:
-    """Do one step and say what and how long."""
-    print(f"  {what:<58}", end="", flush=True)
-    start = time.monotonic()
-    work()
-    print(f"{time.monotonic() - start:6.1f} s", flush=True)
 
 
 def start_all(daemons: list[Daemon]) -> None:
@@ -47,6 +40,7 @@ def _down_services() -> list[str]:
 
 def up(layout: Layout) -> None:
     """From nothing to a working cloud, or nothing to do."""
+    step = functools.partial(progress.step, log=_steps_log(layout))
     if is_up_quietly(layout) and code.has_this_recipe(layout):
         if code.is_current(layout):
             print("  the cloud is up already")
@@ -79,6 +73,10 @@ def up(layout: Layout) -> None:
     tenants.write_credentials(layout)
     code.record(layout)
     code.record_recipe(layout)
+
+
+def _steps_log(layout: Layout) -> Path:
+    return layout.state / "steps.log"
 
 
 def is_up_quietly(layout: Layout) -> bool:
@@ -140,7 +138,7 @@ def main() -> int:
             return 0 if is_up_quietly(layout) else 1
         {"up": up, "down": down}[sys.argv[1]](layout)
     except TestbedError as error:
-        print(f"\nFAILED: {error}\nlogs: {layout.run}", file=sys.stderr)
+        print(f"FAILED: {error}\nlogs: {layout.run}, {_steps_log(layout)}", file=sys.stderr)
         return 1
     return 0
 
