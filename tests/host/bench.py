@@ -9,7 +9,7 @@ from functools import cached_property
 
 from nova_qos.net.shaper import Shaper
 from nova_qos.virt.host import LibvirtHost
-from tools.bed.domain import TestGuest
+from tools.bed.domain import Shape, TestGuest
 from tools.bed.guest import GuestImages
 from tools.bed.libvirtd import PrivateLibvirt
 from tools.bed.processes import wait_until
@@ -146,17 +146,17 @@ class RealBench:
 
     @cached_property
     def _healthy(self) -> RealServer:
-        guest = TestGuest(self.libvirt, self.images, "healthy", bridge=BRIDGE)
+        guest = TestGuest(self.libvirt, self.images, "healthy", Shape(bridge=BRIDGE))
         return self.kind(self.libvirt, guest)
 
     @cached_property
     def _driverless(self) -> RealServer:
         guest = TestGuest(
-            self.libvirt, self.images, "driverless", options="noballoon", bridge=BRIDGE)
+            self.libvirt, self.images, "driverless", Shape(options="noballoon", bridge=BRIDGE))
         return self.kind(self.libvirt, guest)
 
     @cached_property
     def _pinned(self) -> RealServer:
         backing = "<memoryBacking><hugepages/></memoryBacking>"
-        guest = TestGuest(self.libvirt, self.images, "pinned", memory_backing=backing)
+        guest = TestGuest(self.libvirt, self.images, "pinned", Shape(memory_backing=backing))
         return self.kind(self.libvirt, guest)

@@ -7,7 +7,7 @@ import pytest
 
 from nova_qos import errors
 from tests.host.bench import RealBench, RealServer
-from tools.bed.domain import TestGuest, memballoon_xml
+from tools.bed.domain import Shape, TestGuest, memballoon_xml
 
 MIB = 1024
 
@@ -15,7 +15,7 @@ MIB = 1024
 @pytest.fixture
 def odd(bench: RealBench, request: pytest.FixtureRequest) -> Iterator[TestGuest]:
     guest = TestGuest(
-        bench.libvirt, bench.images, "odd", memory_mib=128, memballoon=request.param
+        bench.libvirt, bench.images, "odd", Shape(memory_mib=128, memballoon=request.param)
     )
     guest.start("--paused")
     yield guest

@@ -11,7 +11,7 @@ from nova_qos.agent.apply import apply
 from nova_qos.model import UNLIMITED, Domain, Limits
 from nova_qos.resources import TABLE
 from tests.host.bench import RealBench, RealServer
-from tools.bed.domain import TestGuest
+from tools.bed.domain import Shape, TestGuest
 
 MIB = 1024
 RESERVE = Limits(reserve_kib=16 * MIB)
@@ -137,7 +137,7 @@ def test_the_definition_stays_as_nova_wrote_it(
 
 
 def test_shares_divide_the_processor(bench: RealBench, server: RealServer) -> None:
-    rival = TestGuest(bench.libvirt, bench.images, "rival", memory_mib=128)
+    rival = TestGuest(bench.libvirt, bench.images, "rival", Shape(memory_mib=128))
     rival.start()
     try:
         guests = (server.guest, rival)

@@ -13,7 +13,7 @@ from nova_qos.virt import iosched
 from nova_qos.virt.definition import Disk
 from tests.host.bench import RealBench
 from tests.host.writers import Writers
-from tools.bed.domain import TestGuest
+from tools.bed.domain import Shape, TestGuest
 from tools.bed.slowdisk import SlowDisk
 
 SIZE_MIB = 256
@@ -65,7 +65,7 @@ def loop(bench: RealBench) -> Iterator[LoopDisk]:
 @pytest.fixture
 def guest(bench: RealBench, loop: LoopDisk) -> Iterator[TestGuest]:
     guest = TestGuest(
-        bench.libvirt, bench.images, "on-loop", memory_mib=128, disk_directory=loop.mounted
+        bench.libvirt, bench.images, "on-loop", Shape(memory_mib=128, disk_directory=loop.mounted)
     )
     guest.start("--paused")
     yield guest

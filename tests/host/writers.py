@@ -4,7 +4,7 @@
 import time
 
 from tests.host.bench import RealBench
-from tools.bed.domain import TestGuest
+from tools.bed.domain import Shape, TestGuest
 from tools.bed.processes import wait_until
 from tools.bed.slowdisk import SlowDisk
 from tools.bed.together import together
@@ -20,7 +20,7 @@ class Writers:
         self.bench = bench
         self.guests = [
             TestGuest(
-                bench.libvirt, bench.images, name, memory_mib=128, disk_device=part
+                bench.libvirt, bench.images, name, Shape(memory_mib=128, disk_device=part)
             )
             for name, part in zip(("writer", "rival"), disk.parts, strict=True)
         ]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.bed.domain import TestGuest
+from tools.bed.domain import Shape, TestGuest
 from tools.bed.guest import GuestImages
 from tools.bed.libvirtd import of_this_machine
 
@@ -43,7 +43,7 @@ def directory() -> Iterator[Path]:
 @pytest.fixture
 def _server(directory: Path) -> Iterator[None]:
     images = GuestImages.build(Path(os.environ["NOVA_QOS_IMAGES"]))
-    guest = TestGuest(of_this_machine(directory), images, "checked", memory_mib=128)
+    guest = TestGuest(of_this_machine(directory), images, "checked", Shape(memory_mib=128))
     guest.start("--paused")
     yield
     guest.remove()

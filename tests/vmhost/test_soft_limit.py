@@ -13,7 +13,7 @@ from nova_qos.agent.apply import apply
 from nova_qos.model import UNLIMITED, Reading
 from nova_qos.virt.host import LibvirtHost
 from tests.vmhost.servers import MACHINES, ModernBench, comes_true, run, scope_of
-from tools.bed.domain import TestGuest
+from tools.bed.domain import Shape, TestGuest
 from tools.bed.errors import TestbedError
 
 MIB = 1024
@@ -36,8 +36,8 @@ class Site:
     def __init__(self, place: Path) -> None:
         self.bench = ModernBench(place)
         self.guests = [
-            TestGuest(self.bench.libvirt, self.bench.images, name, memory_mib=_MEMORY_MIB,
-                      memory_backing=_WHOLE)
+            TestGuest(self.bench.libvirt, self.bench.images, name,
+                      Shape(memory_mib=_MEMORY_MIB, memory_backing=_WHOLE))
             for name in ("spared", "reclaimed")]
         self._swap = place / "swap"
 

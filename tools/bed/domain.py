@@ -4,6 +4,7 @@
 import socket
 import subprocess
 import uuid
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import TestbedError
@@ -63,60 +64,65 @@ def memballoon_xml(period_s: int = 2) -> str:
     return _MEMBALLOON.format(period_s=period_s)
 
 
+@dataclass(frozen=True)
+class Shape:
+    """What a guest has besides one vCPU.
+
+    ``options`` go to the guest's kernel command line: ``noballoon`` leaves the balloon driver out.
+    ``disk_directory`` puts the disk elsewhere, on a device of the test's; ``disk_device`` is the
+    disk, as it is. ``bridge`` gives it a network interface there.
+    """
+
+    memory_mib: int = 256
+    options: str = ""
+    memballoon: str = field(default_factory=memballoon_xml)
+    memory_backing: str = ""
+    disk_directory: Path | None = None
+    disk_device: Path | None = None
+    bridge: str | None = None
+
+
 class TestGuest:
     """A guest with one vCPU whose console, shell and disk lie in a directory of its own."""
 
     __test__ = False
 
     def __init__(
-        self,
-        libvirt: Libvirt,
-        images: GuestImages,
-        name: str,
-        *,
-        memory_mib: int = 256,
-        options: str = "",
-        memballoon: str | None = None,
-        memory_backing: str = "",
-        disk_directory: Path | None = None,
-        disk_device: Path | None = None,
-        bridge: str | None = None,
+        self, libvirt: Libvirt, images: GuestImages, name: str, shape: Shape | None = None
     ) -> None:
-        """Define it, do not start it.
-
-        ``options`` go to the guest's kernel command line: ``noballoon`` leaves the balloon driver
-        out. ``disk_directory`` puts the disk elsewhere, on a device of the test's;
-        ``disk_device`` is the disk, as it is. ``bridge`` gives it a network interface there.
-        """
+        """Define it, do not start it."""
+        shape = shape or Shape()
         self.name = name
         self.uuid = str(uuid.uuid4())
-        self.memory_mib = memory_mib
+        self.memory_mib = shape.memory_mib
         self._libvirt = libvirt
         self._place = libvirt.state / "guests" / name
         self._place.mkdir(parents=True, exist_ok=True)
         definition = self._place / "domain.xml"
-        definition.write_text(
-            _XML.format(
-                name=name,
-                uuid=self.uuid,
-                memory_mib=memory_mib,
-                kernel=images.kernel,
-                initramfs=images.initramfs,
-                options=options,
-                disk=self._disk_xml(images, disk_directory or self._place, disk_device),
-                console=self._place / "console.log",
-                shell=self._place / "shell",
-                memballoon=memballoon_xml() if memballoon is None else memballoon,
-                memory_backing=memory_backing,
-                interface="" if bridge is None else _INTERFACE.format(bridge=bridge),
-            )
-        )
+        definition.write_text(self._xml(images, shape))
         libvirt.virsh("define", str(definition))
 
-    def _disk_xml(self, images: GuestImages, directory: Path, device: Path | None) -> str:
-        if device is not None:
-            return _DISK.format(kind="block", content="raw", source="dev", path=device)
-        overlay = directory / f"{self.name}.qcow2"
+    def _xml(self, images: GuestImages, shape: Shape) -> str:
+        interface = "" if shape.bridge is None else _INTERFACE.format(bridge=shape.bridge)
+        return _XML.format(
+            name=self.name,
+            uuid=self.uuid,
+            memory_mib=shape.memory_mib,
+            kernel=images.kernel,
+            initramfs=images.initramfs,
+            options=shape.options,
+            disk=self._disk_xml(images, shape),
+            console=self._place / "console.log",
+            shell=self._place / "shell",
+            memballoon=shape.memballoon,
+            memory_backing=shape.memory_backing,
+            interface=interface,
+        )
+
+    def _disk_xml(self, images: GuestImages, shape: Shape) -> str:
+        if shape.disk_device is not None:
+            return _DISK.format(kind="block", content="raw", source="dev", path=shape.disk_device)
+        overlay = (shape.disk_directory or self._place) / f"{self.name}.qcow2"
         _overlay(images.disk, overlay)
         return _DISK.format(kind="file", content="qcow2", source="file", path=overlay)
 

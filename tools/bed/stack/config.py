@@ -133,36 +133,9 @@ def _write_neutron(layout: Layout) -> None:
 
 def _write_nova(layout: Layout) -> None:
     common: dict[str, Mapping[str, object]] = {
-        "DEFAULT": {
-            **_logging(layout), "compute_driver": "libvirt.LibvirtDriver",
-            "instances_path": layout.instances, "my_ip": "127.0.0.1",
-            "resume_guests_state_on_host_boot": True, "cpu_allocation_ratio": 16,
-            "ram_allocation_ratio": 4, "disk_allocation_ratio": 16,
-            "service_down_time": 30, "report_interval": 5, "rpc_response_timeout": 20,
-            "allow_resize_to_same_host": True,
-            # the guests have nobody who would listen to a power button
-            "shutdown_timeout": 3,
-        },
-        "keystone_authtoken": _token("nova"),
-        "service_user": {**_account("nova"), "send_service_user_token": True},
-        "placement": _account("placement"),
-        "neutron": {**_account("neutron"), "ovs_bridge": INTEGRATION},
-        "glance": {"api_servers": url("glance")},
-        "vnc": {"enabled": False},
-        "libvirt": {
-            "virt_type": "qemu", "cpu_mode": "none", "tb_cache_size": 64,
-            "mem_stats_period_seconds": 2, "inject_partition": -2,
-            "connection_uri":
-                f"qemu+unix:///system?socket={layout.state}/libvirt/run/libvirt-sock",
-        },
-        "workarounds": {"disable_rootwrap": True},
-        "os_vif_ovs": {"ovsdb_connection": f"unix:{layout.run}/db.sock",
-                       "ovsdb_interface": "native"},
+        "DEFAULT": _nova_defaults(layout), **_nova_neighbours(), **_nova_host(layout),
         "oslo_concurrency": {"lock_path": layout.state / "lock"},
         "notifications": {"notification_format": "both"},
-        "nova_qos": {"rpc_timeout": 15, "balloon_timeout": 10, "uplinks": UPLINK,
-                     "check_interval": 5},
-        "tc": {"htb_rate": HTB_RATE_MBIT},
         "scheduler": {"workers": 1},
         "conductor": {"workers": 1},
     }
@@ -177,3 +150,46 @@ def _write_nova(layout: Layout) -> None:
     })
     shutil.copy(layout.state / "venv/etc/nova/api-paste.ini", layout.etc("nova"))
     run(layout.program("nova-qos-paste"), "enable", layout.etc("nova") / "api-paste.ini")
+
+
+def _nova_defaults(layout: Layout) -> dict[str, object]:
+    return {
+        **_logging(layout), "compute_driver": "libvirt.LibvirtDriver",
+        "instances_path": layout.instances, "my_ip": "127.0.0.1",
+        "resume_guests_state_on_host_boot": True, "cpu_allocation_ratio": 16,
+        "ram_allocation_ratio": 4, "disk_allocation_ratio": 16,
+        "service_down_time": 30, "report_interval": 5, "rpc_response_timeout": 20,
+        "allow_resize_to_same_host": True,
+        # the guests have nobody who would listen to a power button
+        "shutdown_timeout": 3,
+    }
+
+
+def _nova_neighbours() -> Sections:
+    """How nova reaches the other services."""
+    return {
+        "keystone_authtoken": _token("nova"),
+        "service_user": {**_account("nova"), "send_service_user_token": True},
+        "placement": _account("placement"),
+        "neutron": {**_account("neutron"), "ovs_bridge": INTEGRATION},
+        "glance": {"api_servers": url("glance")},
+    }
+
+
+def _nova_host(layout: Layout) -> Sections:
+    """What nova and nova-qos do on the compute host."""
+    return {
+        "vnc": {"enabled": False},
+        "libvirt": {
+            "virt_type": "qemu", "cpu_mode": "none", "tb_cache_size": 64,
+            "mem_stats_period_seconds": 2, "inject_partition": -2,
+            "connection_uri":
+                f"qemu+unix:///system?socket={layout.state}/libvirt/run/libvirt-sock",
+        },
+        "workarounds": {"disable_rootwrap": True},
+        "os_vif_ovs": {"ovsdb_connection": f"unix:{layout.run}/db.sock",
+                       "ovsdb_interface": "native"},
+        "nova_qos": {"rpc_timeout": 15, "balloon_timeout": 10, "uplinks": UPLINK,
+                     "check_interval": 5},
+        "tc": {"htb_rate": HTB_RATE_MBIT},
+    }
