@@ -15,9 +15,11 @@ function install_nova_qos {
     # OpenStack holds pyroute2 at a release that is older than the agent needs
     $REQUIREMENTS_DIR/.venv/bin/edit-constraints \
         $REQUIREMENTS_DIR/upper-constraints.txt -- pyroute2
-    setup_develop $NOVA_QOS_DIR
     if is_nova_qos_agent_here; then
+        setup_develop $NOVA_QOS_DIR api,agent
         setup_develop $NOVA_QOS_DIR/hooks
+    else
+        setup_develop $NOVA_QOS_DIR api
     fi
 }
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypedDict
 
-from nova_qos.errors import ApiRefused, NotInstalled
-from nova_qos.model import State
+from nova_qos.core.errors import ApiRefused, NotInstalled
+from nova_qos.core.reading import State
 from nova_qos.resources import GET_ALL, LIST_PATH, SET_ALL
 
 PAGE = 100
@@ -132,7 +132,7 @@ class Client:
     def set(self, server_id: str, *, force: bool = False, **settings: int | None) -> Outcome:
         """Change resources by name, each in its unit; None unsets.
 
-        All of them are saved, or none is. What cannot be applied at once is pending.
+        All of them are saved, or none is. What cannot be applied now is pending.
 
         :param force: take memory even where the guest cannot spare it
         """

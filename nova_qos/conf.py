@@ -19,9 +19,9 @@ OPTIONS = [
         default=10.0,
         min=0.1,
         max=600.0,
-        help="Seconds that the agent waits until a guest's balloon has reached the size asked "
-        "for. When it has not, the answer is success 0 with the size reached; the guest goes on "
-        "moving.",
+        help="Seconds that a request waits until a guest's balloon has reached the requested size. "
+        "When it has not, the answer is success 0 with the size reached; the guest goes on "
+        "moving. The API waits, as long as the agent on the server's host says.",
     ),
     cfg.IntOpt(
         "memory_reserve_mib",

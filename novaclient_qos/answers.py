@@ -6,10 +6,9 @@ from typing import NewType
 
 from novaclient import exceptions, utils
 
-from nova_qos import units
-from nova_qos.model import UNLIMITED
-from nova_qos.resources import Resource
-from novaclient_qos import wording
+from nova_qos.core.resource import Resource
+from nova_qos.core.units import UNLIMITED
+from novaclient_qos import words
 
 Answer = NewType("Answer", Mapping[str, object])
 
@@ -32,15 +31,17 @@ def _figure(key: str, value: object, row: Resource | None) -> object:
     if row is None:
         return value
     if value == UNLIMITED:
-        return f"{value} ({row.lifted})"
-    unit = _read_unit(row)
+        return f"{value} ({row.none_word})"
+    unit = row.unit.host_name
     # "weight: 500 weight" would say it twice
-    return value if key == unit else wording.with_unit(value, _UNITS.get(key, unit))
+    if key == unit:
+        return words.in_words(value)
+    return words.with_unit(value, _UNITS.get(key, unit))
 
 
 def value(answer: Answer, row: Resource) -> object:
     """The one value of a get's answer."""
-    return _figure(row.key, answer.get(row.key), row)
+    return _figure(row.names.key, answer.get(row.names.key), row)
 
 
 def outcome(answer: Answer, row: Resource, body: Mapping[str, object]) -> str:
@@ -49,18 +50,13 @@ def outcome(answer: Answer, row: Resource, body: Mapping[str, object]) -> str:
     :raises CommandError: the guest has not followed
     """
     if answer.get("state") == "pending":
-        return wording.saved(answer.get("reason"))
-    requested = body[row.key]
+        return words.saved(answer.get("reason"))
+    requested = body[row.names.key]
     if answer.get("success") == 0:
-        reached = wording.with_unit(answer.get("actual"), _read_unit(row))
+        reached = words.with_unit(answer.get("actual"), row.unit.host_name)
         raise exceptions.CommandError(
-            f"{wording.setting(row, requested)} asked for, {reached} reached: "
+            f"{words.setting(row, requested)} asked for, {reached} reached: "
             f"{answer.get('reason')}")
-    held = answer.get(row.key, requested)
-    rounded = "" if held == requested else f" as {held}"
-    return f"{wording.setting(row, requested)}, applied{rounded}"
-
-
-def _read_unit(row: Resource) -> str:
-    """Sizes are asked for in MiB and answered in KiB."""
-    return row.unit if row.host_scale == 1 else {units.KIB_PER_MIB: "KiB"}[row.host_scale]
+    held = answer.get(row.names.key, requested)
+    rounded = "" if held == requested else f" as {words.in_words(held)}"
+    return f"{words.setting(row, requested)}, applied{rounded}"

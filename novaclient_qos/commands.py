@@ -10,15 +10,15 @@ from typing import Any
 
 from novaclient import utils
 
+from nova_qos.core.resource import Resource
 from nova_qos.resources import (
     BALLOON,
     BALLOON_COMMAND,
     NET_PRIORITIES_COMMAND,
     NET_PRIORITY,
     TABLE,
-    Resource,
 )
-from novaclient_qos import answers, servers, wording
+from novaclient_qos import answers, servers, words
 
 _Command = Callable[[Any, argparse.Namespace], None]
 _SERVER = {"metavar": "<server>", "help": "Name or ID of server."}
@@ -26,7 +26,7 @@ _SERVER = {"metavar": "<server>", "help": "Name or ID of server."}
 
 def _get_command(row: Resource) -> _Command:
     def get(cs: Any, args: argparse.Namespace) -> None:
-        answers.show(servers.ask(cs, args.server, row.get_action, None), row)
+        answers.show(servers.ask(cs, args.server, row.names.get_action, None), row)
 
     get.__doc__ = f"Show a server's {row.title}."
     utils.add_arg(get, "server", **_SERVER)
@@ -35,7 +35,7 @@ def _get_command(row: Resource) -> _Command:
 
 def _set_command(row: Resource) -> _Command:
     def set_(cs: Any, args: argparse.Namespace) -> None:
-        body: dict[str, object] = {row.key: args.value}
+        body: dict[str, object] = {row.names.key: args.value}
         if row.forceable and args.force:
             body["force"] = True
         servers.set_each(cs, args.server, row, body)
@@ -43,11 +43,11 @@ def _set_command(row: Resource) -> _Command:
     set_.__doc__ = f"Set the {row.title} of one or more servers."
     # novaclient puts each argument before the ones it has
     utils.add_arg(
-        set_, "value", metavar=f"<{row.argument}>", type=wording.quantity(row),
-        help=wording.value_help(row))
+        set_, "value", metavar=f"<{row.names.argument}>", type=words.quantity(row),
+        help=words.value_help(row))
     utils.add_arg(set_, "server", nargs="+", **_SERVER)
     if row.forceable:
-        utils.add_arg(set_, "--force", action="store_true", help=wording.FORCE_HELP)
+        utils.add_arg(set_, "--force", action="store_true", help=words.FORCE_HELP)
     return set_
 
 
@@ -76,7 +76,7 @@ def _function_name(command: str) -> str:
 # novaclient knows a command by one thing only: an attribute do_<command> of the module. Written
 # out, these would be the table's rows once more, so they are made from it.
 for _row in TABLE.values():
-    globals()[_function_name(_row.get_command)] = _get_command(_row)
-    globals()[_function_name(_row.set_command)] = _set_command(_row)
+    globals()[_function_name(_row.names.get_command)] = _get_command(_row)
+    globals()[_function_name(_row.names.set_command)] = _set_command(_row)
 globals()[_function_name(BALLOON_COMMAND)] = _balloon_command
 globals()[_function_name(NET_PRIORITIES_COMMAND)] = _net_priorities_command

@@ -9,8 +9,8 @@ from keystoneauth1 import exceptions as connection
 from novaclient import exceptions, utils
 
 from nova_qos.client import Client
-from nova_qos.errors import ApiRefused
-from nova_qos.resources import Resource
+from nova_qos.core.errors import ApiRefused
+from nova_qos.core.resource import Resource
 from novaclient_qos import answers
 
 
@@ -60,11 +60,11 @@ def show_each(cs: Any, names: Sequence[str], row: Resource) -> None:
     failed = []
     for name in names:
         try:
-            shown[name] = answers.value(ask(cs, name, row.get_action, None), row)
+            shown[name] = answers.value(ask(cs, name, row.names.get_action, None), row)
         except exceptions.CommandError as error:
             shown[name] = f"ERROR {error}"
             failed.append(name)
-    utils.print_dict(shown, dict_property="Server", dict_value=row.key)
+    utils.print_dict(shown, dict_property="Server", dict_value=row.names.key)
     if failed:
         raise exceptions.CommandError(
             f"{row.title} not shown for {len(failed)} of {len(names)}: {', '.join(failed)}")
@@ -72,10 +72,9 @@ def show_each(cs: Any, names: Sequence[str], row: Resource) -> None:
 
 def _set_one(cs: Any, name: str, row: Resource, body: Mapping[str, object]) -> bool:
     try:
-        line = answers.outcome(ask(cs, name, row.set_action, body), row, body)
+        line = answers.outcome(ask(cs, name, row.names.set_action, body), row, body)
     except exceptions.CommandError as error:
         print(f"{name}: ERROR {error}", flush=True)
         return False
     print(f"{name}: {line}", flush=True)
     return True
-

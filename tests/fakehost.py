@@ -1,30 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A host that exists only in memory: the domain protocol for tests above the host's edge.
+"""A host that exists only in memory: the host's protocols for tests above the host's edge.
 
 The contract suite in tests/contract runs on this and on real libvirt.
 """
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
-from nova_qos import errors, units
-from nova_qos.model import UNLIMITED, Balloon, Listener, Reading
+from nova_qos.core import errors, scales
+from nova_qos.core.balloon import Balloon
+from nova_qos.core.reading import Reading
+from nova_qos.core.units import UNLIMITED
+from nova_qos.host import Listener
 
 #: Of servers without a network priority, while another of the host has one.
 DEFAULT_NET_WEIGHT = 50
 
 
 class FakeDomain:
-    """A running server with a guest that can be told how to behave.
+    """A running server with a guest that can be told how to behave; it is its own domain.
 
     ``balloon_step_kib``: how far the balloon moves at each look (None: all the way at once, 0: not
     at all). ``unreported_kib``: what the guest has where its balloon driver, which reports what it
     changes and nothing else, has not reported that as ``actual_kib``. ``used_kib``: what the guest
     uses, so what it cannot spare; ``unmovable_kib``: where its balloon stops whatever is asked.
-    ``driver``: whether it has a balloon driver. ``pinned``: why its memory can never be taken.
+    ``driver``: whether it has a balloon driver. ``due_s``: the seconds until the driver's next
+    report, 0 where the last one counts. ``pinned``: why its memory can never be taken.
     ``refuse``: resource names whose writes the host refuses; ``cannot``: resource names that the
     host does not offer. ``failure``: what every call raises, such as ServerNotRunning or HostAway.
     ``neighbours``: all servers of its host. ``unified``: its host has cgroup v2, where CPU shares
@@ -48,6 +52,7 @@ class FakeDomain:
         self.weight = 100
         self.net_priority = UNLIMITED
         self.driver = True
+        self.due_s = 0.0
         self.paused = False
         self.arriving = False
         self.autodeflates = False
@@ -65,9 +70,16 @@ class FakeDomain:
         """The guest starts anew, with all of its memory; what is reported of it stays."""
         self.unreported_kib = self.flavor_kib
 
-    def is_paused(self) -> bool:
-        self._answers()
-        return self.paused or self.arriving
+    def knob(self, name: str) -> "FakeKnob":
+        return FakeKnob(*self._knobs()[name])
+
+    def balloon(self) -> Balloon:
+        self._offered("memory")
+        self._movable()
+        why_not = self._why_not_alive()
+        usable = self._usable() if self.driver else 0
+        return Balloon(why_not is None, why_not, self.actual_kib, usable, self.autodeflates,
+                       self.paused or self.arriving, self.due_s)
 
     def held(self) -> dict[str, int]:
         """What it has of each resource, in the API's units."""
@@ -76,7 +88,17 @@ class FakeDomain:
             "cpu_priority": self.shares, "io_priority": self.weight,
             "net_priority": self.net_priority}
 
-    def read_memory(self) -> Reading:
+    def _knobs(self) -> Mapping[str, tuple[str, Callable[[], Reading], Callable[[int], None]]]:
+        return {
+            "balloon": ("memory", self._read_memory, self._write_memory),
+            "memory_group": (
+                "memory_soft_limit", self._read_soft_limit, self._write_soft_limit),
+            "cpu_group": ("cpu_priority", self._read_shares, self._write_shares),
+            "io_group": ("io_priority", self._read_weight, self._write_weight),
+            "net_class": ("net_priority", self._read_priority, self._write_priority),
+        }
+
+    def _read_memory(self) -> Reading:
         self._offered("memory")
         self._move()
         why_not = self.pinned or self._why_not_alive()
@@ -86,60 +108,53 @@ class FakeDomain:
             effective=why_not is None,
             reason=why_not and f"the guest's memory cannot be changed: {why_not}",
             details=details if self.driver else {},
-            hindered="unsupported" if self.pinned else None,
+            unmet="unsupported" if self.pinned else None,
         )
 
-    def write_memory(self, memory_kib: int) -> None:
+    def _write_memory(self, memory_kib: int) -> None:
         self._movable()
-        self._write("memory", memory_kib, 0, self.flavor_kib)
+        self._take("memory", memory_kib, 0, self.flavor_kib)
         self.target_kib = memory_kib
         if self.balloon_step_kib is None:
             self._move()
 
-    def read_balloon(self) -> Balloon:
-        self._offered("memory")
-        self._movable()
-        why_not = self._why_not_alive()
-        usable = self._usable() if self.driver else 0
-        return Balloon(why_not is None, why_not, self.actual_kib, usable, self.autodeflates)
-
-    def read_memory_soft_limit(self) -> Reading:
+    def _read_soft_limit(self) -> Reading:
         self._offered("memory_soft_limit")
         protects = self.unified and self.soft_limit_kib != UNLIMITED
         return Reading(self.soft_limit_kib, reason="protects (memory.low)" if protects else None)
 
-    def write_memory_soft_limit(self, memory_kib: int) -> None:
-        self._write("memory_soft_limit", memory_kib, UNLIMITED, 2**53 - 2)
+    def _write_soft_limit(self, memory_kib: int) -> None:
+        self._take("memory_soft_limit", memory_kib, UNLIMITED, 2**53 - 2)
         self.soft_limit_kib = memory_kib
 
-    def read_cpu_shares(self) -> Reading:
+    def _read_shares(self) -> Reading:
         self._offered("cpu_priority")
         if not self.unified:
             return Reading(self.shares)
-        weight = units.cpu_weight(self.shares)
-        least, most = span = units.cpu_shares_span(weight)
+        weight = scales.cpu_weight(self.shares)
+        least, most = span = scales.cpu_shares_span(weight)
         reason = f"weight {weight}, which stands for shares {least} to {most}"
-        shares = units.cpu_shares(weight)
+        shares = scales.cpu_shares(weight)
         return Reading(shares, reason=None if shares == 1024 else reason, span=span)
 
-    def write_cpu_shares(self, shares: int) -> None:
-        self._write("cpu_priority", shares, 2, 262144)
+    def _write_shares(self, shares: int) -> None:
+        self._take("cpu_priority", shares, 2, 262144)
         self.shares = shares
 
-    def read_io_weight(self) -> Reading:
+    def _read_weight(self) -> Reading:
         self._offered("io_priority")
         return Reading(self.weight, effective=self.io_reason is None, reason=self.io_reason)
 
-    def write_io_weight(self, weight: int) -> None:
-        self._write("io_priority", weight, 1, 1000)
+    def _write_weight(self, weight: int) -> None:
+        self._take("io_priority", weight, 1, 1000)
         self.weight = weight
 
-    def read_net_priority(self) -> Reading:
+    def _read_priority(self) -> Reading:
         self._offered("net_priority")
         return Reading(self.net_priority, details=self._net_weight())
 
-    def write_net_priority(self, priority: int) -> None:
-        self._write("net_priority", priority, UNLIMITED, 98)
+    def _write_priority(self, priority: int) -> None:
+        self._take("net_priority", priority, UNLIMITED, 98)
         self.net_priority = priority
 
     def _net_weight(self) -> dict[str, int]:
@@ -184,7 +199,7 @@ class FakeDomain:
         if name in self.cannot:
             raise errors.HostCannot(f"{name}: this host does not offer it")
 
-    def _write(self, name: str, value: int, least: int, most: int) -> None:
+    def _take(self, name: str, value: int, least: int, most: int) -> None:
         self.before_write(name, value)
         self._offered(name)
         if not self.unified and name != "net_priority":
@@ -192,6 +207,33 @@ class FakeDomain:
         if name in self.refuse or not least <= value <= most:
             raise errors.HostRefused(f"{name}: the host refused {value}")
         self.writes.append((name, value))
+
+
+@dataclass(frozen=True)
+class FakeKnob:
+    """An object that holds one setting."""
+
+    name: str
+    read_one: Callable[[], Reading]
+    write_one: Callable[[int], None]
+
+    def read(self) -> Mapping[str, Reading]:
+        return {self.name: self.read_one()}
+
+    def write(self, values: Mapping[str, int]) -> None:
+        self.write_one(values[self.name])
+
+
+class FakeSnapshot:
+    """All running servers, each as it is when it is read."""
+
+    def __init__(self, domains: Mapping[str, FakeDomain]) -> None:
+        self._domains = dict(domains)
+
+    def domain(self, server_uuid: str) -> FakeDomain:
+        if server_uuid not in self._domains:
+            raise errors.ServerNotRunning("the server is not running")
+        return self._domains[server_uuid]
 
 
 class FakeHost:
@@ -215,8 +257,10 @@ class FakeHost:
             raise errors.ServerNotRunning("the server is not running")
         return self.domains[server_uuid]
 
-    def at_once(self) -> AbstractContextManager[None]:
-        return nullcontext()
+    def snapshot(self, names: Iterable[str]) -> FakeSnapshot:
+        if self.away:
+            raise errors.HostAway("libvirt does not answer")
+        return FakeSnapshot(self.domains)
 
     def watch(self, listener: Listener) -> None:
         self.happened = listener

@@ -46,7 +46,7 @@ install_requirements() {
 }
 
 install_package() {
-    install_into "$venv" "$venv/package-stamp" "$(package_stamp)" -e "$root" -e "$root/hooks"
+    install_into "$venv" "$venv/package-stamp" "$(package_stamp)" -e "$root[api,agent]" -e "$root/hooks"
 }
 
 install() {

@@ -39,7 +39,8 @@ def _openstack_commands() -> list[str]:
 
 
 def _nova_commands() -> list[str]:
-    of_rows = [name for row in TABLE.values() for name in (row.get_command, row.set_command)]
+    of_rows = [name for row in TABLE.values()
+               for name in (row.names.get_command, row.names.set_command)]
     return sorted([*of_rows, BALLOON_COMMAND, NET_PRIORITIES_COMMAND])
 
 

@@ -10,9 +10,13 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from nova_qos.model import UNLIMITED, Flavor, Reading
-from nova_qos.report import report
-from nova_qos.resources import BALLOON, GET_ALL, MEMORY, SET_ALL, TABLE, Resource
+from nova_qos.core.desired import target
+from nova_qos.core.reading import Reading
+from nova_qos.core.report import report
+from nova_qos.core.resource import Resource
+from nova_qos.core.server import Flavor
+from nova_qos.core.units import UNLIMITED
+from nova_qos.resources import BALLOON, GET_ALL, MEMORY, SET_ALL, TABLE
 
 PAGE = Path(__file__).parents[1] / "doc/source/rest/actions.rst"
 _FLAVOR = Flavor(memory_mib=512)
@@ -36,30 +40,30 @@ def page() -> str:
 
 
 def _get(row: Resource) -> Iterator[str]:
-    yield _headed(row.get_action)
-    yield f"Shows a server's {row.title} as its host holds it. Rule: ``{row.get_policy}``.\n"
-    yield _example("Request", {row.get_action: None})
-    unit = f", in {_host_unit(row)}" if row.host_scale != 1 else ""
-    lifted = "" if row.lift is None else f"; {UNLIMITED} stands for {row.lifted}"
-    yield _example(f"Answer{unit}{lifted}", row.answer_get(_reading(row)))
+    yield _headed(row.names.get_action)
+    yield f"Shows a server's {row.title} as its host holds it. Rule: ``{row.names.get_rule}``.\n"
+    yield _example("Request", {row.names.get_action: None})
+    unit = f", in {row.unit.host_name}" if row.unit.scale != 1 else ""
+    none = f"; {UNLIMITED} stands for {row.none_word}" if row.value.is_reset(UNLIMITED) else ""
+    yield _example(f"Answer{unit}{none}", row.answer_get(_reading(row)))
 
 
 def _set(row: Resource) -> Iterator[str]:
-    yield _headed(row.set_action)
-    yield f"Sets a server's {row.title}. Rule: ``{row.set_policy}``.\n"
-    fields = [(row.key, "integer", row.describe().partition(": ")[2])]
+    yield _headed(row.names.set_action)
+    yield f"Sets a server's {row.title}. Rule: ``{row.names.set_rule}``.\n"
+    fields = [(row.names.key, _kind(row), row.describe().partition(": ")[2])]
     yield _fields(fields + ([_FORCE] if row.forceable else []))
-    yield _example("Request", {row.set_action: {row.key: _value(row)}})
+    yield _example("Request", {row.names.set_action: {row.names.key: _shown(row)}})
     yield _example("Answer", row.answer_set(_reading(row)))
-    if row.settles:
-        late = Reading(_reading(row).applied, hindered="pending", reason="...")
+    if row.follow:
+        late = Reading(_reading(row).applied, unmet="pending", reason="...")
         yield _example("Answer when the host has not got there yet, with what it has by now",
                        row.answer_set(late))
 
 
 def _balloon() -> Iterator[str]:
     yield _headed(BALLOON)
-    yield (f"Tells whether a guest can give and take memory. Rule: ``{MEMORY.get_policy}``.\n")
+    yield (f"Tells whether a guest can give and take memory. Rule: ``{MEMORY.names.get_rule}``.\n")
     yield _example("Request", {BALLOON: None})
     yield _example("Answer", {"ballooning_enabled": True})
 
@@ -75,32 +79,38 @@ def _set_all() -> Iterator[str]:
     yield _headed(SET_ALL)
     yield ("Sets or unsets any of them: all that are named, or none. Rules: those to set what is "
            "named.\n")
-    fields = [(row.name, "integer or null", row.describe(field=row.name).partition(": ")[2])
-              for row in TABLE.values()]
+    fields = [(row.name, f"{_kind(row)} or null",
+               row.describe(field=row.name).partition(": ")[2]) for row in TABLE.values()]
     yield _fields([*fields, _FORCE])
     yield _example("Request; null unsets", {SET_ALL: {
-        row.name: None if row is MEMORY else _value(row) for row in TABLE.values()}})
+        row.name: None if row is MEMORY else _shown(row) for row in TABLE.values()}})
     yield f"Answer: as ``{GET_ALL}``.\n"
 
 
 def _untouched() -> dict[str, object]:
-    return {row.name: report(row, None, _FLAVOR, Reading(row.to_host(None, _FLAVOR)))
-            for row in TABLE.values()}
+    targets = {name: target(row, _FLAVOR, None) for name, row in TABLE.items()}
+    return {name: report(row, targets[name], _FLAVOR, Reading(targets[name].host_value))
+            for name, row in TABLE.items()}
 
 
 def _value(row: Resource) -> int:
     """One that stands for all: the default where that is a value."""
-    default = row.default(_FLAVOR)
-    return max(row.minimum, 64) if default == UNLIMITED else default
+    default = row.default.of(_FLAVOR)
+    return max(row.value.range_of(_FLAVOR)[0], 64) if default == UNLIMITED else default
+
+
+def _shown(row: Resource) -> object:
+    return row.value.shown(_value(row))
+
+
+def _kind(row: Resource) -> str:
+    kinds = row.value.schema["type"]
+    return str(kinds[0] if isinstance(kinds, list) else kinds)
 
 
 def _reading(row: Resource) -> Reading:
     # a balloon reports more figures; no other resource shows any
-    return Reading(row.to_host(_value(row), _FLAVOR), details={"usable": 262144})
-
-
-def _host_unit(row: Resource) -> str:
-    return "KiB" if row.unit == "MiB" else row.unit
+    return Reading(row.unit.to_host(_value(row)), details={"usable": 262144})
 
 
 def _headed(title: str) -> str:

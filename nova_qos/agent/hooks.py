@@ -14,8 +14,10 @@ from oslo_config import cfg
 from oslo_log import log
 from stevedore import ExtensionManager
 
-from nova_qos import errors
-from nova_qos.model import Domain, NewServer
+from nova_qos.agent import hold
+from nova_qos.core import errors
+from nova_qos.core.server import NewServer
+from nova_qos.host import Domain
 from nova_qos.resources import TABLE
 
 LOG = log.getLogger(__name__)
@@ -90,8 +92,8 @@ def _is_possible(
         if resource not in TABLE:
             raise errors.InvalidSetting(f"no such resource: {resource}")
         TABLE[resource].check(value, server.flavor, resource)
-        reading = TABLE[resource].read(domain)
-        if reading.hindered == "unsupported":
+        reading = hold.read(domain, [resource])[resource]
+        if reading.unmet == "unsupported":
             raise errors.HostCannot(str(reading.reason))
     except errors.QosError as error:
         LOG.warning("Post-create hook %s is passed over for %s of server %s: %s", hook, resource,

@@ -3,6 +3,18 @@
 
 import threading
 import time
+from dataclasses import dataclass
+
+_FIRST_DELAY_S = 0.25
+_MOST_DOUBLINGS = 20
+
+
+@dataclass(frozen=True)
+class Again:
+    """A look that has to be repeated: why (any word), and the longest pause before, in seconds."""
+
+    why: str
+    longest_s: float
 
 
 class Schedule:
@@ -13,15 +25,38 @@ class Schedule:
 
     def __init__(self) -> None:
         self._due: dict[str, float] = {}
+        #: Why a server was put back last, and how often in turn.
+        self._repeats: dict[str, tuple[str, int]] = {}
         self._changed = threading.Condition()
         self._open = True
 
     def put(self, server_uuid: str, delay_s: float = 0.0) -> None:
         """Have it looked at after so many seconds, or earlier if that was planned already."""
-        due = time.monotonic() + delay_s
         with self._changed:
-            self._due[server_uuid] = min(due, self._due.get(server_uuid, due))
-            self._changed.notify()
+            self._put(server_uuid, delay_s)
+
+    def put_afresh(self, server_uuid: str) -> None:
+        """Have it looked at now, as if nobody had looked at it before."""
+        with self._changed:
+            self._repeats.pop(server_uuid, None)
+            self._put(server_uuid, 0.0)
+
+    def put_back(self, server_uuid: str, again: Again | None) -> None:
+        """Have a server that was taken looked at once more; None: that is not needed.
+
+        The pause doubles with each look that ends for the same reason, up to ``longest_s``.
+        """
+        with self._changed:
+            if again is None:
+                self._repeats.pop(server_uuid, None)
+                return
+            why, times = self._repeats.get(server_uuid, (again.why, 0))
+            if why != again.why:
+                # pauses so far were for another reason
+                times = 0
+            self._repeats[server_uuid] = again.why, times + 1
+            delay_s = _FIRST_DELAY_S * 2.0**min(times, _MOST_DOUBLINGS)
+            self._put(server_uuid, min(delay_s, again.longest_s))
 
     def take(self) -> str | None:
         """Wait until one is due, and take it out; None once the schedule is closed."""
@@ -40,3 +75,8 @@ class Schedule:
         with self._changed:
             self._open = False
             self._changed.notify_all()
+
+    def _put(self, server_uuid: str, delay_s: float) -> None:
+        due = time.monotonic() + delay_s
+        self._due[server_uuid] = min(due, self._due.get(server_uuid, due))
+        self._changed.notify()

@@ -3,21 +3,22 @@
 
 from typing import Any
 
-from nova import exception
-from nova.api import validation
 from nova.api.openstack import wsgi
 from nova.compute import api as compute
 
-from nova_qos import errors, schemas
+from nova_qos.api import schemas
 from nova_qos.api.faults import CODES, translated
 from nova_qos.api.server import Server
-from nova_qos.model import Reading
-from nova_qos.report import report
-from nova_qos.resources import BALLOON, GET_ALL, MEMORY, SET_ALL, TABLE, Resource
-from nova_qos.rpc import AgentClient
+from nova_qos.api.validated import require
+from nova_qos.bus.client import AgentClient
+from nova_qos.core import errors
+from nova_qos.core.reading import Reading
+from nova_qos.core.resource import Resource
+from nova_qos.resources import BALLOON, GET_ALL, MEMORY, SET_ALL, TABLE
 
 Body = dict[str, Any]
-_MOST_WORDS = 400
+_GET_ALL_BODY, _SET_ALL_BODY = schemas.get_body(GET_ALL), schemas.set_all_body()
+_BALLOON_BODY = schemas.get_body(BALLOON)
 
 
 def controllers() -> list[wsgi.Controller]:
@@ -28,7 +29,8 @@ def controllers() -> list[wsgi.Controller]:
 
 
 class QosController(wsgi.Controller):
-    """What all of them need."""
+    """What all of them need. Each action loads (404), authorises (403), checks the body (400) and
+    then the server's state (409)."""
 
     def __init__(self, compute_api: compute.API, agent: AgentClient) -> None:
         super().__init__()
@@ -40,40 +42,33 @@ class QosController(wsgi.Controller):
 
 
 def _resource_controller(row: Resource) -> type[QosController]:
-    # Built by a function because nova wants one decorated method an action; the decorators take
-    # the names and schemas that the row holds.
+    # Built by a function because nova wants one decorated method an action, and the decorators
+    # take the names that the row holds.
+    names = row.names
+    get_body, set_body = schemas.get_body(names.get_action), schemas.set_body(row)
 
     class ResourceController(QosController):
         @wsgi.expected_errors(CODES)
         @translated
-        @wsgi.action(row.get_action)
+        @wsgi.action(names.get_action)
         def get(self, req: Any, id: str, body: Body) -> Body:
-            answer: Body = self._get(req, self.server(req, id, row.get_policy), body=body)
-            return answer
-
-        @validation.schema(schemas.get_body(row.get_action))
-        def _get(self, req: Any, server: Server, body: Body) -> Body:
+            server = self.server(req, id, names.get_rule)
+            require(get_body, body, req)
             return row.answer_get(_present(server.read([row.name])[row.name]))
 
         @wsgi.expected_errors(CODES)
         @translated
-        @wsgi.action(row.set_action)
+        @wsgi.action(names.set_action)
         def set(self, req: Any, id: str, body: Body) -> wsgi.ResponseObject:
-            server = self.server(req, id, row.set_policy)
-            try:
-                return self._set(req, server, body=body)
-            except exception.ValidationError as error:
-                raise _invalid(error, row.describe(server.flavor)) from error
-
-        @validation.schema(schemas.set_body(row))
-        def _set(self, req: Any, server: Server, body: Body) -> wsgi.ResponseObject:
-            values = body[row.set_action]
-            settings, readings = server.set(
-                row.set_action, {row.name: (row.key, values[row.key])}, values.get("force", False))
-            reading = readings[row.name]
+            server = self.server(req, id, names.set_rule)
+            require(set_body, body, req, [row.describe(server.flavor)])
+            values = body[names.set_action]
+            changes = server.check({row.name: (names.key, values[names.key])})
+            reading = server.set(
+                names.set_action, changes, values.get("force", False), [row.name])[row.name]
             if reading.waits:
                 return wsgi.ResponseObject(
-                    {"state": "pending", "requested": settings[row.name],
+                    {"state": "pending", "requested": row.value.shown(changes[row.name]),
                      "reason": reading.reason}, code=202)
             return wsgi.ResponseObject(row.answer_set(reading))
 
@@ -81,19 +76,15 @@ def _resource_controller(row: Resource) -> type[QosController]:
 
 
 class AllResources(QosController):
-    """Every resource of a server at once."""
+    """Every resource of a server in one request."""
 
     @wsgi.expected_errors(CODES)
     @translated
     @wsgi.action(GET_ALL)
     def get_all(self, req: Any, id: str, body: Body) -> Body:
-        server = self.server(req, id, *(row.get_policy for row in TABLE.values()))
-        answer: Body = self._get_all(req, server, body=body)
-        return answer
-
-    @validation.schema(schemas.get_body(GET_ALL))
-    def _get_all(self, req: Any, server: Server, body: Body) -> Body:
-        return _report(server, server.requested, _read_or_pending(server))
+        server = self.server(req, id, *(row.names.get_rule for row in TABLE.values()))
+        require(_GET_ALL_BODY, body, req)
+        return server.reports(_read_or_pending(server))
 
     @wsgi.expected_errors(CODES)
     @translated
@@ -101,24 +92,14 @@ class AllResources(QosController):
     def set_all(self, req: Any, id: str, body: Body) -> wsgi.ResponseObject:
         named = body[SET_ALL] if isinstance(body[SET_ALL], dict) else {}
         rows = [row for name, row in TABLE.items() if name in named] or list(TABLE.values())
-        server = self.server(req, id, *(row.set_policy for row in rows))
-        try:
-            return self._set_all(req, server, body=body)
-        except exception.ValidationError as error:
-            ranges = (row.describe(server.flavor, row.name) for row in rows)
-            raise _invalid(error, *ranges) from error
-
-    @validation.schema(schemas.set_all_body())
-    def _set_all(self, req: Any, server: Server, body: Body) -> wsgi.ResponseObject:
-        values = dict(body[SET_ALL])
-        force = values.pop("force", False)
-        settings, readings = server.set(
-            SET_ALL, {name: (name, value) for name, value in values.items()}, force)
-        requested: dict[str, int | None] = {**server.requested, **settings}
-        others = _read_or_pending(server) if readings.keys() != TABLE.keys() else {}
-        waits = any(readings[name].waits for name in settings)
-        return wsgi.ResponseObject(
-            _report(server, requested, others | readings), code=202 if waits else 200)
+        server = self.server(req, id, *(row.names.set_rule for row in rows))
+        require(_SET_ALL_BODY, body, req,
+                (row.describe(server.flavor, row.name) for row in rows))
+        values = {name: value for name, value in body[SET_ALL].items() if name != "force"}
+        changes = server.check({name: (name, value) for name, value in values.items()})
+        readings = server.set(SET_ALL, changes, body[SET_ALL].get("force", False), TABLE)
+        waits = any(readings[name].waits for name in changes)
+        return wsgi.ResponseObject(server.reports(readings), code=202 if waits else 200)
 
 
 class BalloonDriver(QosController):
@@ -128,25 +109,14 @@ class BalloonDriver(QosController):
     @translated
     @wsgi.action(BALLOON)
     def balloon(self, req: Any, id: str, body: Body) -> Body:
-        answer: Body = self._balloon(req, self.server(req, id, MEMORY.get_policy), body=body)
-        return answer
-
-    @validation.schema(schemas.get_body(BALLOON))
-    def _balloon(self, req: Any, server: Server, body: Body) -> Body:
-        alive, _reason = server.balloon()
-        return {"ballooning_enabled": alive}
-
-
-def _invalid(error: exception.ValidationError, *ranges: str) -> errors.InvalidSetting:
-    # nova's words name the field and the value, however long; the ranges are ours to add
-    words = error.format_message()
-    words = words if len(words) <= _MOST_WORDS else f"{words[:_MOST_WORDS]}..."
-    return errors.InvalidSetting(" ".join([words, *ranges]))
+        server = self.server(req, id, MEMORY.names.get_rule)
+        require(_BALLOON_BODY, body, req)
+        return {"ballooning_enabled": server.has_balloon()}
 
 
 def _present(reading: Reading) -> Reading:
     if reading.applied is None:
-        cause = errors.HostCannot if reading.hindered == "unsupported" else errors.HostRefused
+        cause = errors.HostCannot if reading.unmet == "unsupported" else errors.HostRefused
         raise cause(str(reading.reason))
     return reading
 
@@ -157,12 +127,4 @@ def _read_or_pending(server: Server) -> dict[str, Reading]:
     try:
         return server.read(TABLE)
     except (errors.ServerNotRunning, errors.Unreachable) as error:
-        return dict.fromkeys(
-            TABLE, Reading(None, effective=False, reason=error.message, hindered="pending"))
-
-
-def _report(server: Server, requested: Any, readings: dict[str, Reading]) -> Body:
-    return {
-        name: report(row, requested.get(name), server.flavor, readings[name])
-        for name, row in TABLE.items()
-    }
+        return dict.fromkeys(TABLE, Reading.unread(error))

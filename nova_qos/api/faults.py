@@ -8,7 +8,7 @@ from typing import TypeVar
 from nova import exception
 from webob import exc
 
-from nova_qos import errors
+from nova_qos.core import errors
 
 #: The first class that an error belongs to decides.
 STATUS: tuple[tuple[type[errors.QosError], type[exc.HTTPError]], ...] = (

@@ -9,12 +9,15 @@ from nova.api.openstack import common, wsgi
 from nova.api.validation import parameter_types
 from nova.compute import api as compute
 
-from nova_qos import errors, store
 from nova_qos.api.faults import translated
-from nova_qos.model import Reading
-from nova_qos.report import report, saved
-from nova_qos.resources import LIST_HOST_POLICY, LIST_PATH, LIST_POLICY, TABLE
-from nova_qos.rpc import MOST_SERVERS, AgentClient
+from nova_qos.bus.client import AgentClient
+from nova_qos.bus.wire import MOST_SERVERS
+from nova_qos.core import desired, errors
+from nova_qos.core.reading import Reading
+from nova_qos.core.report import reports, saved
+from nova_qos.instances import hosts, settings
+from nova_qos.instances.settings import Instance
+from nova_qos.resources import LIST_HOST_RULE, LIST_PATH, LIST_RULE, TABLE
 
 Body = dict[str, Any]
 _QUERY = {
@@ -56,25 +59,25 @@ class ServerList(wsgi.Controller):
         return answer
 
     def _of_project(self, context: Any, limit: int, marker: str | None) -> Body:
-        for rule in (LIST_POLICY, *(row.get_policy for row in TABLE.values())):
+        for rule in (LIST_RULE, *(row.names.get_rule for row in TABLE.values())):
             context.can(rule)
-        sees_hosts = context.can(LIST_HOST_POLICY, target={}, fatal=False)
+        sees_hosts = context.can(LIST_HOST_RULE, target={}, fatal=False)
         instances = self._compute_api.get_all(
             context, {"project_id": context.project_id, "deleted": False}, limit, marker,
-            expected_attrs=list(store.ATTRIBUTES), **store.SORTING)
+            expected_attrs=list(settings.ATTRIBUTES), **hosts.SORTING)
         return {"servers": [
             _server(each, each.host if sees_hosts else None, _saved(each)) for each in instances]}
 
     def _of_host(self, context: Any, host: str, limit: int, marker: str | None) -> Body:
-        context.can(LIST_HOST_POLICY, target={})
-        with store.cell_of(context, host) as cell:
-            node = store.node_of(cell, host)
+        context.can(LIST_HOST_RULE, target={})
+        with hosts.cell_of(context, host) as cell:
+            node = hosts.node_of(cell, host)
             # the database may not tell small letters from capital ones, but the bus does
             host = node.host
-            instances = store.page_of_host(cell, host, limit, marker)
+            instances = hosts.page_of_host(cell, host, limit, marker)
             readings = self._ask(cell, host, [each.uuid for each in instances])
             return {
-                "servers": [_server(each, host, _read(each, readings[each.uuid]))
+                "servers": [_server(each, host, _held(each, readings[each.uuid]))
                             for each in instances],
                 "host": {"name": host, "vcpus": node.vcpus, "memory_mib": node.memory_mb},
             }
@@ -87,26 +90,27 @@ class ServerList(wsgi.Controller):
         try:
             return self._agent.read_many(cell, host, server_uuids, list(TABLE))
         except errors.Unreachable as error:
-            pending = Reading(None, effective=False, reason=error.message, hindered="pending")
-            return dict.fromkeys(server_uuids, dict.fromkeys(TABLE, pending))
+            return dict.fromkeys(server_uuids, dict.fromkeys(TABLE, Reading.unread(error)))
 
 
-def _server(instance: store.Instance, host: str | None, qos: Body) -> Body:
+def _server(instance: Instance, host: str | None, qos: Body) -> Body:
     return {
         "id": instance.uuid, "name": instance.display_name, "host": host,
         "vcpus": instance.flavor.vcpus, "memory_mib": instance.flavor.memory_mb, "qos": qos,
     }
 
 
-def _saved(instance: store.Instance) -> Body:
-    requested, flavor = store.requested(instance), store.flavor_of(instance)
-    return {name: saved(row, requested.get(name), flavor) for name, row in TABLE.items()}
+def _saved(instance: Instance) -> Body:
+    if not instance.obj_attr_is_set("task_state"):
+        # nova has yet to place it: it comes from its build request, which holds no task
+        instance.task_state = None
+    server = settings.saved_server(instance)
+    targets = desired.resolve(TABLE, server)
+    return {name: saved(row, targets[name], server.flavor) for name, row in TABLE.items()}
 
 
-def _read(instance: store.Instance, readings: Mapping[str, Reading]) -> Body:
-    requested, flavor = store.requested(instance), store.flavor_of(instance)
-    return {
-        name: {**report(row, requested.get(name), flavor, readings[name]),
-               "weight": row.weight_of(readings[name])}
-        for name, row in TABLE.items()
-    }
+def _held(instance: Instance, readings: Mapping[str, Reading]) -> Body:
+    server = settings.saved_server(instance)
+    shown = reports(TABLE, desired.resolve(TABLE, server), server.flavor, readings)
+    return {name: {**shown[name], "weight": row.weight_of(readings[name])}
+            for name, row in TABLE.items()}

@@ -11,14 +11,18 @@ releases.check()  # before an import fails in words that tell an operator nothin
 
 from typing import Any  # noqa: E402
 
+from nova import conf as nova_conf  # noqa: E402
 from nova import policy  # noqa: E402
 from nova.api.openstack import wsgi  # noqa: E402
 from nova.api.openstack.compute import APIRouterV21  # noqa: E402
 from nova.objects import fields  # noqa: E402
 
-from nova_qos import errors, policies, rpc  # noqa: E402
+from nova_qos import conf  # noqa: E402
+from nova_qos.api import rules  # noqa: E402
 from nova_qos.api.actions import controllers  # noqa: E402
 from nova_qos.api.listing import ServerList  # noqa: E402
+from nova_qos.bus import wire  # noqa: E402
+from nova_qos.core import errors  # noqa: E402
 from nova_qos.resources import LIST_PATH  # noqa: E402
 
 _ACTION_PATH = "/servers/{id}/action"
@@ -29,6 +33,7 @@ class Router(APIRouterV21):
     """nova's compute API with our server actions and our list."""
 
     def __init__(self) -> None:
+        conf.register(nova_conf.CONF)
         super().__init__()
         _register_rules()
         fields.NotificationSource.get_source_by_binary = staticmethod(_source_of)
@@ -45,13 +50,13 @@ def _register_rules() -> None:
     enforcer = policy._ENFORCER
     # paste makes a router for /v2 and one for /v2.1 in each process
     known = enforcer.registered_rules
-    enforcer.register_defaults([r for r in policies.list_rules() if r.name not in known])
+    enforcer.register_defaults([r for r in rules.list_rules() if r.name not in known])
 
 
 def _source_of(binary: str) -> str:
     """Nova's notifications know nova's own services only: it would take an agent out of its list
     and then answer 500. An agent is announced as the nova-compute that it runs beside."""
-    source: str = _novas_source_of("nova-compute" if binary == rpc.TOPIC else binary)
+    source: str = _novas_source_of("nova-compute" if binary == wire.TOPIC else binary)
     return source
 
 

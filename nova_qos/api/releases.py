@@ -9,7 +9,7 @@ import pkgutil
 from collections.abc import Iterable
 from importlib import metadata
 
-from nova_qos import errors
+from nova_qos.core import errors
 
 #: Major versions: 2025.1, 2025.2, 2026.1 and 2026.2.
 KNOWN = (31, 32, 33, 34)

@@ -2,16 +2,20 @@
 """One server of one request: loaded, authorised, read and changed."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from nova import exception
 from nova.api.openstack import common
 from nova.compute import api as compute
 
-from nova_qos import errors, store
-from nova_qos.model import Flavor, Reading
+from nova_qos.bus.client import AgentClient
+from nova_qos.core import desired, errors
+from nova_qos.core.reading import Reading
+from nova_qos.core.report import Report, reports
+from nova_qos.core.server import Flavor, SavedServer
+from nova_qos.instances import audit, settings
 from nova_qos.resources import TABLE
-from nova_qos.rpc import AgentClient
 
 _NOWHERE = "the server is on no host"
 
@@ -30,75 +34,87 @@ class Server:
         self._agent = agent
         self._context = request.environ["nova.context"]
         self._instance = common.get_instance(
-            compute_api, self._context, uuid, expected_attrs=list(store.ATTRIBUTES))
+            compute_api, self._context, uuid, expected_attrs=list(settings.ATTRIBUTES))
         owner = {"project_id": self._instance.project_id, "user_id": self._instance.user_id}
         for rule in rules:
             self._context.can(rule, target=owner)
+        self._saved: SavedServer | None = None
+
+    @property
+    def saved(self) -> SavedServer:
+        """The server with its desired state, as it was loaded."""
+        if self._saved is None:
+            self._saved = settings.saved_server(self._instance)
+        return self._saved
 
     @property
     def flavor(self) -> Flavor:
         """What nova promised the server."""
-        return store.flavor_of(self._instance)
-
-    @property
-    def requested(self) -> dict[str, int]:
-        """The saved settings."""
-        return store.requested(self._instance)
+        return self.saved.flavor
 
     def read(self, names: Iterable[str]) -> dict[str, Reading]:
         """What the server's host holds.
 
-        :raises ServerNotRunning, HostCannot, Unreachable: see ``Domain``
+        :raises ServerNotRunning, HostCannot, Unreachable: see ``host.Knob``
         """
-        return self._agent.read(self._context, self._host(), self._instance.uuid, list(names))
+        if self._instance.host is None:
+            raise errors.ServerNotRunning(f"{_NOWHERE}: nothing can be read")
+        return self._agent.read(
+            self._context, self._instance.host, self._instance.uuid, list(names))
 
-    def balloon(self) -> tuple[bool, str | None]:
-        """Whether the guest's balloon driver lives, and if not, why."""
-        return self._agent.balloon(self._context, self._host(), self._instance.uuid)
+    def has_balloon(self) -> bool:
+        """Whether the guest's balloon driver lives."""
+        if self._instance.host is None:
+            raise errors.ServerNotRunning(f"{_NOWHERE}: nothing can be read")
+        return self._agent.balloon(self._context, self._instance.host, self._instance.uuid)
+
+    def check(self, values: Mapping[str, tuple[str, object]]) -> dict[str, int | None]:
+        """Settings as they are to be kept, from values by resource, each with the field of the
+        request that it stood in.
+
+        :raises InvalidSetting: one is out of its range
+        """
+        return {name: TABLE[name].check(value, self.flavor, field)
+                for name, (field, value) in values.items()}
 
     def set(
-        self, action: str, values: Mapping[str, tuple[str, object]], force: bool
-    ) -> tuple[dict[str, int | None], dict[str, Reading]]:
-        """Check, save and apply; the settings as they are kept and what the host holds now.
+        self, action: str, changes: Mapping[str, int | None], force: bool, names: Iterable[str]
+    ) -> dict[str, Reading]:
+        """Save and apply settings by resource; None unsets.
 
-        Values are given by resource, each with the field of the request that it stood in.
+        :returns: readings of the named resources; of all of them if no agent answered
 
-        Readings cover the resources named; all of them where nobody could be asked.
-
-        :raises InvalidSetting, TaskInProgress, HostCannot, HostRefused: nothing was changed
+        :raises TaskInProgress, HostCannot, HostRefused: nothing was changed
         :raises nova.exception.InstanceIsLocked: for everyone but administrators
         """
-        flavor = self.flavor
-        settings = {
-            name: TABLE[name].check(value, flavor, field)
-            for name, (field, value) in values.items()
-        }
         if self._instance.locked and not self._context.is_admin:
             raise exception.InstanceIsLocked(instance_uuid=self._instance.uuid)
         if self._instance.task_state is not None:
             raise errors.TaskInProgress(
                 f"cannot {action} while task {self._instance.task_state} is in progress on the "
                 "server; ask again when it is done")
-        what = "qos " + " ".join(f"{name}={value}" for name, value in settings.items())
-        with store.recorded(self._context, self._instance, action, what):
-            return settings, self._save_and_apply(settings, force)
+        what = "qos " + " ".join(f"{name}={value}" for name, value in changes.items())
+        with audit.recorded(self._context, self._instance, action, what):
+            readings = self._save_and_apply(changes, force, list(names))
+        own = {**self.saved.own, **changes}
+        self._saved = replace(self.saved, own={
+            name: value for name, value in own.items() if value is not None})
+        return readings
+
+    def reports(self, readings: Mapping[str, Reading]) -> dict[str, Report]:
+        """Every resource as get-qos shows it."""
+        targets = desired.resolve(TABLE, self.saved)
+        return reports(TABLE, targets, self.flavor, readings)
 
     def _save_and_apply(
-        self, settings: Mapping[str, int | None], force: bool
+        self, changes: Mapping[str, int | None], force: bool, names: list[str]
     ) -> dict[str, Reading]:
         try:
             if self._instance.host is None:
                 raise errors.ServerNotRunning(_NOWHERE)
             return self._agent.set(
-                self._context, self._instance.host, self._instance.uuid, settings, force)
+                self._context, self._instance.host, self._instance.uuid, changes, force, names)
         except (errors.Unreachable, errors.ServerNotRunning) as error:
-            # nobody there who could save it: done here, to be applied when the host can
-            instance = store.load(self._context, self._instance.uuid)
-            store.save(instance, settings, later=settings)
-            return dict.fromkeys(
-                TABLE, Reading(None, effective=False, reason=error.message, hindered="pending"))
-
-    def _host(self) -> str:
-        if self._instance.host is None:
-            raise errors.ServerNotRunning(f"{_NOWHERE}: nothing can be read")
-        return str(self._instance.host)
+            # no agent saved it: done here, and applied when the host can
+            settings.request(settings.load(self._context, self._instance.uuid), changes)
+            return dict.fromkeys(TABLE, Reading.unread(error))

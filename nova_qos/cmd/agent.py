@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nova-qos-agent: everything of the compute host's side, wired on one page."""
+"""nova-qos-agent: the compute host's side, wired together on one page."""
 
 # autopep8: off
+import ctypes
 import sys
 
-from nova import monkey_patch
+try:
+    import libvirt  # noqa: F401
+    import pyroute2  # noqa: F401
+    from nova import monkey_patch
+except ModuleNotFoundError as error:
+    sys.exit(f"nova-qos-agent: {error}; on a compute host, install nova-qos with its extra: "
+             "pip install 'nova-qos[agent]'")
 
 try:
     monkey_patch.patch(backend="threading")  # first of all: nova decides its threading on import
@@ -21,16 +28,23 @@ from nova.conductor import rpcapi as conductor
 from nova.objects import base as objects_base
 from oslo_config import cfg
 from oslo_log import log as logging
+from oslo_messaging import opts as messaging_options
 from oslo_service import opts as service_options
 
-from nova_qos import rpc
-from nova_qos.agent.manager import AgentManager
+from nova_qos import conf
+from nova_qos.agent.service import AgentManager
+from nova_qos.bus import wire
 from nova_qos.cmd import check
-from nova_qos.net.shaper import Shaper
+from nova_qos.net.outbound import Outbound
 from nova_qos.virt import events
 from nova_qos.virt.host import LibvirtHost
 
 BINARY = "nova-qos-agent"
+#: Requests that are answered side by side, unless nova.conf says otherwise: none of them waits for
+#: a guest, so more threads would only take memory.
+_RPC_THREADS = 16
+# mallopt(3): glibc gives each thread an arena of its own, which it never returns; two are enough
+_M_ARENA_MAX, _ARENAS = -8, 2
 CONF = nova.conf.CONF
 CHECK = cfg.BoolOpt(
     "check", default=False,
@@ -50,17 +64,19 @@ def _uri() -> str:
     return CONF.libvirt.connection_uri or "qemu:///system"
 
 
-def _network() -> Shaper:
+def _network() -> Outbound:
     options = CONF.nova_qos
-    return Shaper(options.uplinks, CONF.tc.htb_rate, options.default_net_weight)
+    return Outbound(options.uplinks, CONF.tc.htb_rate, options.default_net_weight)
 
 
 def main() -> None:
     """Run the agent until it is told to stop; takes nova's own command line and nova.conf."""
+    conf.register(CONF)
     CONF.register_cli_opt(CHECK)
     config.parse_args(sys.argv, configure_db=False, init_rpc=False)
     if CONF.check:
         sys.exit(check.run(CONF, _uri(), _network()))
+    _stay_small()
     nova_rpc.init(CONF)
     logging.setup(CONF, "nova")
     service_options.register_service_opts(CONF)
@@ -71,11 +87,19 @@ def main() -> None:
     events.run_loop()
     manager = f"{LibvirtAgent.__module__}.{LibvirtAgent.__name__}"
     try:
-        server = service.Service.create(binary=BINARY, topic=rpc.TOPIC, manager=manager)
+        server = service.Service.create(binary=BINARY, topic=wire.TOPIC, manager=manager)
     except cfg.Error as error:
         sys.exit(f"{BINARY}: {error}")
     service.serve(server, workers=1, no_fork=True)
     service.wait()
+
+
+def _stay_small() -> None:
+    for group, options in messaging_options.list_opts():
+        if group is None:
+            CONF.register_opts(options)
+    messaging_options.set_defaults(CONF, executor_thread_pool_size=_RPC_THREADS)
+    ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 if __name__ == "__main__":

@@ -6,36 +6,36 @@ from collections.abc import Mapping
 
 from oslo_config import cfg
 
-from nova_qos import errors
-from nova_qos.ability import Ability
-from nova_qos.net.shaper import Shaper
+from nova_qos.core import errors
+from nova_qos.host import Ability, Network
 from nova_qos.resources import TABLE
 from nova_qos.virt import survey
+from nova_qos.virt.kernel import Configuration
 
 
-def run(options: cfg.ConfigOpts, uri: str, network: Shaper) -> int:
+def run(options: cfg.ConfigOpts, uri: str, network: Network) -> int:
     """Print it; needs neither message bus nor database and changes nothing on the host.
 
     :returns: the exit status: 0 when everything works, 1 when something does not, or libvirt does
         not answer
     """
     try:
-        abilities = survey.survey(_configuration(options, uri))
+        found = survey.survey(_configuration(options, uri))
     except errors.HostAway as error:
         print(f"{error.message}. Start libvirtd, or correct [libvirt] connection_uri")
         return 1
-    abilities["net_priority"] = network.survey()
+    abilities = {**found, **network.abilities()}
     sys.stdout.writelines(lines(abilities))
     return 0 if all(ability.works for ability in abilities.values()) else 1
 
 
 def lines(abilities: Mapping[str, Ability]) -> list[str]:
-    """The report, in the table's order."""
-    return [f"{name}: {abilities[name]}\n" for name in TABLE]
+    """The report, in the table's order; what no object of the host holds is left out."""
+    return [f"{name}: {abilities[name]}\n" for name, row in TABLE.items() if row.knob is not None]
 
 
-def _configuration(options: cfg.ConfigOpts, uri: str) -> survey.Configuration:
-    return survey.Configuration(
+def _configuration(options: cfg.ConfigOpts, uri: str) -> Configuration:
+    return Configuration(
         connection_uri=uri,
         instances_path=options.instances_path,
         images_type=options.libvirt.images_type,

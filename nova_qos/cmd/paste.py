@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from nova_qos import errors
+from nova_qos.core import errors
 
 SECTION = "app:osapi_compute_app_v21"
 OPTION = "paste.app_factory"

@@ -6,7 +6,7 @@ import os
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from nova_qos import errors
+from nova_qos.core import errors
 
 _RIGHTS = "the agent may not change the network: it needs the capability CAP_NET_ADMIN"
 _GONE = (errno.ENODEV, errno.ENOENT, errno.ENXIO)

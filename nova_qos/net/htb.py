@@ -20,7 +20,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.rtnl import RTM_GETQDISC, RTM_GETTCLASS, RTM_NEWQDISC, TC_H_ROOT
 from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
-from nova_qos import errors
+from nova_qos.core import errors
 from nova_qos.net import failures, queue
 from nova_qos.net.layout import MAJOR, WHOLE, Share, Tree, classid
 

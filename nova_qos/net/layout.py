@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of the kernel is ours: one tree of classes an uplink, and the rules that choose a class.
+"""Our objects in the kernel as data: a tree of classes for each uplink, and the rules that choose a
+class.
 
-Pure data: the other files of this room read it from the kernel and bring the kernel to it.
+The other files of this room read them from the kernel and make the kernel agree with them.
 """
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
-from nova_qos import errors
+from nova_qos.core import errors
 
 #: The handle of our trees, 5ca1:. Open vSwitch and libvirt use 1:.
 MAJOR = 0x5CA1
@@ -122,8 +123,8 @@ class Rules:
 
     ``taps`` are chains that mark what comes in from a device, ``gates`` those that choose the
     class on an uplink, each by the device's index. ``host_macs`` are the host's own
-    addresses: their packets go past the classes. ``strange`` names the chains that hold something
-    else than we put there.
+    addresses: their packets bypass the classes. ``foreign`` names the chains that hold other rules
+    than ours.
     """
 
     macs: dict[str, int] = field(default_factory=dict)
@@ -131,7 +132,7 @@ class Rules:
     taps: dict[int, int] = field(default_factory=dict)
     gates: set[int] = field(default_factory=set)
     host_macs: set[str] = field(default_factory=set)
-    strange: set[str] = field(default_factory=set)
+    foreign: set[str] = field(default_factory=set)
 
 
 @dataclass

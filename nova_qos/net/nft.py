@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our nftables table: which class a packet belongs to.
 
-Everything is said to ``nft`` as JSON (libnftables-json(5)); a change is one transaction.
+``nft`` reads and writes it as JSON (libnftables-json(5)); a change is one transaction.
 """
 
 import json
@@ -11,10 +11,9 @@ import shutil
 import socket
 import subprocess  # nosec B404  # for nft alone, without a shell
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
 from typing import Any, TypeVar
 
-from nova_qos import errors
+from nova_qos.core import errors
 from nova_qos.net import failures
 from nova_qos.net.layout import MAJOR, STRAYS, Rules, classid
 
@@ -38,10 +37,6 @@ class Table:
         self._name = name
         self._place = {"family": "netdev", "table": name}
         self._itself = {"table": {"family": "netdev", "name": name}}
-
-    def seen_once(self) -> "Table":
-        """The table for reading, listed when that is first needed."""
-        return _SeenOnce(self._name)
 
     def read(self) -> Rules | None:
         """Everything in it; None when there is no such table."""
@@ -69,10 +64,10 @@ class Table:
 
         :raises HostCannot, HostRefused: as ``change``
         """
-        strange = Table(f"{self._name}_rehearsal")
-        commands = [*strange._made(), *strange._tap_chain(device, STRAYS),
-                    *strange._gate_chain(device)]
-        strange._run("--check", "-f", "-", commands=commands)
+        rehearsal = Table(f"{self._name}_rehearsal")
+        commands = [*rehearsal._made(), *rehearsal._tap_chain(device, STRAYS),
+                    *rehearsal._gate_chain(device)]
+        rehearsal._run("--check", "-f", "-", commands=commands)
 
     def _made(self) -> list[Command]:
         return [
@@ -84,7 +79,7 @@ class Table:
         ]
 
     def _differences(self, before: Rules, after: Rules) -> Iterator[Command]:
-        for chain in before.strange:
+        for chain in before.foreign:
             yield self._chain("delete", chain)
         for gone in before.gates - after.gates:
             yield self._chain("delete", f"{_GATE}{gone}")
@@ -157,17 +152,6 @@ class Table:
         return done.stdout
 
 
-class _SeenOnce(Table):
-    """Listing it takes a process, which readings of many servers share."""
-
-    @cached_property
-    def _seen(self) -> Rules | None:
-        return super().read()
-
-    def read(self) -> Rules | None:
-        return self._seen
-
-
 def _name(minor: int) -> str:
     return f"{MAJOR:x}:{minor:x}"
 
@@ -191,7 +175,7 @@ _GATE_RULES: list[Rule] = [
 
 
 def _rules(listed: list[Command]) -> Rules:
-    """What the listed objects hold; a chain with other rules than ours is strange."""
+    """What the listed objects hold; a chain with other rules than ours is foreign."""
     rules = Rules()
     chains: dict[str, list[Rule]] = {
         each["chain"]["name"]: [] for each in listed if "chain" in each}
@@ -207,7 +191,7 @@ def _rules(listed: list[Command]) -> Rules:
         elif kind == _TAP and (minor := _marked(expressions)) is not None:
             rules.taps[device] = minor
         else:
-            rules.strange.add(chain)
+            rules.foreign.add(chain)
     return rules
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from nova_qos import errors
+from nova_qos.core import errors
 from nova_qos.net import failures
 
 _MAIN_TABLE = 254

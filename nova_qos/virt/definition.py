@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from xml.etree import ElementTree  # nosec B405  # for what libvirt writes alone
 
-from nova_qos.model import Interface
+from nova_qos.host import Interface
 
 #: Whatever pins the guest's memory: a balloon would take it from the guest and free nothing.
 _PINNED = (

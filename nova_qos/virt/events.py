@@ -10,8 +10,8 @@ import time
 
 import libvirt
 
-from nova_qos import errors
-from nova_qos.model import Change, Listener
+from nova_qos.core import errors
+from nova_qos.host import Change, Listener
 from nova_qos.virt.connection import Connection
 
 _RETRY_SECONDS = 2.0

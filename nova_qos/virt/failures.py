@@ -3,7 +3,7 @@
 
 import libvirt
 
-from nova_qos import errors
+from nova_qos.core import errors
 
 _LOST_CODES = {
     libvirt.VIR_ERR_SYSTEM_ERROR,
@@ -51,6 +51,15 @@ def translate(error: libvirt.libvirtError, running: bool) -> errors.QosError:
     if code in _CANNOT_CODES or is_group_missing(error):
         return errors.HostCannot(f"libvirt cannot do this on this host: {_text(error)}")
     return errors.HostRefused(f"libvirt refused: {_text(error)}")
+
+
+def of_file(error: OSError) -> errors.QosError:
+    """The error of ours for a file of a control group."""
+    if isinstance(error, PermissionError):
+        return errors.HostCannot(f"the agent may not write {error.filename}; run it as root")
+    if isinstance(error, FileNotFoundError):
+        return errors.HostCannot(f"this kernel has no {error.filename}")
+    return errors.HostRefused(f"the kernel refused: {error.strerror}: {error.filename}")
 
 
 def not_running() -> errors.ServerNotRunning:

@@ -3,6 +3,7 @@
 
 import errno
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 ROOT = Path("/sys/fs/cgroup")
 #: What systemd calls "infinity" and the kernel "max".
 MOST = 2**64 - 1
+#: The group inside a domain's own that libvirt puts its processes into, where systemd owns that.
+INNER = "libvirt"
 _MARK = "user.nova_qos"
-#: systemd sets a group a moment after it has said so.
+#: systemd changes a group a moment after it has answered.
 _ARRIVAL_SECONDS = 2.0
 _POLL_SECONDS = 0.01
 
@@ -65,7 +68,7 @@ class Group:
             os.removexattr(self.path, _MARK)
 
     def comes_to(self, file: str, value: int) -> bool:
-        """Wait a moment until a file has this number, and return whether it has."""
+        """Wait until a file has this number, two seconds at most; whether it has then."""
         give_up = time.monotonic() + _ARRIVAL_SECONDS
         while self.read(file) != value:
             if time.monotonic() > give_up:
@@ -93,6 +96,15 @@ def is_domain(group: Group) -> bool:
     """Whether a group is a domain's own, by the names that libvirt gives: with systemd a scope,
     without it a directory."""
     return group.name.startswith(("machine-qemu\\x2d", "qemu-"))
+
+
+_DOMAIN = re.compile(r"(?:machine-qemu\\x2d|qemu-)(\d+)(?:\\x2d|-)")
+
+
+def by_domain(root: Path = ROOT) -> dict[int, Group]:
+    """The groups of all running domains by their ids, listed once."""
+    return {int(named[1]): group for place in partitions(root) for group in place.below()
+            if (named := _DOMAIN.match(group.name))}
 
 
 def find(domain_id: int, root: Path = ROOT) -> Group | None:

@@ -1,23 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """The compute host behind the ``Host`` protocol."""
 
-from contextlib import AbstractContextManager
+import functools
+import time
+from collections.abc import Iterable, Mapping
 
-from nova_qos import errors
-from nova_qos.model import Domain, Listener, Network
-from nova_qos.virt import groups
+from nova_qos.core import errors
+from nova_qos.core.reading import Reading
+from nova_qos.host import Change, Interfaces, Knob, Listener, Network, SeenNetwork
+from nova_qos.virt import cpu, disk, failures, groups, protection
 from nova_qos.virt.balloon import Movements
 from nova_qos.virt.connection import Connection
-from nova_qos.virt.domain import LibvirtDomain
+from nova_qos.virt.domain import LibvirtDomain, NetClass, ReadNetwork
 from nova_qos.virt.events import Events
-from nova_qos.virt.inventory import Inventory
-from nova_qos.virt.protection import Protection
+from nova_qos.virt.groups import Group
+from nova_qos.virt.inventory import Inventory, Listed
+from nova_qos.virt.memory import BalloonKnob, SoftLimit, SoftLimitV1, SoftLimitV2
+from nova_qos.virt.protection import LookAbove, Protection
+from nova_qos.virt.session import Seen, Session
 from nova_qos.virt.systemd import Systemd
-from nova_qos.virt.unified import SoftLimit, UnifiedCgroupDomain
 
 
 class LibvirtHost:
-    """A libvirt host, used by many threads at once; libvirt is reached when first needed."""
+    """A libvirt host, used by many threads; libvirt is reached when first needed."""
 
     def __init__(self, uri: str, network: Network, soft_limit: SoftLimit = "protect") -> None:
         """:param soft_limit: what a memory soft limit does on cgroup v2"""
@@ -25,35 +30,47 @@ class LibvirtHost:
         self._network = network
         self._inventory = Inventory(self._connection)
         self._movements = Movements()
+        self._is_watched = False
         self._is_unified = (groups.ROOT / "cgroup.controllers").exists()
         self._soft_limit = soft_limit
         self._systemd = Systemd()
         self._protection = Protection(self._systemd)
 
-    def domain(self, server_uuid: str) -> Domain:
-        """The server's running domain.
+    def domain(self, server_uuid: str) -> LibvirtDomain:
+        """The server's running domain, for one operation.
 
         :raises ServerNotRunning: there is none
         :raises HostAway: libvirt does not answer
         """
-        common = (self._connection, self._movements, self._network, self._inventory.interfaces,
-                  server_uuid)
-        domain = LibvirtDomain(*common) if not self._is_unified else UnifiedCgroupDomain(
-            *common, soft_limit=self._soft_limit, protection=self._protection,
-            manager=self._systemd)
-        domain.require_running()
-        return domain
+        # without events, nobody would say that a definition has changed
+        known = self._inventory.known if self._is_watched else None
+        session = Session(self._connection, server_uuid, known=known)
+        session.require_running()
+        return self._domain(session)
 
-    def at_once(self) -> AbstractContextManager[None]:
-        """See ``Network.at_once``."""
-        return self._network.at_once()
+    def snapshot(self, names: Iterable[str]) -> "LibvirtSnapshot":
+        """See ``host.Host.snapshot``.
+
+        With cgroup v1, where libvirt alone reads a domain's parameters, it is asked for each of
+        those when they are read.
+        """
+        wanted, now_s = set(names), time.time()
+        listed = self._inventory.list(balloons="balloon" in wanted)
+        self._movements.retain(listed, now_s)
+        network = self._network.snapshot() if "net_class" in wanted else None
+        return LibvirtSnapshot(self, listed, self._is_unified, network)
 
     def watch(self, listener: Listener) -> None:
         """Tell the listener from now on what happens to servers; ``events.run_loop`` must run."""
-        Events(self._connection, listener).start()
+        def heard(server_uuid: str | None, change: Change) -> None:
+            self._inventory.forget(server_uuid)
+            listener(server_uuid, change)
+
+        Events(self._connection, heard).start()
+        self._is_watched = True
 
     def tidy(self, mend: bool) -> None:
-        """See ``Network.tidy``; likewise for what servers have together of the host's memory.
+        """See ``Network.tidy``; likewise for the groups of cgroup v2 above servers.
 
         :raises HostCannot, HostRefused, HostAway: it could not be done
         """
@@ -63,6 +80,32 @@ class LibvirtHost:
             if self._is_unified:
                 self._tidy_groups()
 
+    def close(self) -> None:
+        """Close the connection to libvirt; a later call opens it again."""
+        self._connection.close()
+
+    def seen_domain(
+        self, server_uuid: str, seen: Seen, above: LookAbove, read_network: ReadNetwork
+    ) -> LibvirtDomain:
+        """A domain of a snapshot."""
+        session = Session(self._connection, server_uuid, seen)
+        return self._domain(session, above, read_network)
+
+    def _domain(
+        self, session: Session, above: LookAbove | None = None, read: ReadNetwork | None = None
+    ) -> LibvirtDomain:
+        knobs: dict[str, Knob] = {
+            "net_class": NetClass(session, self._network, self._inventory.interfaces, read)}
+        if self._is_unified:
+            knobs["memory_group"] = SoftLimitV2(session, self._soft_limit, self._protection, above)
+            knobs["cpu_group"] = cpu.WeightV2(session, self._systemd)
+            knobs["io_group"] = disk.WeightV2(session, self._systemd)
+        else:
+            knobs["memory_group"] = SoftLimitV1(session)
+            knobs["cpu_group"] = cpu.SharesV1(session)
+            knobs["io_group"] = disk.WeightV1(session)
+        return LibvirtDomain(BalloonKnob(session, self._movements), knobs)
+
     def _tidy_groups(self) -> None:
         try:
             self._protection.tidy()
@@ -70,6 +113,30 @@ class LibvirtHost:
             raise errors.HostRefused(
                 f"memory_limit: {error.strerror}: {error.filename}") from error
 
-    def close(self) -> None:
-        """Leave libvirt; a later call comes back to it."""
-        self._connection.close()
+
+class LibvirtSnapshot:
+    """All running servers as one bulk call found them."""
+
+    def __init__(
+        self, host: LibvirtHost, listed: Mapping[str, Listed], is_unified: bool,
+        network: SeenNetwork | None,
+    ) -> None:
+        self._host, self._listed, self._network = host, listed, network
+        self._groups: Mapping[int, Group] = groups.by_domain() if is_unified else {}
+        # the groups above servers are the same for all of them
+        look_above = functools.cache(lambda path: protection.look_above(Group(path)))
+        self._above: LookAbove = lambda group: look_above(group.path)
+
+    def domain(self, server_uuid: str) -> LibvirtDomain:
+        """See ``host.Snapshot.domain``."""
+        listed = self._listed.get(server_uuid)
+        if listed is None:
+            raise failures.not_running()
+        seen = Seen(listed.state, listed.balloon, listed.definition,
+                    self._groups.get(listed.domain_id))
+        return self._host.seen_domain(server_uuid, seen, self._above, self._read_network)
+
+    def _read_network(self, interfaces: Interfaces) -> Mapping[str, Reading]:
+        if self._network is None:
+            raise errors.HostRefused("prio: the snapshot was taken without the network")
+        return self._network.read(interfaces)

@@ -1,31 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory that a server keeps while its host is short of it: memory.low of its group.
 
-The kernel hands protection down: a group has it only as far as each group above it has it too.
-So the groups above protected servers are kept at the sum of those that they hold, and libvirt's
-own group inside a server's, which has its processes, is given the same. What the kernel hands down
-by itself, if it does, comes out a little below what is used, and then it goes on taking some.
+The kernel grants a group protection only as far as each group above it has it too. So each group
+above protected servers is kept at the sum of the groups that it holds, and libvirt's own group
+inside a server's, which has its processes, gets the same value. The kernel can distribute
+protection to inner groups by itself, but then a little less than they use, and it reclaims the
+rest.
 """
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from resource import getpagesize
 
-from nova_qos import errors
+from nova_qos.core import errors
 from nova_qos.virt import groups, systemd
-from nova_qos.virt.groups import Group
+from nova_qos.virt.groups import INNER, Group
 
 FILE, _PROPERTY = "memory.low", "MemoryLow"
-_INNER = "libvirt"
 _MIB = 2**20
+#: Of a group above servers: the bytes that it has, and those that the groups in it have together.
+LookAbove = Callable[[Group], tuple[int, int]]
 
 
 class Protection:
-    """What the servers of a host have of it; used by many threads at once.
+    """The protection of all servers of a host; used by many threads.
 
-    A group above servers whose value somebody else has set is left alone. Ours is marked with
-    what we have set, so that another agent after this one knows it.
+    A group above servers whose value somebody else has set is left alone. A group that we set
+    carries our value as a mark, so that a later agent knows it as ours.
     """
 
     def __init__(self, manager: systemd.Systemd, root: Path = groups.ROOT) -> None:
@@ -44,7 +47,7 @@ class Protection:
                 if each.read(FILE) != size:
                     self._write(each, size)
             for above in group.above():
-                self._settle(above)
+                self._adjust(above)
 
     def tidy(self) -> None:
         """Bring what we have set above servers in line with the servers that there are.
@@ -54,23 +57,26 @@ class Protection:
         with self._lock:
             for group in groups.partitions(self._root):
                 if group.mark:
-                    self._settle(group)
+                    self._adjust(group)
 
-    def why_not_effective(self, group: Group) -> str | None:
-        """Say why a server's group has less protection than it shows; None when it has it."""
+    def why_not_effective(self, group: Group, look: LookAbove | None = None) -> str | None:
+        """Say why a server's group has less protection than it shows; None when it has it.
+
+        :param look: in place of ``look_above``, such as one that remembers, for many servers
+        """
         for above in group.above():
-            size, needed = above.read(FILE), _needed(above)
+            size, needed = (look or look_above)(above)
             if size < needed:
                 return (f"memory.low of {above.name}, which holds the servers, is "
                         f"{size // _MIB} MiB, and theirs together are {needed // _MIB} MiB; "
                         f"somebody else has set it: raise MemoryLow of {above.name}, or make it 0")
         return None
 
-    def _settle(self, group: Group) -> None:
-        needed, present = _needed(group), group.read(FILE)
+    def _adjust(self, group: Group) -> None:
+        needed, present = _needed_by(group), group.read(FILE)
         if present == needed or present not in (0, *group.mark):
             return
-        # both, so that it is ours also when it comes to nothing or ends half way
+        # both values, so that it counts as ours also if this fails or ends half way
         group.set_mark(present, needed)
         self._write(group, needed)
         if needed:
@@ -91,11 +97,19 @@ class Protection:
                 f"memory_limit: {FILE} of {group.name} stays at {group.read(FILE)} bytes")
 
 
+def look_above(group: Group) -> tuple[int, int]:
+    """The bytes that a group above servers has, and those that the groups in it have together.
+
+    :raises OSError: the group is gone
+    """
+    return group.read(FILE), _needed_by(group)
+
+
 def _inner(group: Group) -> list[Group]:
-    return [each for each in group.below() if each.name == _INNER and each.has(FILE)]
+    return [each for each in group.below() if each.name == INNER and each.has(FILE)]
 
 
-def _needed(group: Group) -> int:
+def _needed_by(group: Group) -> int:
     """The sum of what the groups in it have; 0 where no server in it has any."""
     if not _has_protected_server(group):
         return 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""systemd, which owns the groups of its units: others ask it to change them."""
+"""systemd owns the control groups of its units, so changes of those go through it."""
 
 from contextlib import closing, suppress
 from pathlib import Path
@@ -8,7 +8,8 @@ from jeepney import DBusAddress, DBusErrorResponse, Message, new_method_call
 from jeepney.io.blocking import open_dbus_connection
 from jeepney.wrappers import unwrap_msg
 
-from nova_qos import errors
+from nova_qos.core import errors
+from nova_qos.virt.groups import Group
 
 _RUNS = Path("/run/systemd/system")
 _SERVICE = "org.freedesktop.systemd1"
@@ -17,7 +18,7 @@ _MANAGER = DBusAddress(
 _TIMEOUT_SECONDS = 20.0
 _UNITS = (".scope", ".slice")
 _FORBIDDEN = ("AccessDenied", "InteractiveAuthorizationRequired", "AuthFailed")
-#: Where it keeps what it was told until the host restarts.
+#: Where it keeps drop-ins that last until the host restarts.
 _TOLD = (Path("/run/systemd/system.control"), Path("/run/systemd/transient"))
 
 
@@ -27,10 +28,22 @@ def owns(group_name: str) -> bool:
 
 
 class Systemd:
-    """The system's manager, asked over D-Bus; used by many threads.
+    """The system's manager, over D-Bus; used by many threads.
 
-    Each method raises HostCannot when there is no asking it, HostRefused when it does not do it.
+    Each method raises HostCannot when it cannot be reached, HostRefused when it refuses.
     """
+
+    def write(
+        self, group: Group, file: str, value: int, name: str, property_value: int
+    ) -> None:
+        """Bring a file of a group to a value: by systemd's property of this name and value where
+        the group is systemd's, else directly."""
+        if owns(group.name):
+            self.set_property(group.name, name, property_value)
+            # not every version of systemd maps the property to the same value
+            if group.comes_to(file, value):
+                return
+        group.write(file, value)
 
     def set_property(self, unit: str, name: str, value: int) -> None:
         """Set a numeric property of a running unit until the host restarts."""
@@ -38,8 +51,8 @@ class Systemd:
         self._ask(new_method_call(_MANAGER, "SetUnitProperties", "sba(sv)", body))
 
     def forget_property(self, unit: str, name: str) -> None:
-        """Have what was set forgotten: the unit keeps it until the next reload of systemd, then it
-        has what its configuration says."""
+        """Remove our drop-in: the unit keeps the value until systemd reloads, and then has that of
+        its configuration."""
         for place in _TOLD:
             file = place / f"{unit}.d" / f"50-{name}.conf"
             file.unlink(missing_ok=True)

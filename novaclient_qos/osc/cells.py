@@ -5,8 +5,10 @@ from typing import Any
 
 from cliff.columns import FormattableColumn
 
-from nova_qos.model import UNLIMITED
-from nova_qos.resources import TABLE, Resource
+from nova_qos.core.resource import Resource
+from nova_qos.core.units import UNLIMITED
+from nova_qos.resources import TABLE
+from novaclient_qos.words import in_words
 
 
 class Cell(FormattableColumn[Any]):
@@ -32,7 +34,9 @@ class Cell(FormattableColumn[Any]):
 def figure(name: str, value: object) -> Cell:
     """A value of the resource of that name; a newer cloud may have more than we know."""
     row = TABLE.get(name)
-    return Cell(value, row.lifted if row and value == UNLIMITED else None)
+    if row is not None and value == UNLIMITED:
+        return Cell(value, row.none_word)
+    return Cell(value, str(in_words(value)) if isinstance(value, bool) else None)
 
 
 def heading(row: Resource) -> str:

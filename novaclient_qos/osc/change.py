@@ -9,11 +9,11 @@ from osc_lib import exceptions
 from osc_lib.command import command
 
 from nova_qos.resources import TABLE
-from novaclient_qos import wording
+from novaclient_qos import words
 from novaclient_qos.osc.cloud import Cloud, add_server
 from novaclient_qos.osc.several import Progress, Several
 
-_OPTIONS = ", ".join(row.option for row in TABLE.values())
+_OPTIONS = ", ".join(row.names.option for row in TABLE.values())
 
 
 class _Change(command.Lister):
@@ -71,9 +71,9 @@ class SetQos(_Change):
     def add_resources(self, parser: argparse.ArgumentParser) -> None:
         for row in TABLE.values():
             parser.add_argument(
-                row.option, dest=row.name, metavar=f"<{row.argument}>", type=wording.quantity(row),
-                help=wording.value_help(row))
-        parser.add_argument("--force", action="store_true", help=wording.FORCE_HELP)
+                row.names.option, dest=row.name, metavar=f"<{row.names.argument}>",
+                type=words.quantity(row), help=words.value_help(row))
+        parser.add_argument("--force", action="store_true", help=words.FORCE_HELP)
 
     def settings(self, parsed_args: argparse.Namespace) -> Mapping[str, int | None]:
         given = {name: getattr(parsed_args, name) for name in TABLE}
@@ -93,7 +93,8 @@ class UnsetQos(_Change):
         parser.add_argument("--all", action="store_true", help="Unset everything.")
         for row in TABLE.values():
             parser.add_argument(
-                row.option, dest=row.name, action="store_true", help=f"Unset the {row.title}.")
+                row.names.option, dest=row.name, action="store_true",
+                help=f"Unset the {row.title}.")
 
     def settings(self, parsed_args: argparse.Namespace) -> Mapping[str, int | None]:
         named = [name for name in TABLE if getattr(parsed_args, name)]

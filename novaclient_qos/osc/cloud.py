@@ -7,8 +7,8 @@ from typing import Any
 from keystoneauth1 import exceptions as connection
 from openstack import exceptions as sdk
 
-from nova_qos import errors
 from nova_qos.client import Client
+from nova_qos.core import errors
 
 #: All that can go wrong between a command and the cloud.
 FAILURES = (errors.QosError, sdk.SDKException, connection.ClientException)

@@ -8,14 +8,19 @@ from typing import Any, TextIO
 from cliff.formatters.base import ListFormatter
 from osc_lib.command import command
 
-from nova_qos import sharing
 from nova_qos.client import Client, HeldReport, Host, Listed
-from nova_qos.resources import MEMORY, TABLE, Resource
+from nova_qos.core.resource import Division
+from nova_qos.core.sharing import Claim
+from nova_qos.resources import MEMORY, TABLE
+from novaclient_qos import words
 from novaclient_qos.osc.cells import Cell, figure, heading
 from novaclient_qos.osc.cloud import Cloud
 
 Row = dict[str, object]
 _WHOSE = ("Name", "ID")
+#: How each resource is divided that is divided at all.
+_DIVISIONS: Mapping[str, Division] = {
+    name: row.division for name, row in TABLE.items() if row.division is not None}
 
 
 class ListQos(command.Lister):
@@ -78,12 +83,8 @@ class _WithLastRow(ListFormatter):
 def _titles() -> list[str]:
     titles = list(_WHOSE)
     for row in TABLE.values():
-        titles += [heading(row), _part(row)] if row.name in sharing.RULES else [heading(row)]
+        titles += [heading(row), row.division.column] if row.division else [heading(row)]
     return titles
-
-
-def _part(row: Resource) -> str:
-    return f"{heading(row).removesuffix(' Priority')} %"
 
 
 def _whose(server: Listed) -> Row:
@@ -100,11 +101,11 @@ def _held(host: Host) -> list[Row]:
     for name, row in TABLE.items():
         for server, cells in zip(host.servers, rows, strict=True):
             cells[heading(row)] = _holding(name, server["qos"][name])
-    for name, rule in sharing.RULES.items():
-        claims = [sharing.Claim(server["qos"][name]["weight"], server["vcpus"])
+    for name, division in _DIVISIONS.items():
+        claims = [Claim(server["qos"][name]["weight"], server["vcpus"])
                   for server in host.servers]
-        for percent, cells in zip(rule(claims, host.vcpus), rows, strict=True):
-            cells[_part(TABLE[name])] = _percent(percent)
+        for percent, cells in zip(division.rule(claims, host.vcpus), rows, strict=True):
+            cells[division.column] = _percent(percent)
     return rows
 
 
@@ -116,14 +117,15 @@ def _holding(name: str, report: HeldReport) -> Cell:
     if report["state"] in ("applied", "unset"):
         return figure(name, report["applied"])
     requested = report["requested"]
-    words = f"({report['state']})" if requested is None else f"{requested} ({report['state']})"
-    return Cell(report["applied"], words)
+    state = f"({report['state']})"
+    asked = "" if requested is None else f"{words.in_words(requested)} "
+    return Cell(report["applied"], f"{asked}{state}")
 
 
 def _total(rows: Sequence[Row], host: Host) -> Row:
     used_mib = _sum(rows, heading(MEMORY))
     total: Row = {"Name": "Total", heading(MEMORY): f"{round(used_mib)} of {host.memory_mib}"}
-    for title in (_part(TABLE[name]) for name in sharing.RULES):
+    for title in (division.column for division in _DIVISIONS.values()):
         # nothing is divided where nobody takes part
         total[title] = f"{whole:.1f}" if (whole := _sum(rows, title)) else ""
     return total

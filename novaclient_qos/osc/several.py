@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from nova_qos.client import Outcome, Result
-from nova_qos.errors import NotInstalled
-from novaclient_qos import wording
+from nova_qos.core.errors import NotInstalled
+from novaclient_qos import words
 from novaclient_qos.osc.cloud import FAILURES, Cloud, sentence
 
 _POLL_SECONDS = 1.0
@@ -44,7 +44,7 @@ class Attempt:
 
     def judge(self, outcome: Outcome) -> None:
         """Keep what became of it."""
-        self.result, self.details = outcome.result, wording.details(outcome)
+        self.result, self.details = outcome.result, words.details(outcome)
 
     def fail(self, error: Exception) -> None:
         """Keep why it failed."""

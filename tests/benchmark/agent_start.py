@@ -6,6 +6,7 @@ Usage: ``python -m tests.benchmark.agent_start [--servers 1000]``
 
 import argparse
 import os
+import sys
 import time
 import uuid
 
@@ -17,17 +18,19 @@ from nova import context, objects
 from nova.tests.fixtures.nova import PROJECT_ID
 
 from nova_qos.resources import TABLE
+from tests.benchmark.compare import status, verdict
 from tests.functional.cloud import MACHINES, Cloud
 from tests.functional.values import FLAVOR_MIB, SETTINGS
 
 HOST = "compute"
+_START_S, _IDLE_PERCENT = 10.0, 20.0
 
 
 def make_servers(count: int) -> list[str]:
     """Running servers with a setting for everything, of which the host holds nothing."""
     admin = context.get_admin_context()
     flavor = objects.Flavor.get_by_name(admin, "m1.tiny")
-    saved = {TABLE[name].stored_as: str(value) for name, value in SETTINGS.items()}
+    saved = {TABLE[name].names.stored_as: str(value) for name, value in SETTINGS.items()}
     uuids = [str(uuid.uuid4()) for _ in range(count)]
     for number, server in enumerate(uuids):
         objects.Instance(
@@ -39,7 +42,8 @@ def make_servers(count: int) -> list[str]:
     return uuids
 
 
-def measure(cloud: Cloud, count: int, idle_s: float) -> None:
+def measure(cloud: Cloud, count: int, idle_s: float) -> bool:
+    """Print both figures; whether their goals are met."""
     cloud.agents[HOST].stop()
     uuids = make_servers(count)
     cloud.flags(check_interval=60, group="nova_qos")
@@ -49,14 +53,18 @@ def measure(cloud: Cloud, count: int, idle_s: float) -> None:
     while waiting:
         time.sleep(0.02)
         waiting = [server for server in waiting if servers[server].held() != SETTINGS]
-    print(f"agent start with {count} servers: all as asked for after "
-          f"{time.monotonic() - began:.1f} s (goal: at most 10 s)", flush=True)
+    took_s = time.monotonic() - began
+    print(f"agent start with {count} servers: all as requested after {took_s:.1f} s "
+          f"{verdict(took_s, _START_S)}", flush=True)
     time.sleep(5)
     before, began = time.process_time(), time.monotonic()
     time.sleep(idle_s)
     used, passed = time.process_time() - before, time.monotonic() - began
-    print(f"afterwards, with a check every 60 s: {used / passed:.1%} of a core over {passed:.0f} s "
-          "(goal: at most 20 %; nova's API and database are in the same process)", flush=True)
+    percent = 100 * used / passed
+    print(f"afterwards, with a check every 60 s: {percent:.1f} % of a core over {passed:.0f} s "
+          f"{verdict(percent, _IDLE_PERCENT)}; nova's API and database are in the same process",
+          flush=True)
+    return took_s <= _START_S and percent <= _IDLE_PERCENT
 
 
 def main() -> None:
@@ -67,9 +75,10 @@ def main() -> None:
     cloud = Cloud()
     try:
         cloud.setUp()
-        measure(cloud, arguments.servers, arguments.idle_seconds)
+        met = measure(cloud, arguments.servers, arguments.idle_seconds)
     finally:
         cloud.doCleanups()
+    sys.exit(status(met))
 
 
 if __name__ == "__main__":

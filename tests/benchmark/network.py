@@ -7,15 +7,16 @@ Usage, as root: ``python -m tests.benchmark.network``
 import argparse
 import itertools
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pyroute2 import IPRoute, netns
 
-from nova_qos.model import Interface, Interfaces
-from nova_qos.net.shaper import Shaper
-from tests.benchmark.compare import HEADER, Step, compare
+from nova_qos.host import Interface, Interfaces
+from nova_qos.net.outbound import Outbound
+from tests.benchmark.compare import Goal, Step, compare, report
 
 FEW, MANY = 5, 500
 #: As many as one page of the list has.
@@ -71,11 +72,12 @@ class Host(Namespace):
                 self.running[str(uuid.uuid4())] = (Interface(mac, f"tap{number}"),)
             self.shaper = self.new_agent()
             for server in self.running:
-                self.shaper.write_priority(server, next(self._priorities), self.neighbours)
+                self.shaper.write(
+                    server, {"net_priority": next(self._priorities)}, self.neighbours)
 
-    def new_agent(self) -> Shaper:
+    def new_agent(self) -> Outbound:
         """As after a start: nothing is known."""
-        return Shaper((self.uplink,), _RATE_MBIT, default_weight=50)
+        return Outbound((self.uplink,), _RATE_MBIT, default_weight=50)
 
     def neighbours(self) -> dict[str, Interfaces]:
         return self.running
@@ -86,21 +88,22 @@ class Host(Namespace):
 
     def set(self, priority: int) -> None:
         server = next(iter(self.running))
-        self.shaper.write_priority(server, priority, self.neighbours)
+        self.shaper.write(server, {"net_priority": priority}, self.neighbours)
 
-    def tidy(self, shaper: Shaper) -> None:
+    def tidy(self, shaper: Outbound) -> None:
         """What the agent does at its start and every ten seconds."""
         shaper.tidy(self.neighbours, mend=True)
 
     def read_page(self) -> None:
         """The priorities of many servers, one after another."""
         for interfaces in itertools.islice(self.running.values(), _PAGE):
-            self.shaper.read_priority(interfaces)
+            self.shaper.read(interfaces)
 
     def read_page_at_once(self) -> None:
         """What the agent does for a page of the list."""
-        with self.shaper.at_once():
-            self.read_page()
+        seen = self.shaper.snapshot()
+        for interfaces in itertools.islice(self.running.values(), _PAGE):
+            seen.read(interfaces)
 
     def wipe(self) -> None:
         """Take tree and table away, as a person would by hand."""
@@ -142,33 +145,31 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     few, many, thesis = Host(FEW), Host(MANY), Thesis(MANY)
     try:
-        _report(few, many, thesis, rounds)
+        sys.exit(_report(few, many, thesis, rounds))
     finally:
         for each in (few, many, thesis):
             each.remove()
 
 
-def _report(few: Host, many: Host, thesis: Thesis, rounds: int) -> None:
+def _report(few: Host, many: Host, thesis: Thesis, rounds: int) -> int:
     rebuild = thesis.step(thesis.rebuild)
-    print(HEADER)
-    for row in (
+    return report([
         compare(f"one priority changed, {MANY} / {FEW} servers",
-                many.step(many.change), few.step(few.change), "<= 3", rounds),
+                many.step(many.change), few.step(few.change), Goal(3), rounds),
         compare(f"one priority set where there was none, {MANY} / {FEW}",
-                many.step(lambda: many.set(10)), few.step(lambda: few.set(10)), "<= 3", rounds,
+                many.step(lambda: many.set(10)), few.step(lambda: few.set(10)), Goal(3), rounds,
                 many.step(lambda: many.set(-1)), few.step(lambda: few.set(-1))),
         compare(f"one priority changed, of {MANY} / all made anew with tc",
-                many.step(many.change), rebuild, "", 3),
+                many.step(many.change), rebuild, None, 3),
         compare(f"{MANY} servers applied, nothing there / made anew with tc",
-                many.step(lambda: many.tidy(many.shaper)), rebuild, "<= 5 s", 3,
+                many.step(lambda: many.tidy(many.shaper)), rebuild, Goal(5000, "ms"), 3,
                 before_ours=many.step(many.wipe)),
         compare(f"start of the agent, {MANY} / {FEW} servers in place",
                 many.step(lambda: many.tidy(many.new_agent())),
-                few.step(lambda: few.tidy(few.new_agent())), "<= 5 s", 5),
-        compare(f"{_PAGE} priorities of {MANY} read at once / one by one",
-                many.step(many.read_page_at_once), many.step(many.read_page), "<= 1 s", 1),
-    ):
-        print(row.row(), flush=True)
+                few.step(lambda: few.tidy(few.new_agent())), Goal(5000, "ms"), 5),
+        compare(f"{_PAGE} priorities of {MANY} in a snapshot / one by one",
+                many.step(many.read_page_at_once), many.step(many.read_page), Goal(1000, "ms"), 1),
+    ])
 
 
 if __name__ == "__main__":

@@ -88,5 +88,5 @@ def test_nothing_is_shown_that_is_not_run(page: Path) -> None:
 def test_every_resource_is_shown() -> None:
     shown = "\n".join(command for page in PAGES for command, _ in commands(page))
     for row in TABLE.values():
-        assert row.option in shown
-        assert row.set_command in shown
+        assert row.names.option in shown
+        assert row.names.set_command in shown

@@ -4,7 +4,7 @@
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from nova_qos.model import Host
+from nova_qos.host import Host
 
 
 class Server(Protocol):

@@ -8,28 +8,31 @@ from concurrent import futures
 
 import pytest
 
-from nova_qos import errors
-from nova_qos.model import UNLIMITED, Domain, Reading
+from nova_qos.core import errors
+from nova_qos.core.reading import Reading
+from nova_qos.core.units import UNLIMITED
+from nova_qos.host import Domain
 from tests.contract.bench import Bench, Server
+from tests.knobs import certain_balloon, knob_of, read, write
 
 MIB = 1024
 _ARRIVAL_S = 15
 
 READS: dict[str, Callable[[Domain], object]] = {
-    "paused": lambda domain: domain.is_paused(),
-    "memory": lambda domain: domain.read_memory(),
-    "balloon": lambda domain: domain.read_balloon(),
-    "soft limit": lambda domain: domain.read_memory_soft_limit(),
-    "shares": lambda domain: domain.read_cpu_shares(),
-    "weight": lambda domain: domain.read_io_weight(),
-    "net priority": lambda domain: domain.read_net_priority(),
+    "paused": lambda domain: domain.balloon().paused,
+    "memory": lambda domain: read(domain, "memory"),
+    "balloon": lambda domain: certain_balloon(domain),
+    "soft limit": lambda domain: read(domain, "memory_soft_limit"),
+    "shares": lambda domain: read(domain, "cpu_priority"),
+    "weight": lambda domain: read(domain, "io_priority"),
+    "net priority": lambda domain: read(domain, "net_priority"),
 }
 WRITES: dict[str, Callable[[Domain], None]] = {
-    "memory": lambda domain: domain.write_memory(200 * MIB),
-    "soft limit": lambda domain: domain.write_memory_soft_limit(200 * MIB),
-    "shares": lambda domain: domain.write_cpu_shares(512),
-    "weight": lambda domain: domain.write_io_weight(200),
-    "net priority": lambda domain: domain.write_net_priority(20),
+    "memory": lambda domain: write(domain, "memory", 200 * MIB),
+    "soft limit": lambda domain: write(domain, "memory_soft_limit", 200 * MIB),
+    "shares": lambda domain: write(domain, "cpu_priority", 512),
+    "weight": lambda domain: write(domain, "io_priority", 200),
+    "net priority": lambda domain: write(domain, "net_priority", 20),
 }
 CALLS: dict[str, Callable[[Domain], object]] = {
     **{f"read {name}": read for name, read in READS.items()},
@@ -44,7 +47,7 @@ def weighed(priority: int, weight: int) -> Reading:
 def arrived(domain: Domain, memory_kib: int) -> Reading:
     """Wait until the balloon is there, and return the last reading either way."""
     deadline = time.monotonic() + _ARRIVAL_S
-    while (reading := domain.read_memory()).applied != memory_kib:
+    while (reading := read(domain, "memory")).applied != memory_kib:
         if time.monotonic() > deadline:
             break
         time.sleep(0.1)
@@ -67,81 +70,89 @@ class ContractTests:
 
 class MemoryContract(ContractTests):
     def test_memory_is_whole_at_first(self, server: Server, domain: Domain) -> None:
-        reading = domain.read_memory()
+        reading = read(domain, "memory")
         assert (reading.applied, reading.effective) == (server.memory_kib, True)
-        assert (reading.reason, reading.hindered) == (None, None)
+        assert (reading.reason, reading.unmet) == (None, None)
 
     def test_memory_details_are_fresh_figures(self, domain: Domain) -> None:
-        details = domain.read_memory().details
+        details = read(domain, "memory").details
         assert 0 < details["usable"] < 1024 * MIB
         assert abs(details["last_update"] - time.time()) < 10
         assert "actual" not in details
 
     def test_memory_shrinks_and_grows(self, server: Server, domain: Domain) -> None:
         for memory_kib in (server.memory_kib - 64 * MIB, server.memory_kib):
-            domain.write_memory(memory_kib)
+            write(domain, "memory", memory_kib)
             assert arrived(domain, memory_kib).applied == memory_kib
 
     def test_memory_above_the_definition_is_refused(self, server: Server, domain: Domain) -> None:
         with pytest.raises(errors.HostRefused):
-            domain.write_memory(server.memory_kib + MIB)
-        assert domain.read_memory().applied == server.memory_kib
+            write(domain, "memory", server.memory_kib + MIB)
+        assert read(domain, "memory").applied == server.memory_kib
 
     def test_memory_in_use_is_not_given(self, server: Server, domain: Domain) -> None:
         server.occupy(100)
         target_kib = 64 * MIB
-        domain.write_memory(target_kib)
+        write(domain, "memory", target_kib)
         time.sleep(2)
-        assert target_kib < (domain.read_memory().applied or 0) < server.memory_kib
+        assert target_kib < (read(domain, "memory").applied or 0) < server.memory_kib
 
     def test_whole_memory_is_not_reported_by_a_driver_that_finds_nothing_to_do(
         self, server: Server, domain: Domain
     ) -> None:
         less_kib = server.memory_kib - MIB
-        domain.write_memory(less_kib)
+        write(domain, "memory", less_kib)
         arrived(domain, less_kib)
         with server.resetting():
-            domain.write_memory(server.memory_kib)
-        domain.write_memory(server.memory_kib)
+            write(domain, "memory", server.memory_kib)
+        write(domain, "memory", server.memory_kib)
         time.sleep(2)
-        assert domain.read_memory().applied == less_kib
+        assert read(domain, "memory").applied == less_kib
         for memory_kib in (less_kib + MIB // 2, server.memory_kib):
-            domain.write_memory(memory_kib)
+            write(domain, "memory", memory_kib)
             assert arrived(domain, memory_kib).applied == memory_kib
 
     def test_less_memory_is_reported_by_a_driver_that_comes_up(
         self, server: Server, domain: Domain
     ) -> None:
-        domain.write_memory(server.memory_kib - MIB)
+        write(domain, "memory", server.memory_kib - MIB)
         arrived(domain, server.memory_kib - MIB)
         target_kib = server.memory_kib - 2 * MIB
         with server.resetting():
-            domain.write_memory(target_kib)
+            write(domain, "memory", target_kib)
         assert arrived(domain, target_kib).applied == target_kib
 
     def test_balloon_lives(self, server: Server, domain: Domain) -> None:
-        balloon = domain.read_balloon()
+        balloon = certain_balloon(domain)
         assert (balloon.alive, balloon.reason) == (True, None)
         assert 0 < balloon.usable_kib < balloon.actual_kib == server.memory_kib
+
+    def test_asking_for_the_balloon_never_waits(self, server: Server, domain: Domain) -> None:
+        write(domain, "memory", server.memory_kib - 32 * MIB)
+        began = time.monotonic()
+        for _ in range(5):
+            domain.balloon()
+        assert time.monotonic() < began + 2
+        assert certain_balloon(domain).alive
 
     def test_spare_memory_follows_the_balloon_at_once(
         self, server: Server, domain: Domain
     ) -> None:
-        before = domain.read_balloon()
+        before = certain_balloon(domain)
         taken_kib = 64 * MIB
-        domain.write_memory(server.memory_kib - taken_kib)
+        write(domain, "memory", server.memory_kib - taken_kib)
         arrived(domain, server.memory_kib - taken_kib)
-        after = domain.read_balloon()
+        after = certain_balloon(domain)
         assert after.actual_kib == server.memory_kib - taken_kib
         assert after.usable_kib < before.usable_kib - taken_kib / 2
 
     def test_use_of_memory_shows_in_what_can_be_spared(
         self, server: Server, domain: Domain
     ) -> None:
-        before = domain.read_balloon().usable_kib
+        before = certain_balloon(domain).usable_kib
         server.occupy(60)
         deadline = time.monotonic() + 10
-        while (now := domain.read_balloon().usable_kib) > before - 50 * MIB:
+        while (now := certain_balloon(domain).usable_kib) > before - 50 * MIB:
             assert time.monotonic() < deadline, f"usable went from {before} to {now} KiB only"
             time.sleep(0.2)
 
@@ -152,25 +163,25 @@ class NoBalloonContract(ContractTests):
         return bench.driverless()
 
     def test_dead_balloon_is_recognised(self, server: Server, domain: Domain) -> None:
-        balloon = domain.read_balloon()
+        balloon = certain_balloon(domain)
         assert not balloon.alive
         assert "reported nothing" in (balloon.reason or "")
         assert (balloon.actual_kib, balloon.usable_kib) == (server.memory_kib, 0)
 
     def test_memory_is_read_as_without_effect(self, server: Server, domain: Domain) -> None:
-        reading = domain.read_memory()
+        reading = read(domain, "memory")
         assert (reading.applied, reading.effective) == (server.memory_kib, False)
         assert "reported nothing" in (reading.reason or "")
-        assert reading.hindered is None
+        assert reading.unmet is None
 
     def test_written_memory_does_not_arrive(self, server: Server, domain: Domain) -> None:
-        domain.write_memory(server.memory_kib - 64 * MIB)
+        write(domain, "memory", server.memory_kib - 64 * MIB)
         time.sleep(1)
-        assert domain.read_memory().applied == server.memory_kib
+        assert read(domain, "memory").applied == server.memory_kib
 
     def test_everything_else_works(self, domain: Domain) -> None:
-        domain.write_cpu_shares(300)
-        assert domain.read_cpu_shares().holds(300)
+        write(domain, "cpu_priority", 300)
+        assert read(domain, "cpu_priority").holds(300)
 
 
 class PinnedMemoryContract(ContractTests):
@@ -179,14 +190,14 @@ class PinnedMemoryContract(ContractTests):
         return bench.pinned()
 
     def test_memory_is_shown_as_unsupported(self, server: Server, domain: Domain) -> None:
-        reading = domain.read_memory()
+        reading = read(domain, "memory")
         assert (reading.applied, reading.effective) == (server.memory_kib, False)
-        assert reading.hindered == "unsupported"
+        assert reading.unmet == "unsupported"
         assert "its memory is" in (reading.reason or "")
 
     @pytest.mark.parametrize(
         "call",
-        [lambda domain: domain.read_balloon(), lambda domain: domain.write_memory(128 * MIB)],
+        [lambda domain: certain_balloon(domain), lambda domain: write(domain, "memory", 128 * MIB)],
         ids=["read balloon", "write memory"],
     )
     def test_memory_cannot_be_taken(
@@ -194,22 +205,22 @@ class PinnedMemoryContract(ContractTests):
     ) -> None:
         with pytest.raises(errors.HostCannot, match="its memory is"):
             call(domain)
-        assert domain.read_memory().applied == server.memory_kib
+        assert read(domain, "memory").applied == server.memory_kib
 
 
 class KernelKnobsContract(ContractTests):
     def test_soft_limit_is_set_and_lifted(self, domain: Domain) -> None:
-        assert domain.read_memory_soft_limit().applied == UNLIMITED
+        assert read(domain, "memory_soft_limit").applied == UNLIMITED
         for memory_kib in (MIB, 100 * MIB, UNLIMITED):
-            domain.write_memory_soft_limit(memory_kib)
-            assert domain.read_memory_soft_limit().applied == memory_kib
-        assert domain.read_memory_soft_limit() == Reading(UNLIMITED)
+            write(domain, "memory_soft_limit", memory_kib)
+            assert read(domain, "memory_soft_limit").applied == memory_kib
+        assert read(domain, "memory_soft_limit") == Reading(UNLIMITED)
 
     def test_cpu_shares_take_their_whole_range(self, domain: Domain) -> None:
-        assert domain.read_cpu_shares().applied == 1024
+        assert read(domain, "cpu_priority").applied == 1024
         for shares in (2, 262144, 1495, 1024):
-            domain.write_cpu_shares(shares)
-            reading = domain.read_cpu_shares()
+            write(domain, "cpu_priority", shares)
+            reading = read(domain, "cpu_priority")
             assert reading.effective
             assert reading.holds(shares)
             least, most = reading.span or (shares, shares)
@@ -219,78 +230,113 @@ class KernelKnobsContract(ContractTests):
         assert (reading.applied, reading.reason) == (1024, None)
 
     def test_shares_that_cannot_be_told_apart_are_named(self, domain: Domain) -> None:
-        domain.write_cpu_shares(1495)
-        first = domain.read_cpu_shares()
+        write(domain, "cpu_priority", 1495)
+        first = read(domain, "cpu_priority")
         if first.span is None:
             assert first == Reading(1495)
             return
         assert f"shares {first.span[0]} to {first.span[1]}" in (first.reason or "")
         for shares in first.span:
-            domain.write_cpu_shares(shares)
-            assert domain.read_cpu_shares() == first
+            write(domain, "cpu_priority", shares)
+            assert read(domain, "cpu_priority") == first
 
     def test_io_weight_takes_its_whole_range(self, domain: Domain) -> None:
-        assert domain.read_io_weight().applied == 100
+        assert read(domain, "io_priority").applied == 100
         for weight in (100, 1000, 500):
-            domain.write_io_weight(weight)
-            assert domain.read_io_weight().applied == weight
+            write(domain, "io_priority", weight)
+            assert read(domain, "io_priority").applied == weight
 
     @pytest.mark.parametrize("shares", [1, 262145, 10**12])
     def test_cpu_shares_out_of_range_are_refused(self, domain: Domain, shares: int) -> None:
         with pytest.raises(errors.HostRefused):
-            domain.write_cpu_shares(shares)
-        assert domain.read_cpu_shares().applied == 1024
+            write(domain, "cpu_priority", shares)
+        assert read(domain, "cpu_priority").applied == 1024
 
     def test_io_weight_out_of_range_is_refused(self, domain: Domain) -> None:
         with pytest.raises(errors.HostRefused):
-            domain.write_io_weight(1001)
-        assert domain.read_io_weight().applied == 100
+            write(domain, "io_priority", 1001)
+        assert read(domain, "io_priority").applied == 100
 
     def test_many_threads_may_write_at_once(self, bench: Bench, server: Server) -> None:
         def work(number: int) -> Reading:
             domain = bench.host.domain(server.uuid)
-            domain.write_cpu_shares(1000 + 20 * number)
-            return domain.read_cpu_shares()
+            write(domain, "cpu_priority", 1000 + 20 * number)
+            return read(domain, "cpu_priority")
 
         with futures.ThreadPoolExecutor(20) as threads:
             seen = list(threads.map(work, range(20), timeout=120))
-        assert bench.host.domain(server.uuid).read_cpu_shares() in seen
+        assert read(bench.host.domain(server.uuid), "cpu_priority") in seen
         for reading in seen:
             assert any(reading.holds(1000 + 20 * number) for number in range(20))
 
 
+class SnapshotContract(ContractTests):
+    def test_a_snapshot_reads_what_the_domain_holds(
+        self, bench: Bench, server: Server, domain: Domain
+    ) -> None:
+        values = {"memory_soft_limit": 180 * MIB, "cpu_priority": 2048, "io_priority": 300,
+                  "net_priority": 10, "memory": server.memory_kib - 32 * MIB}
+        for name, value in values.items():
+            write(domain, name, value)
+        arrived(domain, values["memory"])
+        others = {name: read(domain, name) for name in values if name != "memory"}
+        # QEMU tells libvirt the size of a balloon that moves once a second
+        time.sleep(2)
+        seen = bench.host.snapshot([knob_of(name) for name in values]).domain(server.uuid)
+        assert {name: read(seen, name) for name in others} == others
+        live, memory = read(domain, "memory"), read(seen, "memory")
+        assert (memory.applied, memory.effective, memory.reason, memory.unmet) == (
+            values["memory"], True, None, None)
+        assert memory.details.keys() == live.details.keys()
+        assert abs(memory.details["usable"] - live.details["usable"]) < 32 * MIB
+
+    def test_a_snapshot_has_every_running_server_and_no_other(
+        self, bench: Bench, server: Server
+    ) -> None:
+        other = bench.driverless()
+        seen = bench.host.snapshot(["cpu_group"])
+        for each in (server, other):
+            assert read(seen.domain(each.uuid), "cpu_priority").applied == 1024
+        other.stop()
+        with pytest.raises(errors.ServerNotRunning):
+            bench.host.snapshot(["cpu_group"]).domain(other.uuid)
+        with pytest.raises(errors.ServerNotRunning):
+            read(seen.domain(other.uuid), "cpu_priority")
+
+    def test_a_snapshot_of_nothing_needs_libvirt(self, bench: Bench) -> None:
+        with bench.away(), pytest.raises(errors.HostAway):
+            bench.host.snapshot([])
+
+
 class NetworkContract(ContractTests):
     def test_priority_takes_its_whole_range_and_goes(self, domain: Domain) -> None:
-        assert domain.read_net_priority() == Reading(UNLIMITED)
+        assert read(domain, "net_priority") == Reading(UNLIMITED)
         for priority in (0, 98, 10):
-            domain.write_net_priority(priority)
-            assert domain.read_net_priority() == weighed(priority, 99 - priority)
-        domain.write_net_priority(UNLIMITED)
-        assert domain.read_net_priority() == Reading(UNLIMITED)
+            write(domain, "net_priority", priority)
+            assert read(domain, "net_priority") == weighed(priority, 99 - priority)
+        write(domain, "net_priority", UNLIMITED)
+        assert read(domain, "net_priority") == Reading(UNLIMITED)
 
     def test_servers_without_a_priority_have_a_weight_while_another_has_one(
         self, bench: Bench, domain: Domain
     ) -> None:
         other = bench.host.domain(bench.driverless().uuid)
-        assert other.read_net_priority() == Reading(UNLIMITED)
-        domain.write_net_priority(10)
-        assert other.read_net_priority() == weighed(UNLIMITED, 50)
-        with bench.host.at_once():
-            assert [each.read_net_priority() for each in (domain, other)] == [
-                weighed(10, 89), weighed(UNLIMITED, 50)]
-        domain.write_net_priority(UNLIMITED)
-        assert other.read_net_priority() == Reading(UNLIMITED)
+        assert read(other, "net_priority") == Reading(UNLIMITED)
+        write(domain, "net_priority", 10)
+        assert read(other, "net_priority") == weighed(UNLIMITED, 50)
+        write(domain, "net_priority", UNLIMITED)
+        assert read(other, "net_priority") == Reading(UNLIMITED)
 
     @pytest.mark.parametrize("priority", [-2, 99, 10**12])
     def test_priority_out_of_range_is_refused(self, domain: Domain, priority: int) -> None:
         with pytest.raises(errors.HostRefused):
-            domain.write_net_priority(priority)
-        assert domain.read_net_priority().applied == UNLIMITED
+            write(domain, "net_priority", priority)
+        assert read(domain, "net_priority").applied == UNLIMITED
 
     def test_tidying_keeps_the_priority(self, bench: Bench, domain: Domain) -> None:
-        domain.write_net_priority(30)
+        write(domain, "net_priority", 30)
         bench.host.tidy(mend=True)
-        assert domain.read_net_priority() == weighed(30, 69)
+        assert read(domain, "net_priority") == weighed(30, 69)
 
 
 class PausedContract(ContractTests):
@@ -301,30 +347,30 @@ class PausedContract(ContractTests):
         return paused
 
     def test_pause_is_seen(self, server: Server, domain: Domain) -> None:
-        assert domain.is_paused()
+        assert domain.balloon().paused
         server.resume()
-        assert not domain.is_paused()
+        assert not domain.balloon().paused
 
     def test_balloon_counts_as_alive(self, domain: Domain) -> None:
-        assert domain.read_balloon().alive
+        assert certain_balloon(domain).alive
 
     def test_memory_waits_for_the_guest(self, server: Server, domain: Domain) -> None:
         target_kib = server.memory_kib - 32 * MIB
-        domain.write_memory(target_kib)
+        write(domain, "memory", target_kib)
         time.sleep(1)
-        assert domain.read_memory().applied == server.memory_kib
+        assert read(domain, "memory").applied == server.memory_kib
         server.resume()
         assert arrived(domain, target_kib).applied == target_kib
 
     def test_kernel_knobs_can_be_written(self, domain: Domain) -> None:
-        domain.write_cpu_shares(700)
-        domain.write_memory_soft_limit(90 * MIB)
-        domain.write_io_weight(300)
-        domain.write_net_priority(40)
-        assert domain.read_net_priority().applied == 40
-        assert domain.read_cpu_shares().holds(700)
-        assert domain.read_memory_soft_limit().applied == 90 * MIB
-        assert domain.read_io_weight().applied == 300
+        write(domain, "cpu_priority", 700)
+        write(domain, "memory_soft_limit", 90 * MIB)
+        write(domain, "io_priority", 300)
+        write(domain, "net_priority", 40)
+        assert read(domain, "net_priority").applied == 40
+        assert read(domain, "cpu_priority").holds(700)
+        assert read(domain, "memory_soft_limit").applied == 90 * MIB
+        assert read(domain, "io_priority").applied == 300
 
 
 class StoppedContract(ContractTests):
@@ -353,4 +399,4 @@ class AwayContract(ContractTests):
                 bench.host.domain(server.uuid)
         for call in CALLS.values():
             call(domain)
-        assert not bench.host.domain(server.uuid).is_paused()
+        assert not bench.host.domain(server.uuid).balloon().paused

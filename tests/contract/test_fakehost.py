@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from nova_qos import errors
+from nova_qos.core import errors
 from tests.contract import domain as contract
 from tests.contract.bench import Bench
 from tests.fakehost import FakeDomain, FakeHost
@@ -104,6 +104,9 @@ class TestKernelKnobs(OnFake, contract.KernelKnobsContract): ...
 
 
 class TestNetwork(OnFake, contract.NetworkContract): ...
+
+
+class TestSnapshot(OnFake, contract.SnapshotContract): ...
 
 
 class TestPaused(OnFake, contract.PausedContract): ...

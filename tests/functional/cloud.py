@@ -21,17 +21,19 @@ from nova.tests.fixtures import RealPolicyFixture
 from nova.tests.functional import integrated_helpers
 from sqlalchemy.exc import SADeprecationWarning
 
-from nova_qos import rpc, store
+from nova_qos import conf
 from nova_qos.agent.hooks import Hook, Hooks
-from nova_qos.agent.manager import AgentManager
+from nova_qos.agent.service import AgentManager
+from nova_qos.bus import wire
 from nova_qos.cmd import paste
+from nova_qos.instances import settings
 from nova_qos.resources import TABLE
 from tests.fakehost import FakeDomain, FakeHost
 from tests.functional.caller import ADMIN
 from tests.functional.values import FLAVOR_MIB
 
 CONF = nova.conf.CONF
-STORED = {row.stored_as: row.name for row in TABLE.values()}
+STORED = {row.names.stored_as: row.name for row in TABLE.values()}
 #: The hosts by name: what their agents find there.
 MACHINES: dict[str, "Machine"] = {}
 #: What all agents call for new servers.
@@ -81,7 +83,7 @@ class Server:
 
     def instance(self) -> Any:
         """nova's object, loaded anew."""
-        return store.load(context.get_admin_context(), self.uuid)
+        return settings.load(context.get_admin_context(), self.uuid)
 
     def saved(self) -> dict[str, int]:
         """The settings in the database, read without the code under test."""
@@ -114,7 +116,7 @@ class Server:
         """Put settings into the database by hand."""
         instance = self.instance()
         for name, value in settings.items():
-            instance.system_metadata[TABLE[name].stored_as] = str(value)
+            instance.system_metadata[TABLE[name].names.stored_as] = str(value)
         instance.save()
 
     def reset(self) -> None:
@@ -180,6 +182,8 @@ class Cloud(integrated_helpers._IntegratedTestBase):
         self.flags(compute_driver="fake.MediumFakeDriver")
         # a pool never shrinks, and hundreds of idle threads take most of the processor's time
         self.flags(executor_thread_pool_size=6)
+        # as the agent and the API do it at their start
+        conf.register(CONF)
         # no test is to be disturbed by it
         self.flags(check_interval=86400, group="nova_qos")
         self.flags(cpu_allocation_ratio=50.0, ram_allocation_ratio=50.0)
@@ -200,7 +204,7 @@ class Cloud(integrated_helpers._IntegratedTestBase):
     def start_agent(self, host: str) -> Any:
         """Run our agent on the host as nova runs its services."""
         self.agents[host] = self.start_service(
-            "qos-agent", host=host, topic=rpc.TOPIC,
+            "qos-agent", host=host, topic=wire.TOPIC,
             manager=f"{FakeAgent.__module__}.{FakeAgent.__name__}")
         return self.agents[host]
 

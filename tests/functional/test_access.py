@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from nova import policy
 
-from nova_qos.resources import LIST_HOST_POLICY, LIST_POLICY, TABLE
+from nova_qos.resources import LIST_HOST_RULE, LIST_RULE, TABLE
 from tests.functional.caller import ADMIN, MEMBER, READER, STRANGER
 from tests.functional.cloud import Cloud, Server
 
-SETS = {row.set_action: {row.key: row.minimum} for row in TABLE.values()} | {
+SETS = {row.names.set_action: {row.names.key: row.value.minimum} for row in TABLE.values()} | {
     "set-qos": {"cpu_priority": 2}}
 every_set = pytest.mark.parametrize(("action", "value"), SETS.items(), ids=SETS.keys())
 
@@ -58,7 +58,7 @@ def test_an_overridden_rule_lets_a_member_set(
     server: Server, rules: Callable[[dict[str, str]], None], action: str,
     value: dict[str, object],
 ) -> None:
-    rules({row.set_policy: "rule:project_member_or_admin" for row in TABLE.values()})
+    rules({row.names.set_rule: "rule:project_member_or_admin" for row in TABLE.values()})
     assert MEMBER.act(server, action, value | unsafe(action)).status == 200
     assert READER.act(server, action, value).status == 403
 
@@ -70,7 +70,7 @@ def unsafe(action: str) -> dict[str, object]:
 def test_each_rule_holds_for_its_resource_alone(
     server: Server, rules: Callable[[dict[str, str]], None]
 ) -> None:
-    rules({TABLE["cpu_priority"].set_policy: "rule:project_member_or_admin"})
+    rules({TABLE["cpu_priority"].names.set_rule: "rule:project_member_or_admin"})
     assert MEMBER.act(server, "set-cpu-priority", {"share": 5}).status == 200
     assert MEMBER.act(server, "set-qos", {"cpu_priority": 6}).status == 200
     assert MEMBER.act(server, "set-io-priority", {"weight": 200}).status == 403
@@ -81,7 +81,7 @@ def test_each_rule_holds_for_its_resource_alone(
 def test_get_qos_needs_the_right_to_each_resource(
     server: Server, rules: Callable[[dict[str, str]], None]
 ) -> None:
-    rules({TABLE["io_priority"].get_policy: "rule:context_is_admin"})
+    rules({TABLE["io_priority"].names.get_rule: "rule:context_is_admin"})
     assert READER.act(server, "get-qos").status == 403
     assert READER.act(server, "get-cpu-priority").status == 200
     assert ADMIN.act(server, "get-qos").status == 200
@@ -91,24 +91,24 @@ def test_overridden_rules_of_the_lists(
     server: Server, rules: Callable[[dict[str, str]], None]
 ) -> None:
     """Who may list a host is told of all its servers and sees hosts, without being admin."""
-    rules({LIST_POLICY: "rule:context_is_admin", LIST_HOST_POLICY: "role:member"})
+    rules({LIST_RULE: "rule:context_is_admin", LIST_HOST_RULE: "role:member"})
     assert READER.request("GET", "/os-qos").status == 403
     listed = STRANGER.request("GET", "/os-qos?host=compute")
     assert server.uuid in {each["id"] for each in listed.body["servers"]}
-    rules({LIST_POLICY: "rule:project_reader_or_admin"})
+    rules({LIST_RULE: "rule:project_reader_or_admin"})
     assert {each["host"] for each in MEMBER.request("GET", "/os-qos").body["servers"]} != {None}
 
 
 def test_a_list_needs_the_right_to_each_resource(
     server: Server, rules: Callable[[dict[str, str]], None]
 ) -> None:
-    rules({TABLE["io_priority"].get_policy: "rule:context_is_admin"})
+    rules({TABLE["io_priority"].names.get_rule: "rule:context_is_admin"})
     assert READER.request("GET", "/os-qos").status == 403
     assert ADMIN.request("GET", "/os-qos").status == 200
 
 
 def test_a_locked_server(server: Server, rules: Callable[[dict[str, str]], None]) -> None:
-    rules({row.set_policy: "rule:project_member_or_admin" for row in TABLE.values()})
+    rules({row.names.set_rule: "rule:project_member_or_admin" for row in TABLE.values()})
     assert ADMIN.send(server, '{"lock": null}').status == 202
     for action, value in SETS.items():
         answer = MEMBER.act(server, action, value)

@@ -6,7 +6,8 @@ import json
 import pytest
 from nova import context
 
-from nova_qos import rpc, store
+from nova_qos.bus import wire
+from nova_qos.instances import service as agent_row
 from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN, Caller
 from tests.functional.cloud import Server
@@ -109,7 +110,7 @@ def test_all_at_once(server: Server, caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("action", [
-    *(row.get_action for row in TABLE.values()), "get-qos", "balloon-driver-enabled"])
+    *(row.names.get_action for row in TABLE.values()), "get-qos", "balloon-driver-enabled"])
 def test_a_get_takes_null_or_an_empty_object(server: Server, action: str) -> None:
     assert ADMIN.act(server, action, None).status == 200
     assert ADMIN.act(server, action, {}).status == 200
@@ -189,7 +190,7 @@ def test_the_agent_is_a_service_of_novas(server: Server) -> None:
 
 
 def test_an_administrator_takes_an_agent_out_of_the_list(server: Server) -> None:
-    store.register_service(context.get_admin_context(), "gone", rpc.TOPIC, rpc.TOPIC)
+    agent_row.register(context.get_admin_context(), "gone", wire.TOPIC, wire.TOPIC)
     recent = ADMIN.using(microversion="2.53")
     listed = "/os-services?binary=nova-qos-agent&host=gone"
     (service,) = recent.request("GET", listed).body["services"]

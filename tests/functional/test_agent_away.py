@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from nova_qos import errors
+from nova_qos.core import errors
 from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
@@ -35,13 +35,13 @@ def test_no_agent_on_the_host(boot: Callable[[str], Server], host: str) -> None:
     # each call takes the whole timeout, for the fixture of the bus knows no undeliverable message
     for row in (TABLE["memory"], TABLE["cpu_priority"]):
         with in_time():
-            answer = ADMIN.act(server, row.set_action, {row.key: SETTINGS[row.name]})
+            answer = ADMIN.act(server, row.names.set_action, {row.names.key: SETTINGS[row.name]})
         assert answer.status == 202
         assert answer.body["state"] == "pending"
         assert answer.body["requested"] == SETTINGS[row.name]
         assert f"nova-qos-agent on host {host}" in answer.body["reason"]
         with in_time():
-            answer = ADMIN.act(server, row.get_action)
+            answer = ADMIN.act(server, row.names.get_action)
         assert answer.status == 503
         assert f"nova-qos-agent on host {host}" in answer.message
     with in_time():
@@ -131,7 +131,7 @@ def test_libvirt_is_away(server: Server) -> None:
         "state": "pending", "requested": 78, "reason": "libvirt does not answer"}
     assert server.saved() == SETTINGS | {"cpu_priority": 78}
     for row in TABLE.values():
-        answer = ADMIN.act(server, row.get_action)
+        answer = ADMIN.act(server, row.names.get_action)
         assert (answer.status, answer.message) == (503, "libvirt does not answer")
     assert ADMIN.act(server, "balloon-driver-enabled").status == 503
     shown = ADMIN.act(server, "get-qos")

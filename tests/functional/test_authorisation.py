@@ -30,7 +30,7 @@ LIST = (403, 200, 200, 200, 200, 200)
 LIST_HOST = (403, 403, 403, 403, 200, 403)
 WORDS = {200: "yes", 403: "no", 404: "unknown"}
 EVERYTHING: dict[str, object] = {
-    row.name: row.minimum for row in TABLE.values()} | {"force": True}
+    row.name: row.value.minimum for row in TABLE.values()} | {"force": True}
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Request:
 def _requests() -> list[Request]:
     made = []
     for row in TABLE.values():
-        value: dict[str, object] = {row.key: row.minimum}
+        value: dict[str, object] = {row.names.key: row.value.minimum}
         value |= {"force": True} if row.forceable else {}
-        made += [Request(row.get_action, GET, {row.get_action: None}),
-                 Request(row.set_action, SET, {row.set_action: value})]
+        made += [Request(row.names.get_action, GET, {row.names.get_action: None}),
+                 Request(row.names.set_action, SET, {row.names.set_action: value})]
     return [
         *made,
         Request(GET_ALL, GET, {GET_ALL: None}),

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from nova_qos.resources import TABLE, Resource
+from nova_qos.core.resource import Resource
+from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN, Answer
 from tests.functional.cloud import Server
 from tests.functional.values import RANGES
@@ -36,7 +37,7 @@ def assert_refused(server: Server, answer: Answer, *words: str) -> None:
 def test_both_ends_of_each_range(server: Server, row: Resource) -> None:
     server.domain.used_kib = 0
     for value in RANGES[row.name]:
-        answer = ADMIN.act(server, row.set_action, {row.key: value} | forced(row))
+        answer = ADMIN.act(server, row.names.set_action, {row.names.key: value} | forced(row))
         assert answer.status == 200, answer
         assert server.saved() == {row.name: value}
         assert ADMIN.act(server, "set-qos", {row.name: value} | forced(row)).status == 200
@@ -50,10 +51,10 @@ def forced(row: Resource) -> dict[str, object]:
 @each_row
 def test_beyond_each_range(server: Server, row: Resource) -> None:
     least, most = RANGES[row.name]
-    below = least - 2 if least - 1 == row.lift else least - 1
+    below = least - 2 if least - 1 == row.value.reset else least - 1
     for value in (below, most + 1, 2**63, -(2**63), str(most + 1)):
-        answer = ADMIN.act(server, row.set_action, {row.key: value})
-        assert_refused(server, answer, row.key, str(value), str(least), f"to {most}")
+        answer = ADMIN.act(server, row.names.set_action, {row.names.key: value})
+        assert_refused(server, answer, row.names.key, str(value), str(least), f"to {most}")
         answer = ADMIN.act(server, "set-qos", {row.name: value})
         assert_refused(server, answer, row.name, str(value), str(least), f"to {most}")
 
@@ -62,8 +63,8 @@ def test_beyond_each_range(server: Server, row: Resource) -> None:
 @each_row
 def test_what_is_no_number(server: Server, row: Resource, value: str) -> None:
     least, most = RANGES[row.name]
-    answer = ADMIN.send(server, f'{{"{row.set_action}": {{"{row.key}": {value}}}}}')
-    names = () if value == WRONG["10**5000"] else (row.key, str(least), f"to {most}")
+    answer = ADMIN.send(server, f'{{"{row.names.set_action}": {{"{row.names.key}": {value}}}}}')
+    names = () if value == WRONG["10**5000"] else (row.names.key, str(least), f"to {most}")
     assert_refused(server, answer, *names)
     if value != "null":
         names = names and (row.name, str(least), f"to {most}")
@@ -72,7 +73,7 @@ def test_what_is_no_number(server: Server, row: Resource, value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["null", "{}", "[]", "5", '"5"', "true", '"\\ud800"'])
-@pytest.mark.parametrize("action", [*(row.set_action for row in TABLE.values()), "set-qos"])
+@pytest.mark.parametrize("action", [*(row.names.set_action for row in TABLE.values()), "set-qos"])
 def test_a_set_without_its_object(server: Server, action: str, value: str) -> None:
     assert_refused(server, ADMIN.send(server, f'{{"{action}": {value}}}'))
 
@@ -80,16 +81,16 @@ def test_a_set_without_its_object(server: Server, action: str, value: str) -> No
 @pytest.mark.parametrize("value", [
     '{"share": 5}', "[]", "5", '"5"', "true", "false", '""', '"\\ud800"'])
 @pytest.mark.parametrize("action", [
-    *(row.get_action for row in TABLE.values()), "get-qos", "balloon-driver-enabled"])
+    *(row.names.get_action for row in TABLE.values()), "get-qos", "balloon-driver-enabled"])
 def test_a_get_with_something_in_it(server: Server, action: str, value: str) -> None:
     assert_refused(server, ADMIN.send(server, f'{{"{action}": {value}}}'))
 
 
 @each_row
 def test_extra_keys(server: Server, row: Resource) -> None:
-    value = {row.key: RANGES[row.name][0], "extra": 1}
-    assert_refused(server, ADMIN.act(server, row.set_action, value), "extra")
-    body = {row.set_action: {row.key: RANGES[row.name][0]}, "extra": 1}
+    value = {row.names.key: RANGES[row.name][0], "extra": 1}
+    assert_refused(server, ADMIN.act(server, row.names.set_action, value), "extra")
+    body = {row.names.set_action: {row.names.key: RANGES[row.name][0]}, "extra": 1}
     assert_refused(server, ADMIN.send(server, json.dumps(body)))
 
 
@@ -111,8 +112,9 @@ def test_one_bad_among_good_changes_nothing(server: Server, bad: dict[str, objec
 
 def test_force_is_for_memory_alone(server: Server) -> None:
     for row in TABLE.values():
-        value = {row.key: RANGES[row.name][1], "force": True}
-        assert ADMIN.act(server, row.set_action, value).status == (200 if row.forceable else 400)
+        value = {row.names.key: RANGES[row.name][1], "force": True}
+        answer = ADMIN.act(server, row.names.set_action, value)
+        assert answer.status == (200 if row.forceable else 400)
     value = {"memory": 512, "force": "true"}
     assert ADMIN.act(server, "set-current-memory", value).status == 400
 

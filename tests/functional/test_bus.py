@@ -12,7 +12,8 @@ from nova import context
 from nova import rpc as nova_rpc
 from oslo_messaging.rpc.dispatcher import NoSuchMethod
 
-from nova_qos import errors, rpc
+from nova_qos.bus import wire
+from nova_qos.core import errors
 from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Server
@@ -31,7 +32,7 @@ BAD = [
 
 def call(method: str, version: str = "1.0", **arguments: Any) -> Any:
     """Write to the agent's queue as any other program could."""
-    client = nova_rpc.get_client(messaging.Target(topic=rpc.TOPIC, version=version))
+    client = nova_rpc.get_client(messaging.Target(topic=wire.TOPIC, version=version))
     return client.prepare(server="compute", timeout=10).call(
         context.get_admin_context(), method, **arguments)
 
@@ -100,7 +101,7 @@ def test_methods_that_are_none(server: Server, method: str) -> None:
 
 
 def test_a_version_to_come_is_refused(server: Server) -> None:
-    client = nova_rpc.get_client(messaging.Target(topic=rpc.TOPIC, version="2.0"))
+    client = nova_rpc.get_client(messaging.Target(topic=wire.TOPIC, version="2.0"))
     with pytest.raises(messaging.UnsupportedVersion):
         client.prepare(server="compute", timeout=10).call(
             context.get_admin_context(), "read", server_uuid=server.uuid, names=list(TABLE))

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from nova_qos.model import Reading
+from nova_qos.core.reading import Reading
 from tests.fakehost import FakeDomain
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Server, eventually
@@ -20,7 +20,7 @@ class CoarseDomain(FakeDomain):
     def cpu_weight(self) -> int:
         return round(self.shares * 100 / 1024)
 
-    def read_cpu_shares(self) -> Reading:
+    def _read_shares(self) -> Reading:
         same = [shares for shares in range(max(2, self.shares - 20), self.shares + 20)
                 if round(shares * 100 / 1024) == self.cpu_weight]
         return Reading((same[0] + same[-1]) // 2, span=(same[0], same[-1]))

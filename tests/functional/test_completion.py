@@ -20,11 +20,11 @@ def test_openstack_completes_our_commands_and_their_options() -> None:
                  for line in _printed("openstack", "complete").splitlines() if "=" in line)
     assert lines["cmds_server_qos"].strip("'").split() == ["list", "set", "show", "unset"]
     offered = set(lines["cmds_server_qos_set"].strip("'").split())
-    assert offered >= {row.option for row in TABLE.values()} | {"--wait"}
+    assert offered >= {row.names.option for row in TABLE.values()} | {"--wait"}
 
 
 def test_nova_completes_our_commands() -> None:
     ours = {BALLOON_COMMAND, NET_PRIORITIES_COMMAND}
     for row in TABLE.values():
-        ours |= {row.get_command, row.set_command}
+        ours |= {row.names.get_command, row.names.set_command}
     assert set(_printed("nova", "bash-completion").split()) >= ours

@@ -12,19 +12,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nova_qos.model import Flavor
+from nova_qos.core.server import Flavor
 from nova_qos.resources import BALLOON, GET_ALL, LIST_PATH, SET_ALL, TABLE
 from tests.functional.caller import ADMIN, Answer
 from tests.functional.cloud import Server
 from tests.functional.values import FLAVOR_MIB
 
-SETS = {row.set_action: row.key for row in TABLE.values()} | {SET_ALL: "cpu_priority"}
-GETS = [*(row.get_action for row in TABLE.values()), GET_ALL, BALLOON]
+SETS = {row.names.set_action: row.names.key for row in TABLE.values()} | {SET_ALL: "cpu_priority"}
+GETS = [*(row.names.get_action for row in TABLE.values()), GET_ALL, BALLOON]
 ACTIONS = [*SETS, *GETS]
-KEYS = [*(row.key for row in TABLE.values()), *TABLE, "force"]
+KEYS = [*(row.names.key for row in TABLE.values()), *TABLE, "force"]
 #: The ends of the ranges, and what computers count to.
 EDGES = sorted({
-    edge + step for row in TABLE.values() for edge in row.range_of(Flavor(FLAVOR_MIB))
+    edge + step for row in TABLE.values() for edge in row.value.range_of(Flavor(FLAVOR_MIB))
     for step in (-2, -1, 0, 1)} | {2**31, 2**32, 2**63, 2**64, -(2**63), 10**15, 10**20})
 NUMBERS = st.sampled_from(EDGES) | st.integers()
 WORDS = NUMBERS.map(str) | st.text(max_size=8) | st.sampled_from(
@@ -54,7 +54,7 @@ def assert_judged(server: Server, answer: Answer) -> None:
     assert answer.status in (200, 400, 404, 409), answer
     if answer.status == 200:
         for name, value in saved.items():
-            least, most = TABLE[name].range_of(Flavor(FLAVOR_MIB))
+            least, most = TABLE[name].value.range_of(Flavor(FLAVOR_MIB))
             assert least <= value <= most
     else:
         assert answer.message

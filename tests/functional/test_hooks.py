@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from oslo_config import cfg
 
-from nova_qos.model import Flavor, NewServer
+from nova_qos.core.server import Flavor, NewServer
 from nova_qos_hooks.ballooning import Ballooning
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import HOOKS, Cloud, Server, eventually

@@ -224,7 +224,7 @@ def test_an_agent_killed_within_an_unset(cloud: Cloud, kept: Server) -> None:
 
     kept.domain.before_write = die
     assert ADMIN.act(kept, "set-qos", {"io_priority": None}).status == 200
-    assert killed[0][TABLE["io_priority"].stored_as] == "lifted"
+    assert killed[0][TABLE["io_priority"].names.stored_as] == "lifted"
     assert kept.lifted() == set()
 
 
@@ -246,8 +246,8 @@ def test_a_server_that_is_gone_is_forgotten(boot: Callable[..., Server], cloud: 
     machine, uuid = server.machine, server.uuid
     cloud.delete(server)
     machine.happened(uuid, "started")
-    standings = cloud.agents["compute"].manager.keeper.standings
-    eventually(lambda: uuid not in standings._all)
+    history = cloud.agents["compute"].manager.looker.history
+    eventually(lambda: uuid not in history._all)
 
 
 def test_a_server_of_another_host_is_not_touched(kept: Server) -> None:

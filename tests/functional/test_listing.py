@@ -10,7 +10,8 @@ import pytest
 from nova import context, objects
 from nova.tests.fixtures.nova import PROJECT_ID
 
-from nova_qos import rpc
+from nova_qos.bus import wire
+from nova_qos.bus.client import AgentClient
 from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN, MEMBER, READER, STRANGER, Answer, Caller
 from tests.functional.cloud import MACHINES, Cloud, FakeAgent, Server
@@ -49,7 +50,7 @@ def start(cloud: Cloud) -> Iterator[Callable[[type[FakeAgent]], None]]:
 
     def start(kind: type[FakeAgent]) -> None:
         started.append(cloud.start_service(
-            "qos-agent", host=HOST, topic=rpc.TOPIC, manager=f"{kind.__module__}.{kind.__name__}"))
+            "qos-agent", host=HOST, topic=wire.TOPIC, manager=f"{kind.__module__}.{kind.__name__}"))
 
     yield start
     for each in started:
@@ -61,7 +62,7 @@ def messages(start: Callable[[type[FakeAgent]], None]) -> list[str]:
     """What the agent on HOST is asked."""
     start(CountingAgent)
     # first what others asked while no agent was there
-    rpc.AgentClient().read_many(context.get_admin_context(), HOST, [str(uuid.uuid4())], [])
+    AgentClient().read_many(context.get_admin_context(), HOST, [str(uuid.uuid4())], [])
     CountingAgent.asked.clear()
     return CountingAgent.asked
 

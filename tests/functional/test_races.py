@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from nova_qos.errors import HostRefused
+from nova_qos.core.errors import HostRefused
 from tests.functional.caller import ADMIN, Answer
 from tests.functional.cloud import Server
 from tests.functional.values import SETTINGS

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from nova_qos.resources import TABLE, Resource
+from nova_qos.core.resource import Resource
+from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN, MEMBER, READER, Caller
 from tests.functional.cloud import Server
 from tests.functional.values import SETTINGS
@@ -19,7 +20,7 @@ def actions(server: Server, caller: Caller = ADMIN) -> list[Any]:
     answer = caller.request("GET", f"/servers/{server.uuid}/os-instance-actions")
     assert answer.status == 200
     return [action for action in answer.body["instanceActions"] if "qos" in action["action"]
-            or any(action["action"] == row.set_action for row in TABLE.values())]
+            or any(action["action"] == row.names.set_action for row in TABLE.values())]
 
 
 def details(server: Server, action: Any) -> Any:
@@ -30,10 +31,10 @@ def details(server: Server, action: Any) -> Any:
 @each_row
 def test_a_set_of_one_resource(server: Server, row: Resource) -> None:
     before = len(actions(server))
-    ADMIN.act(server, row.set_action, {row.key: SETTINGS[row.name]})
+    ADMIN.act(server, row.names.set_action, {row.names.key: SETTINGS[row.name]})
     newest, *others = actions(server)
     assert len(others) == before
-    assert newest["action"] == row.set_action
+    assert newest["action"] == row.names.set_action
     assert (newest["user_id"], newest["project_id"]) == ("admin", ADMIN.project)
     assert newest["instance_uuid"] == server.uuid
     shown = details(server, newest)
@@ -90,7 +91,7 @@ def test_what_was_never_begun_leaves_none(server: Server) -> None:
 
 def test_gets_leave_none(server: Server) -> None:
     before = len(actions(server))
-    for action in [row.get_action for row in TABLE.values()] + [
+    for action in [row.names.get_action for row in TABLE.values()] + [
             "get-qos", "balloon-driver-enabled"]:
         assert READER.act(server, action).status == 200
     assert len(actions(server)) == before

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from nova_qos.resources import TABLE, Resource
+from nova_qos.core.resource import Resource
+from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Server
 from tests.functional.values import EARLIER, SETTINGS
@@ -28,7 +29,7 @@ def test_a_refused_write(changed: Server, row: Resource, at_once: bool) -> None:
     if at_once:
         answer = ADMIN.act(changed, "set-qos", SETTINGS)
     else:
-        answer = ADMIN.act(changed, row.set_action, {row.key: SETTINGS[row.name]})
+        answer = ADMIN.act(changed, row.names.set_action, {row.names.key: SETTINGS[row.name]})
     assert answer.status == 409
     assert f"{row.name}: the host refused" in answer.message
     assert changed.saved() == EARLIER
@@ -53,7 +54,7 @@ def test_a_refused_unset(changed: Server, row: Resource) -> None:
 
 
 def test_a_write_that_was_taken_but_holds_something_else(changed: Server) -> None:
-    changed.domain.write_cpu_shares = lambda shares: None  # type: ignore[method-assign]
+    changed.domain._write_shares = lambda shares: None  # type: ignore[method-assign]
     answer = ADMIN.act(changed, "set-cpu-priority", {"share": 77})
     assert answer.status == 409
     assert "77" in answer.message
@@ -65,7 +66,7 @@ def test_a_write_that_was_taken_but_holds_something_else(changed: Server) -> Non
 def test_what_the_host_cannot(changed: Server, row: Resource) -> None:
     changed.domain.cannot = {row.name}
     for action, value in (
-        (row.get_action, None), (row.set_action, {row.key: SETTINGS[row.name]}),
+        (row.names.get_action, None), (row.names.set_action, {row.names.key: SETTINGS[row.name]}),
         ("set-qos", SETTINGS),
     ):
         answer = ADMIN.act(changed, action, value)

@@ -18,7 +18,7 @@ from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
 from tests.functional.values import SETTINGS
 from tests.shells import OpenStack
-from tests.unit.recorded import RecordedCloud
+from tests.unit.clients.recorded import RecordedCloud
 
 HOST, BARE_HOST = "nova-of-the-shells", "nova-as-shipped"
 ABSENT = "this cloud's nova has no nova-qos: its API does not know"
@@ -72,7 +72,7 @@ def named(boot: Callable[..., Server]) -> Callable[..., Server]:
 
 def test_set_show_and_unset(openstack: OpenStack, server: Server) -> None:
     options = [word for name, value in SETTINGS.items()
-               for word in (TABLE[name].option, str(value))]
+               for word in (TABLE[name].names.option, str(value))]
     assert openstack.good("set", *options, server.uuid).rows()[1][:2] == [server.uuid, "applied"]
     assert server.saved() == SETTINGS
     assert (server.domain.shares, server.domain.weight) == (77, 900)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 from nova.compute import task_states
 
-from nova_qos.errors import ServerNotRunning
-from nova_qos.resources import TABLE, Resource
+from nova_qos.core.errors import ServerNotRunning
+from nova_qos.core.resource import Resource
+from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
 from tests.functional.values import SETTINGS
@@ -25,11 +26,11 @@ TASKS = [
 def test_a_setting_for_a_stopped_server_is_kept_for_later(server: Server, row: Resource) -> None:
     del server.machine.domains[server.uuid]
     value = SETTINGS[row.name]
-    answer = ADMIN.act(server, row.set_action, {row.key: value})
+    answer = ADMIN.act(server, row.names.set_action, {row.names.key: value})
     assert answer.status == 202
     assert answer.body == {"state": "pending", "requested": value, "reason": RUNNING}
     assert server.saved() == {row.name: value}
-    answer = ADMIN.act(server, row.get_action)
+    answer = ADMIN.act(server, row.names.get_action)
     assert (answer.status, answer.message) == (409, RUNNING)
 
 
@@ -71,7 +72,7 @@ def test_a_server_that_stops_between_two_writes(server: Server) -> None:
 def test_a_paused_server_takes_all_but_memory(server: Server) -> None:
     server.domain.paused = True
     for row in TABLE.values():
-        answer = ADMIN.act(server, row.set_action, {row.key: SETTINGS[row.name]})
+        answer = ADMIN.act(server, row.names.set_action, {row.names.key: SETTINGS[row.name]})
         assert answer.status == (202 if row.name == "memory" else 200)
     assert "paused" in ADMIN.act(server, "set-current-memory", {"memory": 301}).body["reason"]
     assert server.saved() == SETTINGS | {"memory": 301}
@@ -88,7 +89,7 @@ def test_a_paused_server_takes_all_but_memory(server: Server) -> None:
 def test_while_nova_works_on_the_server(server: Server, task: str) -> None:
     server.change(task_state=task)
     for row in TABLE.values():
-        answer = ADMIN.act(server, row.set_action, {row.key: SETTINGS[row.name]})
+        answer = ADMIN.act(server, row.names.set_action, {row.names.key: SETTINGS[row.name]})
         assert answer.status == 409
         assert task in answer.message
     answer = ADMIN.act(server, "set-qos", SETTINGS)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from functools import cached_property
 
-from nova_qos.net.shaper import Shaper
+from nova_qos.net.outbound import Outbound
 from nova_qos.virt.host import LibvirtHost
 from tools.bed.domain import Shape, TestGuest
 from tools.bed.guest import GuestImages
@@ -120,7 +120,7 @@ class RealBench:
     def __init__(self, libvirt: PrivateLibvirt, images: GuestImages) -> None:
         self.libvirt = libvirt
         self.images = images
-        self.network = Shaper((UPLINK,), rate_mbit=80, default_weight=50)
+        self.network = Outbound((UPLINK,), rate_mbit=80, default_weight=50)
         self.host = LibvirtHost(libvirt.uri, self.network)
 
     def server(self) -> RealServer:

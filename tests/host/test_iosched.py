@@ -13,6 +13,7 @@ from nova_qos.virt import iosched
 from nova_qos.virt.definition import Disk
 from tests.host.bench import RealBench
 from tests.host.writers import Writers
+from tests.knobs import read, write
 from tools.bed.domain import Shape, TestGuest
 from tools.bed.slowdisk import SlowDisk
 
@@ -74,12 +75,12 @@ def guest(bench: RealBench, loop: LoopDisk) -> Iterator[TestGuest]:
 
 def test_weight_acts_under_bfq_only(bench: RealBench, loop: LoopDisk, guest: TestGuest) -> None:
     domain = bench.host.domain(guest.uuid)
-    domain.write_io_weight(700)
+    write(domain, "io_priority", 700)
     loop.use("bfq")
-    reading = domain.read_io_weight()
+    reading = read(domain, "io_priority")
     assert (reading.applied, reading.effective, reading.reason) == (700, True, None)
     loop.use("mq-deadline")
-    reading = domain.read_io_weight()
+    reading = read(domain, "io_priority")
     assert (reading.applied, reading.effective) == (700, False)
     assert f"device {loop.device.name} below disk vda" in (reading.reason or "")
     assert "mq-deadline" in (reading.reason or "")

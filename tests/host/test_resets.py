@@ -3,14 +3,12 @@
 
 import time
 
-from nova import conf as nova_conf
-from nova import objects
-
-from nova_qos.agent.apply import apply
-from nova_qos.agent.holder import Holder
-from nova_qos.agent.standing import Standings
-from nova_qos.resources import TABLE
+from nova_qos.agent import hold
+from nova_qos.agent.history import History
+from nova_qos.agent.hold import Past
+from nova_qos.core.balloon import Limits
 from tests.host.bench import MIB, RealBench, RealServer
+from tests.knobs import apply
 
 _HELD_S, _LOOK_S = 40, 0.5
 
@@ -20,12 +18,8 @@ def test_the_whole_memory_is_seen_in_the_end(bench: RealBench, server: RealServe
     apply(domain, {"memory": whole - MIB}, 15.0)
     with server.resetting():
         apply(domain, {"memory": whole}, 0.1)
-    objects.register_all()
-    instance = objects.Instance(
-        uuid=server.uuid, system_metadata={TABLE["memory"].stored_as: str(whole // MIB)},
-        flavor=objects.Flavor(memory_mb=whole // MIB, vcpus=1, extra_specs={}))
-    holder, began = Holder(nova_conf.CONF, Standings()), time.monotonic()
-    while holder.converge(instance, domain) is not None:
+    targets, past, began = {"memory": whole}, Past(History(), server.uuid), time.monotonic()
+    while hold.hold(domain, targets, Limits(0), past)["memory"].reading.unmet is not None:
         assert time.monotonic() < began + _HELD_S, server.statistics()
         time.sleep(_LOOK_S)
     assert server.statistics()["actual"] == whole

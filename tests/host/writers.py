@@ -4,6 +4,7 @@
 import time
 
 from tests.host.bench import RealBench
+from tests.knobs import write
 from tools.bed.domain import Shape, TestGuest
 from tools.bed.processes import wait_until
 from tools.bed.slowdisk import SlowDisk
@@ -40,7 +41,7 @@ class Writers:
 
     def set_weights(self, *weights: int) -> None:
         for guest, weight in zip(self.guests, weights, strict=True):
-            self.bench.host.domain(guest.uuid).write_io_weight(weight)
+            write(self.bench.host.domain(guest.uuid), "io_priority", weight)
 
     def await_both(self) -> None:
         """Wait until each writes; some need long to begin."""

@@ -4,8 +4,9 @@
 import uuid
 from collections.abc import Mapping, Sequence
 
-from nova_qos.model import Interface, Interfaces, Reading
-from nova_qos.net.shaper import Shaper
+from nova_qos.core.reading import Reading
+from nova_qos.host import Interface, Interfaces
+from nova_qos.net.outbound import Outbound
 from tools.bed.namespace import Namespace
 from tools.bed.site import UPLINK, Guest, Site
 
@@ -35,21 +36,22 @@ class Bench:
 
     def restart_agent(self) -> None:
         """Forget all that our code has in memory."""
-        self.shaper = Shaper(self.uplinks, self._rate_mbit, DEFAULT_WEIGHT)
+        self.shaper = Outbound(self.uplinks, self._rate_mbit, DEFAULT_WEIGHT)
 
     def neighbours(self) -> Mapping[str, Interfaces]:
         return dict(self.servers)
 
     def prioritize(self, number: int, priority: int) -> None:
         with self.host.inside():
-            self.shaper.write_priority(self.uuids[number], priority, self.neighbours)
+            self.shaper.write(
+                self.uuids[number], {"net_priority": priority}, self.neighbours)
 
     def weigh(self, number: int, weight: int) -> None:
         self.prioritize(number, _NO_WEIGHT - weight)
 
     def reading(self, number: int) -> Reading:
         with self.host.inside():
-            return self.shaper.read_priority(self.servers[self.uuids[number]])
+            return self.shaper.read(self.servers[self.uuids[number]])["net_priority"]
 
     def tidy(self, mend: bool = True) -> None:
         with self.host.inside():

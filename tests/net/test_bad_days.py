@@ -8,8 +8,9 @@ from concurrent import futures
 
 import pytest
 
-from nova_qos import errors
-from nova_qos.model import UNLIMITED, Interfaces
+from nova_qos.core import errors
+from nova_qos.core.units import UNLIMITED
+from nova_qos.host import Interfaces
 from tests.net.bench import QuietBench, tap_lines, uplink_lines
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import class_of, classes, everything, look, made_anew, root
@@ -129,7 +130,7 @@ def test_tap_that_vanishes_during_the_call(bench: QuietBench) -> None:
 
     tapless: list[str] = []
     with bench.host.inside():
-        bench.shaper.write_priority(bench.uuids[2], 5, vanishing)
+        bench.shaper.write(bench.uuids[2], {"net_priority": 5}, vanishing)
     assert tapless
     bench.host.ip(*tap_lines(2))
     bench.tidy()
@@ -238,11 +239,11 @@ def test_same_server_at_once(bench: QuietBench) -> None:
 # Runs inside of a host with less than usual, and says how a write ended.
 CHILD = """\
 import sys
-from nova_qos import errors
-from nova_qos.model import Interface
-from nova_qos.net.shaper import Shaper
+from nova_qos.core import errors
+from nova_qos.host import Interface
+from nova_qos.net.outbound import Outbound
 try:
-    Shaper(["up0"], 80, 50).write_priority("one", 5, lambda: {
+    Outbound(["up0"], 80, 50).write("one", {"net_priority": 5}, lambda: {
         "one": (Interface(mac="fa:16:3e:00:00:00", tap="tap0"),)})
 except errors.QosError as error:
     print(type(error).__name__, error.message)

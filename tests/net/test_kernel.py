@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from nova_qos import errors
-from nova_qos.model import UNLIMITED, Interface
+from nova_qos.core import errors
+from nova_qos.core.units import UNLIMITED
+from nova_qos.host import Interface
 from tests.net.bench import DEFAULT_WEIGHT, RATE_MBIT, QuietBench, tap_interface
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import Chain, classes, disciplines, everything, look, root, tables

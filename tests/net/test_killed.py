@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from nova_qos.model import UNLIMITED
+from nova_qos.core.units import UNLIMITED
 from tests.net.bench import QuietBench, tap_lines
 from tests.net.conftest import MakeQuiet
 from tests.net.doom import COMPLETE, KILLED, before_change, in_child

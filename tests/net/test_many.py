@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from nova_qos.model import UNLIMITED
+from nova_qos.core.units import UNLIMITED
 from tests.net.bench import QuietBench, tap_interface
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import WHOLE, class_of, classes

@@ -3,8 +3,8 @@
 
 import pytest
 
-from nova_qos import errors
-from nova_qos.model import UNLIMITED
+from nova_qos.core import errors
+from nova_qos.core.units import UNLIMITED
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import disciplines, everything, look, root, shown, tables
 from tools.bed.namespace import Namespace

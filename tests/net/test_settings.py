@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from nova_qos.model import Interface
-from nova_qos.net.shaper import Shaper
+from nova_qos.host import Interface
+from nova_qos.net.outbound import Outbound
 from tests.net.bench import QuietBench, tap_interface, tap_lines
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import Picture, classes, disciplines, look, root, tables
@@ -31,7 +31,7 @@ def test_other_capacity_or_weight(
     bench, model = make_quiet(3), make_quiet(3)
     made(bench)
     for each in (bench, model):
-        each.shaper = Shaper(each.uplinks, rate_mbit, default_weight)
+        each.shaper = Outbound(each.uplinks, rate_mbit, default_weight)
     repair(bench)
     found = look(bench)
     assert found == made(model)
@@ -90,7 +90,7 @@ def test_two_servers_with_one_address(make_quiet: MakeQuiet) -> None:
 def test_small_capacity_among_many(make_quiet: MakeQuiet) -> None:
     """1 Mbit/s among 200: the smallest guarantee the kernel can keep is above zero."""
     bench = make_quiet(200)
-    bench.shaper = Shaper(bench.uplinks, 1, 99)
+    bench.shaper = Outbound(bench.uplinks, 1, 99)
     bench.prioritize(0, 98)
     found = classes(bench.host, "up0")
     assert len(found) == 202

@@ -7,10 +7,10 @@ import sys
 import pytest
 from pyroute2 import IPRoute
 
-from nova_qos import errors
-from nova_qos.ability import Ability
+from nova_qos.core import errors
+from nova_qos.host import Ability
 from nova_qos.net.htb import Trees
-from nova_qos.net.shaper import Shaper
+from nova_qos.net.outbound import Outbound
 from tests.net.bench import QuietBench
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import everything
@@ -21,7 +21,7 @@ def survey(bench: QuietBench, *uplinks: str) -> Ability:
     """What a process beside the agent finds; it must leave no trace."""
     before = everything(bench.host)
     with bench.host.inside():
-        found = Shaper(uplinks or bench.uplinks, 80, 50).survey()
+        found = Outbound(uplinks or bench.uplinks, 80, 50).abilities()["net_priority"]
     assert everything(bench.host) == before
     return found
 
@@ -48,7 +48,7 @@ def test_an_uplink_that_is_not_there(make_quiet: MakeQuiet) -> None:
 def test_no_uplink_known(make_quiet: MakeQuiet) -> None:
     bench = make_quiet(1)
     with bench.host.inside():
-        found = Shaper((), 80, 50).survey()
+        found = Outbound((), 80, 50).abilities()["net_priority"]
     assert str(found).startswith("cannot because no uplink is known")
 
 
@@ -75,7 +75,9 @@ def test_a_kernel_without_such_a_discipline(make_quiet: MakeQuiet) -> None:
 
 def test_without_the_right_to(make_quiet: MakeQuiet) -> None:
     bench = make_quiet(1)
-    survey = "from nova_qos.net.shaper import Shaper; print(Shaper(['up0'], 80, 50).survey())"
+    survey = (
+        "from nova_qos.net.outbound import Outbound; "
+        "print(Outbound(['up0'], 80, 50).abilities()['net_priority'])")
     said = bench.host.run(
         "setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin",
         sys.executable, "-c", survey)

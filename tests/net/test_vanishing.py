@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from nova_qos import errors
+from nova_qos.core import errors
 from tests.net.bench import QuietBench, tap_lines, uplink_lines
 from tests.net.conftest import MakeQuiet
 from tests.net.doom import COMPLETE, UNTOUCHED, before_call, in_child

@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping
 
-from nova_qos.model import UNLIMITED
+from nova_qos.core.units import UNLIMITED
 from tests.net.bench import DEFAULT_WEIGHT, QuietBench, tap_interface
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import STRAYS, class_of, classes
@@ -44,11 +44,12 @@ def test_many_readings_at_once_are_those_one_by_one(make_quiet: MakeQuiet) -> No
     bench.host.run("nft", "flush", "map", "netdev", "nova_qos", "by_mark")
     one_by_one = [bench.reading(number) for number in range(len(PRIORITIES))]
     assert [each.effective for each in one_by_one] == [False, False, False, True, True]
-    with bench.shaper.at_once():
-        assert [bench.reading(number) for number in range(len(PRIORITIES))] == one_by_one
-        bench.prioritize(0, 5)
-        # the rules were mended, but are as they were seen
-        assert not bench.reading(0).effective
+    with bench.host.inside():
+        seen = bench.shaper.snapshot()
+    assert [seen.read(bench.servers[each])["net_priority"] for each in bench.uuids] == one_by_one
+    bench.prioritize(0, 5)
+    # the rules were repaired, but are as they were seen
+    assert not seen.read(bench.servers[bench.uuids[0]])["net_priority"].effective
     assert (bench.reading(0).applied, bench.reading(0).effective) == (5, True)
 
 

@@ -3,7 +3,7 @@ from collections.abc import Mapping
 
 from oslo_config import cfg
 
-from nova_qos.model import NewServer
+from nova_qos.core.server import NewServer
 
 
 class ModestTests:

@@ -79,7 +79,7 @@ def test_installed(stack: Stack) -> None:
     constraints = stack.home / "requirements/upper-constraints.txt"
     assert stack.run("stack", "install") == [
         f"edit-constraints {constraints} -- pyroute2",
-        f"setup_develop {ROOT}", f"setup_develop {ROOT}/hooks"]
+        f"setup_develop {ROOT} api,agent", f"setup_develop {ROOT}/hooks"]
 
 
 def test_configured(stack: Stack) -> None:

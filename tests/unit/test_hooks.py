@@ -2,7 +2,7 @@
 """The hook that the documentation shows."""
 
 from nova_qos.agent.hooks import Hooks
-from nova_qos.model import Flavor, NewServer
+from nova_qos.core.server import Flavor, NewServer
 from tests.fakehost import FakeDomain
 from tests.unit.example_hook import ModestTests
 

@@ -7,15 +7,15 @@ import re
 import jsonschema
 import pytest
 
-from nova_qos import schemas
-from nova_qos.model import Flavor
+from nova_qos.api import schemas
+from nova_qos.core.server import Flavor
 from nova_qos.resources import BALLOON, GET_ALL, SET_ALL, TABLE
 from tools import rest_reference
 
 _REQUEST = re.compile(r"^Request.*::\n\n((?:    .*\n)+)", re.MULTILINE)
 SCHEMAS = {
-    **{row.get_action: schemas.get_body(row.get_action) for row in TABLE.values()},
-    **{row.set_action: schemas.set_body(row) for row in TABLE.values()},
+    **{row.names.get_action: schemas.get_body(row.names.get_action) for row in TABLE.values()},
+    **{row.names.set_action: schemas.set_body(row) for row in TABLE.values()},
     GET_ALL: schemas.get_body(GET_ALL), SET_ALL: schemas.set_all_body(),
     BALLOON: schemas.get_body(BALLOON),
 }
@@ -35,7 +35,7 @@ def test_there_is_an_example_of_every_action() -> None:
 def test_examples_are_valid(example: dict[str, object]) -> None:
     ((action, value),) = example.items()
     jsonschema.validate(example, SCHEMAS[action])
-    of_action = {row.set_action: row for row in TABLE.values()}
+    of_action = {row.names.set_action: row for row in TABLE.values()}
     if isinstance(value, dict) and action in of_action:
         row = of_action[action]
-        row.check(value[row.key], Flavor(512))
+        row.check(value[row.names.key], Flavor(512))

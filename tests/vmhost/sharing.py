@@ -4,7 +4,7 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from nova_qos.net.shaper import Shaper
+from nova_qos.net.outbound import Outbound
 from tests.net.bench import SiteBench
 from tests.vmhost.overlay import Carrier, OvsSite, Plug
 
@@ -27,7 +27,7 @@ class OvsBench(SiteBench):
         self.ovs = site
 
     def restart_agent(self) -> None:
-        self.shaper = Shaper(self.uplinks, RATE_MBIT, DEFAULT_WEIGHT)
+        self.shaper = Outbound(self.uplinks, RATE_MBIT, DEFAULT_WEIGHT)
 
     def check_shares(self, what: str) -> None:
         """While all send: each has its weight's part, and all together have the capacity.

@@ -4,7 +4,7 @@
 import pytest
 from pyroute2 import IPRoute
 
-from nova_qos import errors
+from nova_qos.core import errors
 from nova_qos.net import uplinks
 from tests.net.picture import everything, root
 from tests.vmhost.overlay import Carrier

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from nova_qos.agent.apply import apply
-from nova_qos.model import Reading
+from nova_qos.core.reading import Reading
 from tests.host.writers import Writers
+from tests.knobs import apply
 from tests.vmhost.servers import MACHINES, ModernBench, run, scope_of
 from tools.bed.slowdisk import SlowDisk
 

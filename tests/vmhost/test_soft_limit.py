@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from nova_qos import errors
-from nova_qos.agent.apply import apply
-from nova_qos.model import UNLIMITED, Reading
+from nova_qos.core import errors
+from nova_qos.core.reading import Reading
+from nova_qos.core.units import UNLIMITED
 from nova_qos.virt.host import LibvirtHost
+from tests.knobs import apply, read, write
 from tests.vmhost.servers import MACHINES, ModernBench, comes_true, run, scope_of
 from tools.bed.domain import Shape, TestGuest
 from tools.bed.errors import TestbedError
@@ -72,7 +73,7 @@ class Site:
             for guest, each in zip(self.guests, mib, strict=True)]
 
     def readings(self, host: LibvirtHost) -> list[Reading]:
-        return [host.domain(guest.uuid).read_memory_soft_limit() for guest in self.guests]
+        return [read(host.domain(guest.uuid), "memory_soft_limit") for guest in self.guests]
 
     def scopes(self) -> list[Path]:
         return [scope_of(self.bench.libvirt, guest) for guest in self.guests]
@@ -204,7 +205,7 @@ class TestProtect:
             assert "64 MiB" in (reading.reason or "")
         finally:
             run("systemctl", "set-property", "--runtime", "machine.slice", "MemoryLow=0")
-        site.bench.host.domain(site.guests[0].uuid).write_memory_soft_limit(_ABOVE_MIB * MIB)
+        write(site.bench.host.domain(site.guests[0].uuid), "memory_soft_limit", _ABOVE_MIB * MIB)
         assert low(MACHINES) == _ABOVE_MIB
 
     def test_a_server_that_ends_takes_its_part_along(self, site: Site) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nova_qos import errors
+from nova_qos.core import errors
 from nova_qos.net import layout
 from nova_qos.net.layout import STRAYS, WHOLE, Tree
 

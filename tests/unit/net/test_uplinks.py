@@ -12,7 +12,7 @@ import pytest
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from nova_qos import errors
+from nova_qos.core import errors
 from nova_qos.net import uplinks
 
 

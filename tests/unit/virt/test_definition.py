@@ -3,7 +3,7 @@
 
 import pytest
 
-from nova_qos.model import Interface
+from nova_qos.host import Interface
 from nova_qos.virt.definition import Definition, Disk
 
 _DOMAIN = """

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A set: checked against the guest, saved, applied; all of its settings or none."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from oslo_log import log
+
+from nova_qos.agent import hold
+from nova_qos.agent.hold import Outcome
+from nova_qos.agent.records import Record
+from nova_qos.core import desired, errors
+from nova_qos.core.balloon import Limits
+from nova_qos.core.desired import Target
+from nova_qos.core.reading import Reading
+from nova_qos.host import Domain, Host
+from nova_qos.resources import TABLE
+
+LOG = log.getLogger(__name__)
+
+
+class TooLate(errors.AgentAway):
+    """It failed after the API had answered that it is saved, so what was saved stays."""
+
+
+@dataclass
+class Change:
+    """The settings that one request asks for on one server; None unsets.
+
+    Used under the server's lock, once. ``answer_by`` is the time (monotonic) until which the API
+    waits for the answer.
+    """
+
+    record: Record
+    machine: Host
+    settings: Mapping[str, int | None]
+    limits: Limits
+    answer_by: float
+    targets: dict[str, Target] = field(init=False)
+
+    def __post_init__(self) -> None:
+        server = self.record.server
+        kept = {name: value for name, value in server.own.items() if name not in self.settings}
+        asked = {name: value for name, value in self.settings.items() if value is not None}
+        resolved = desired.resolve(TABLE, replace(server, own={**kept, **asked}))
+        self.targets = {name: resolved[name] for name in self.settings}
+
+    @property
+    def host_targets(self) -> dict[str, int]:
+        """The targets in the host's units."""
+        return {name: target.host_value for name, target in self.targets.items()}
+
+    def carry_out(self) -> dict[str, Outcome]:
+        """Do it; an outcome for each setting that a knob holds, pending where it has to wait.
+
+        :raises TaskInProgress, ServerGone, HostCannot, HostRefused: nothing was changed
+        :raises TooLate: see there
+        """
+        try:
+            domain = self.machine.domain(self.record.server.uuid)
+            waiting = self._guarded(domain)
+        except (errors.ServerNotRunning, errors.HostAway) as error:
+            self.record.request(self.settings)
+            return self._all_pending(error)
+        before = self.record.server
+        # what is unset stays marked until the host was seen to hold it no more
+        self.record.request(self.settings)
+        try:
+            outcomes = waiting | self._applied(domain, self.targets.keys() - waiting.keys())
+        except (errors.ServerNotRunning, errors.HostAway) as error:
+            return self._all_pending(error)
+        except Exception as error:
+            if time.monotonic() > self.answer_by:
+                raise TooLate(f"the agent's answer came too late: {error}") from error
+            self.record.restore(before, self.settings)
+            raise
+        self._forget_what_was_reset(outcomes)
+        return outcomes
+
+    def _guarded(self, domain: Domain) -> dict[str, Outcome]:
+        """Refuse what cannot be honoured, before anything is saved.
+
+        :returns: what is not to be written now: what has to wait, and unset resources that this
+            host does not offer anyway
+        """
+        unset = [name for name, value in self.settings.items() if value is None]
+        readings = hold.read(domain, unset)
+        waiting = {name: Outcome(reading) for name, reading in readings.items()
+                   if reading.unmet == "unsupported"}
+        for name in self.targets.keys() - waiting.keys():
+            follow = TABLE[name].follow
+            try:
+                if follow is not None:
+                    follow.guard(domain.balloon(), self.host_targets[name], self.limits)
+            except errors.ServerNotRunning as error:
+                waiting[name] = Outcome.failed(error)
+        return waiting
+
+    def _applied(self, domain: Domain, names: Iterable[str]) -> dict[str, Outcome]:
+        """Write knob by knob; when one fails, undo those before it.
+
+        :raises QosError: why one failed
+        """
+        outcomes: dict[str, Outcome] = {}
+        try:
+            for _knob, mine in hold.by_knob(names):
+                targets = {name: self.host_targets[name] for name in mine}
+                outcomes |= hold.hold(domain, targets, self.limits)
+                _raise_first(outcomes)
+        except Exception:
+            _put_back(domain, outcomes)
+            raise
+        return outcomes
+
+    def _all_pending(self, error: errors.QosError) -> dict[str, Outcome]:
+        return dict.fromkeys(self.targets, Outcome(Reading.unread(error), hold.SOON_S))
+
+    def _forget_what_was_reset(self, outcomes: Mapping[str, Outcome]) -> None:
+        done = [name for name, value in self.settings.items()
+                if value is None and not _is_pending(outcomes.get(name))]
+        if done:
+            self.record.forget_anyway(done)
+
+
+def _is_pending(outcome: Outcome | None) -> bool:
+    return outcome is not None and outcome.reading.unmet == "pending"
+
+
+def _raise_first(outcomes: Mapping[str, Outcome]) -> None:
+    for outcome in outcomes.values():
+        if outcome.error is not None:
+            raise outcome.error
+
+
+def _put_back(domain: Domain, outcomes: Mapping[str, Outcome]) -> None:
+    before = {name: outcome.before for name, outcome in outcomes.items()}
+    for knob, names in hold.by_knob(before):
+        values = {name: value for name in names if (value := before[name]) is not None}
+        try:
+            if values:
+                domain.knob(knob).write(values)
+        except errors.QosError as error:
+            LOG.warning("Could not put %s back: %s", values, error.message)

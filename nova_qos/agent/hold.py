@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""THE function that writes: it makes a domain hold targets, and says what the domain holds then.
+
+A set, an event, the periodic check, an arrival by migration and an unset all go through ``hold``.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from nova_qos.agent.history import DEFLATED, History
+from nova_qos.core import errors
+from nova_qos.core.balloon import Limits
+from nova_qos.core.reading import Reading, Unmet
+from nova_qos.core.report import shortfall
+from nova_qos.core.resource import Resource
+from nova_qos.host import Domain, SeenDomain
+from nova_qos.resources import TABLE
+
+#: The longest pauses before the next attempt: at what comes soon by itself, such as the end of a
+#: task or a guest's boot, and at what the guest or the host refuses at present.
+SOON_S, SELDOM_S = 5.0, 300.0
+_DRIFTED = "somebody else has changed it, and [nova_qos] drift says only to report that"
+#: Which state an error stands for, and the longest pause before the next attempt, None = none.
+#: The first class that the error belongs to decides.
+_STATES: tuple[tuple[type[errors.QosError], Unmet, float | None], ...] = (
+    (errors.NoBalloon, "pending", SOON_S),
+    (errors.TooEarly, "pending", SOON_S),
+    (errors.ServerNotRunning, "pending", SOON_S),
+    (errors.HostRefused, "refused", SELDOM_S),
+    (errors.HostCannot, "unsupported", None),
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What has become of one target.
+
+    ``reading`` says what is applied, with ``unmet`` and ``reason`` where that is not the target.
+    ``again_s`` is the longest pause, in seconds, before the next attempt; None: no attempt is due.
+    ``written``: the host took a value; ``follows``: the guest is on its way to the target.
+    ``error`` is why the attempt failed. ``before`` is what was applied before a write was tried,
+    None where none was, or where nothing could be read.
+    """
+
+    reading: Reading
+    again_s: float | None = None
+    error: errors.QosError | None = None
+    written: bool = False
+    follows: bool = False
+    before: int | None = None
+
+    @classmethod
+    def failed(cls, error: errors.QosError) -> "Outcome":
+        """The outcome of an attempt that raised.
+
+        :raises QosError: the error itself where it says nothing about the target
+        """
+        for kind, unmet, again_s in _STATES:
+            if isinstance(error, kind):
+                reading = Reading(None, effective=False, reason=error.message, unmet=unmet)
+                return cls(reading, again_s, error)
+        raise error
+
+
+@dataclass(frozen=True)
+class Past:
+    """What the agent knows of a server's targets, for attempts that nobody has just asked for.
+
+    With it, ``hold`` writes only what is not in force, tells drift from loss, and leaves guests
+    alone that took their memory back. ``corrects``: drift is put right, not only reported.
+    """
+
+    history: History
+    server_uuid: str
+    corrects: bool = True
+
+
+def by_knob(names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """The resources of each knob, in the table's order; those without a knob are left out."""
+    knobs: dict[str, list[str]] = {}
+    wanted = set(names)
+    for name, row in TABLE.items():
+        if name in wanted and row.knob is not None:
+            knobs.setdefault(row.knob, []).append(name)
+    yield from knobs.items()
+
+
+def read(domain: Domain | SeenDomain, names: Iterable[str]) -> dict[str, Reading]:
+    """What a domain holds; a resource that cannot be read does not spoil the others.
+
+    :raises ServerNotRunning, HostAway: there is nothing to read at all
+    """
+    names = list(names)
+    readings = {name: Reading(None) for name in names if TABLE[name].knob is None}
+    for knob, mine in by_knob(names):
+        try:
+            found = domain.knob(knob).read()
+        except (errors.HostCannot, errors.HostRefused) as error:
+            found = dict.fromkeys(mine, Reading.unread(error))
+        readings |= {name: found[name] for name in mine}
+    return {name: readings[name] for name in names}
+
+
+def hold(
+    domain: Domain, targets: Mapping[str, int], limits: Limits, past: Past | None = None
+) -> dict[str, Outcome]:
+    """Make a domain hold targets, given in the host's units, as far as host and guest let it.
+
+    :param past: None where somebody asks for these targets right now, and the guards have passed
+        them: then each is written, once
+    :returns: an outcome for each target that a knob holds
+    :raises Unreachable: libvirt does not answer
+    """
+    outcomes: dict[str, Outcome] = {}
+    for knob, names in by_knob(targets):
+        try:
+            outcomes |= _hold_knob(domain, knob, {n: targets[n] for n in names}, limits, past)
+        except errors.Unreachable:
+            raise
+        except errors.QosError as error:
+            outcomes |= dict.fromkeys(names, Outcome.failed(error))
+    return outcomes
+
+
+def record(history: History, server_uuid: str, targets: Mapping[str, int],
+           outcomes: Mapping[str, Outcome]) -> None:
+    """Keep what has become of targets."""
+    for name, outcome in outcomes.items():
+        reading = outcome.reading
+        if outcome.follows:
+            history.follows(server_uuid, name, targets[name])
+        elif outcome.error is None and reading.holds(targets[name]):
+            history.in_force(server_uuid, name, targets[name])
+        elif reading.unmet is not None:
+            history.unmet(server_uuid, name, targets[name], reading.unmet, reading.reason or "")
+
+
+def observe(history: History, server_uuid: str, name: str, reading: Reading) -> Reading:
+    """Record a reading, and return it with why its target is not in force, and since when."""
+    reading, row = history.observe(server_uuid, name, reading), TABLE[name]
+    followed = history.followed(server_uuid, name)
+    if followed is None or reading.unmet != "pending" or reading.applied is None:
+        return reading
+    target, for_s = followed
+    return replace(reading, reason=(
+        f"{row.names.key}: reached {shortfall(row, target, reading)} after {for_s:.0f} s; it goes "
+        "on moving"))
+
+
+def _hold_knob(
+    domain: Domain, knob: str, targets: Mapping[str, int], limits: Limits, past: Past | None
+) -> dict[str, Outcome]:
+    readings = domain.knob(knob).read()
+    outcomes: dict[str, Outcome] = {}
+    values: dict[str, int] = {}
+    for name, target in targets.items():
+        row = TABLE[name]
+        try:
+            done = past and _without_writing(domain, row, readings[name], target, past)
+            if done:
+                outcomes[name] = done
+                continue
+            values[name] = _value(domain, row, readings[name], target, limits, past)
+        except (errors.HostRefused, errors.HostCannot, errors.ServerNotRunning) as error:
+            outcomes[name] = Outcome.failed(error)
+    return outcomes | _written(domain, knob, readings, targets, values)
+
+
+def _written(
+    domain: Domain, knob: str, before: Mapping[str, Reading], targets: Mapping[str, int],
+    values: Mapping[str, int],
+) -> dict[str, Outcome]:
+    if not values:
+        return {}
+    try:
+        domain.knob(knob).write(values)
+        readings = domain.knob(knob).read()
+        outcomes = {name: _judged(TABLE[name], readings[name], targets[name], value)
+                    for name, value in values.items()}
+    except errors.Unreachable:
+        raise
+    except errors.QosError as error:
+        outcomes = dict.fromkeys(values, Outcome.failed(error))
+    return {name: replace(outcome, before=before[name].applied)
+            for name, outcome in outcomes.items()}
+
+
+def _without_writing(
+    domain: Domain, row: Resource, reading: Reading, target: int, past: Past
+) -> Outcome | None:
+    """What has become of a target that is not to be written now; None: it is to be."""
+    history, of = past.history, (past.server_uuid, row.name)
+    if reading.holds(target):
+        return Outcome(reading)
+    if history.was_in_force(*of, target):
+        if not past.corrects:
+            return Outcome(replace(reading, unmet="drifted", reason=_DRIFTED))
+        if row.follow is not None and row.follow.retaken(domain.balloon(), reading, target):
+            history.retaken(*of, target)
+    wait_s = history.wait_s(*of)
+    if wait_s > 0:
+        return Outcome(replace(reading, unmet="deflated", reason=DEFLATED), wait_s)
+    return None
+
+
+def _value(
+    domain: Domain, row: Resource, reading: Reading, target: int, limits: Limits, past: Past | None
+) -> int:
+    """What to write now: the target, or what a guest that does not move is to get first."""
+    if row.follow is None or past is None:
+        return target
+    row.follow.guard(domain.balloon(), target, limits)
+    if reading.applied is None:
+        return target
+    of = (past.server_uuid, row.name)
+    is_stuck = past.history.is_stuck(*of, target, reading.applied)
+    past.history.wrote(*of, target, reading.applied)
+    return row.follow.intermediate(target, reading.applied) if is_stuck else target
+
+
+def _judged(row: Resource, reading: Reading, target: int, value: int) -> Outcome:
+    """What has become of a target after a write."""
+    if value == target and reading.holds(target):
+        return Outcome(reading, written=True)
+    if row.follow is not None:
+        return Outcome(replace(reading, unmet="pending"), SOON_S, written=True, follows=True)
+    return Outcome.failed(errors.HostRefused(
+        f"{row.names.key}: the host took the value but holds {shortfall(row, target, reading)}"))

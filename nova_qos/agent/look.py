@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One look at one server: make the host hold what is saved for it, as far as that is possible."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from oslo_config import cfg
+from oslo_log import log
+
+from nova_qos.agent import hold
+from nova_qos.agent.history import History
+from nova_qos.agent.hold import SOON_S, Past
+from nova_qos.agent.hooks import Hooks
+from nova_qos.agent.locks import locked
+from nova_qos.agent.records import Record, Records
+from nova_qos.agent.schedule import Again
+from nova_qos.core import desired, errors
+from nova_qos.core.balloon import Limits
+from nova_qos.core.desired import Target
+from nova_qos.core.server import SavedServer
+from nova_qos.core.units import KIB_PER_MIB
+from nova_qos.host import Domain, Host, Snapshot
+from nova_qos.resources import TABLE
+
+LOG = log.getLogger(__name__)
+#: nova's name for the task of a server that migrates.
+_MIGRATING = "migrating"
+
+
+@dataclass
+class Looker:
+    """Looks at the servers of one host; used by many threads.
+
+    ``new_since``: post-create hooks see servers that were launched here after that time
+    (s since 1970).
+    """
+
+    host: str
+    machine: Host
+    records: Records
+    options: cfg.ConfigOpts
+    hooks: Hooks
+    history: History
+    new_since: float
+
+    def limits(self, force: bool = False) -> Limits:
+        """How far a guest's memory may be taken."""
+        return Limits(self.options.nova_qos.memory_reserve_mib * KIB_PER_MIB, force)
+
+    def look(self, server_uuid: str) -> Again | None:
+        """Make the host hold what is saved for one server.
+
+        :returns: why it is to be looked at again; None when nothing is left to do
+        """
+        with locked(server_uuid):
+            try:
+                record = self.records.load(server_uuid)
+                domain = self.machine.domain(server_uuid)
+            except errors.ServerGone:
+                self.history.forget(server_uuid)
+                return None
+            except errors.ServerNotRunning:
+                return None
+            except errors.HostAway:
+                return Again("away", SOON_S)
+            return self._look_at(record, domain)
+
+    def _look_at(self, record: Record, domain: Domain) -> Again | None:
+        server = record.server
+        if self._is_arriving(server):
+            # mostly before its guest runs; nova is still writing its record, so that stays as it is
+            self._hold(server, domain, desired.requested(TABLE, server))
+            return Again("arriving", SOON_S)
+        # never into a running task
+        if server.task is not None or server.host != self.host:
+            return Again("busy", SOON_S)
+        if self.is_new(record):
+            record.request_for_new(self.hooks.settings(record.new_server(), domain))
+        return self._converge(record, domain)
+
+    def _converge(self, record: Record, domain: Domain) -> Again | None:
+        record.mark_defaults()
+        server = record.server
+        stale = desired.to_reset(TABLE, server)
+        again = self._hold(server, domain, {**stale, **desired.requested(TABLE, server)})
+        if stale and again is None:
+            record.forget(stale)
+        return again
+
+    def _hold(
+        self, server: SavedServer, domain: Domain, wanted: Mapping[str, Target]
+    ) -> Again | None:
+        targets = {name: target.host_value for name, target in wanted.items()}
+        past = Past(self.history, server.uuid, self.options.nova_qos.drift == "correct")
+        outcomes = hold.hold(domain, targets, self.limits(), past)
+        hold.record(self.history, server.uuid, targets, outcomes)
+        for name, outcome in outcomes.items():
+            if outcome.written and outcome.reading.unmet is None:
+                LOG.info("Applied %s again to server %s", name, server.uuid)
+        due = [(outcome.again_s, str(outcome.reading.unmet)) for outcome in outcomes.values()
+               if outcome.again_s is not None]
+        if not due:
+            return None
+        longest_s, why = min(due)
+        return Again(why, longest_s)
+
+    def watched(self, record: Record) -> set[str]:
+        """The resources that the host is to hold a value of ours for."""
+        return set(desired.requested(TABLE, record.server))
+
+    def check(self, record: Record, seen: Snapshot) -> bool:
+        """Whether a server holds all that is saved for it, as far as a snapshot tells; what is
+        found in force is recorded, so that a later change of it is drift.
+
+        Nothing else is changed, since what was listed may be older than what was saved since.
+        """
+        server = record.server
+        if desired.to_reset(TABLE, server) or self.is_new(record):
+            return False
+        targets = desired.requested(TABLE, server)
+        if not targets:
+            return True
+        try:
+            readings = hold.read(seen.domain(server.uuid), targets)
+        except errors.ServerNotRunning:
+            return True
+        except errors.QosError:
+            return False
+        held = {name for name, target in targets.items()
+                if TABLE[name].knob is None or readings[name].holds(target.host_value)}
+        for name in held:
+            self.history.in_force(server.uuid, name, targets[name].host_value)
+        return held == targets.keys()
+
+    def is_new(self, record: Record) -> bool:
+        """Whether post-create hooks are to see the server."""
+        return bool(self.hooks) and record.is_new(self.host, self.new_since)
+
+    def _is_arriving(self, server: SavedServer) -> bool:
+        """Whether the server is migrating to this host: nova's record still names the source."""
+        return server.host != self.host and server.task == _MIGRATING

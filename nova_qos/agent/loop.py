@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that makes the agent look: events, the periodic check, and its threads.
+
+Events, the start of the agent and the check only put servers on a schedule; workers take them from
+there and look. What the servers of a host share is tidied beside that.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import oslo_messaging as messaging
+from oslo_config import cfg
+from oslo_log import log
+
+from nova_qos.agent.look import Looker
+from nova_qos.agent.schedule import Again, Schedule
+from nova_qos.core import errors
+from nova_qos.host import Change
+from nova_qos.resources import TABLE
+
+LOG = log.getLogger(__name__)
+_WORKERS = 4
+#: After an error nobody foresaw, and between two attempts at a check that failed.
+_RETRY_S = 5.0
+#: The longest time in which what the servers share stays as others have changed it.
+_TIDY_S = 10.0
+#: Looks at single servers come first after an event, since they need the same locks; but only for
+#: so long, since packets of a re-created tap stay unmarked until the next tidy.
+_GIVE_WAY_S = 1.0
+
+
+class Loop:
+    """Watches the servers of one host, on threads of its own."""
+
+    def __init__(self, looker: Looker, options: cfg.ConfigOpts) -> None:
+        self._looker = looker
+        self._options = options
+        self._schedule = Schedule()
+        self._check_now = threading.Event()
+        self._tidy_now = threading.Event()
+        self._stopped = threading.Event()
+        self._complaint: str | None = None
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begin to watch."""
+        check_s = self._options.nova_qos.check_interval
+        works: dict[str, Callable[[], None]] = {
+            f"qos-look-{number}": self._work for number in range(_WORKERS)}
+        works["qos-check"] = lambda: self._repeat(self.check, self._check_now, check_s)
+        works["qos-tidy"] = lambda: self._repeat(self._tidy, self._tidy_now, _TIDY_S, _GIVE_WAY_S)
+        self._threads = [threading.Thread(target=work, name=name, daemon=True)
+                         for name, work in works.items()]
+        for thread in self._threads:
+            thread.start()
+        self._looker.machine.watch(self.happened)
+
+    def stop(self) -> None:
+        """Let the threads end; what is being applied is finished."""
+        self._stopped.set()
+        self._check_now.set()
+        self._tidy_now.set()
+        self._schedule.close()
+        for thread in self._threads:
+            thread.join(_RETRY_S)
+
+    def happened(self, server_uuid: str | None, change: Change) -> None:
+        """Take note of an event on the host; returns at once."""
+        self._tidy_now.set()
+        if server_uuid is None:
+            self._check_now.set()
+            return
+        if change == "started":
+            self._looker.history.restarted(server_uuid)
+        if change != "ended":
+            self.put(server_uuid)
+
+    def put(self, server_uuid: str) -> None:
+        """Have a server looked at now."""
+        self._schedule.put_afresh(server_uuid)
+
+    def check(self) -> None:
+        """Put every server that does not hold what is saved for it on the schedule.
+
+        :raises HostAway: libvirt does not answer
+        """
+        records = self._looker.records.on_host(self._looker.host)
+        self._looker.history.retain({record.server.uuid for record in records})
+        named = {name for record in records for name in self._looker.watched(record)}
+        knobs = {knob for name in named if (knob := TABLE[name].knob) is not None}
+        seen = self._looker.machine.snapshot(knobs)
+        for record in records:
+            if not self._looker.check(record, seen):
+                self._schedule.put(record.server.uuid)
+
+    def _work(self) -> None:
+        while (server_uuid := self._schedule.take()) is not None:
+            again: Again | None = Again("failed", _RETRY_S)
+            with self._surviving(f"look after server {server_uuid}"):
+                again = self._looker.look(server_uuid)
+            self._schedule.put_back(server_uuid, again)
+
+    def _repeat(
+        self, work: Callable[[], None], now: threading.Event, pause_s: float,
+        give_way_s: float = 0.0,
+    ) -> None:
+        while not self._stopped.is_set():
+            now.clear()
+            until_next_s = min(pause_s, _RETRY_S)
+            with self._surviving("look after the host's servers"):
+                work()
+                until_next_s = pause_s
+            if now.wait(until_next_s):
+                self._stopped.wait(give_way_s)
+
+    @contextmanager
+    def _surviving(self, what: str) -> Iterator[None]:
+        """Log every error: a thread that ended would end what it does for good."""
+        try:
+            yield
+        except (errors.QosError, messaging.MessagingException) as error:
+            # libvirt or nova-conductor is away: both come back
+            LOG.warning("Could not %s: %s", what, error)
+        except Exception:
+            LOG.exception("Could not %s", what)
+
+    def _tidy(self) -> None:
+        complaint = None
+        try:
+            self._looker.machine.tidy(mend=self._options.nova_qos.drift == "correct")
+        except errors.QosError as error:
+            complaint = error.message
+        # a host that cannot would fill the log
+        if complaint and complaint != self._complaint:
+            LOG.warning("The network is not as it should be: %s", complaint)
+        self._complaint = complaint

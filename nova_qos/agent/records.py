@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the agent asks of nova: servers with their desired state."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from nova_qos.core.server import NewServer, SavedServer
+
+
+class Record(Protocol):
+    """One server as it was loaded.
+
+    What saves raises TaskInProgress (nova is at work on it) and ServerGone, and has then saved
+    nothing.
+    """
+
+    @property
+    def server(self) -> SavedServer:
+        """The server with its desired state."""
+
+    def request(self, changes: Mapping[str, int | None]) -> None:
+        """Save settings; None unsets one and marks it for reset."""
+
+    def restore(self, before: SavedServer, names: Iterable[str]) -> None:
+        """Put the named settings back to what they were, whatever nova does with the server."""
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Take the marks off what was reset."""
+
+    def forget_anyway(self, names: Iterable[str]) -> None:
+        """As ``forget``, whatever nova does with the server."""
+
+    def mark_defaults(self) -> None:
+        """Mark the defaults that the agent keeps, so that they are reset when it keeps them no
+        more."""
+
+    def is_new(self, host: str, since: float) -> bool:
+        """Whether post-create hooks are to see it: it was created on this host after that time
+        (s since 1970)."""
+
+    def new_server(self) -> NewServer:
+        """The server as post-create hooks see it."""
+
+    def request_for_new(self, changes: Mapping[str, int | None]) -> None:
+        """Save what hooks give a new server, where nobody else has set it."""
+
+
+class Records(Protocol):
+    """All servers."""
+
+    def load(self, server_uuid: str, context: Any = None) -> Record:
+        """One server.
+
+        :param context: whose request this is; None = the agent's own
+        :raises ServerGone: it was deleted
+        """
+
+    def on_host(self, host: str) -> Sequence[Record]:
+        """The servers of a host."""

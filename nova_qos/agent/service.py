@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent as a nova service: what its RPC methods promise."""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import oslo_messaging as messaging
+from nova import context as nova_context
+from nova import manager
+from oslo_config import cfg
+from oslo_log import log
+
+from nova_qos.agent import hold
+from nova_qos.agent.change import Change
+from nova_qos.agent.history import History
+from nova_qos.agent.hooks import Hooks
+from nova_qos.agent.locks import locked
+from nova_qos.agent.look import Looker
+from nova_qos.agent.loop import Loop
+from nova_qos.agent.records import Record
+from nova_qos.bus import endpoint, wire
+from nova_qos.bus.wire import SetAnswer, Wire
+from nova_qos.core import errors
+from nova_qos.core.reading import Reading
+from nova_qos.host import Domain, Host, SeenDomain, Snapshot
+from nova_qos.instances import service
+from nova_qos.instances.records import Records
+from nova_qos.resources import TABLE
+
+LOG = log.getLogger(__name__)
+#: How long a message, and its answer, may be under way.
+_TRANSIT_S = 0.5
+_POLL_S = 0.1
+
+
+class AgentManager(manager.Manager):
+    """Reads and applies settings of the servers on this host.
+
+    Each method raises the errors of a ``Knob``. What arrives over the bus is checked again: others
+    may write to it.
+    """
+
+    target = messaging.Target(version=wire.VERSION)
+
+    def __init__(
+        self, host: str, machine: Host, options: cfg.ConfigOpts, hooks: Hooks | None = None
+    ) -> None:
+        """:param hooks: those that are installed, unless others are given"""
+        self._machine = machine
+        self._options = options
+        self._history = History()
+        self._records = Records()
+        hooks = Hooks.installed(options) if hooks is None else hooks
+        self.looker = Looker(
+            host, machine, self._records, options, hooks, self._history, new_since=time.time())
+        self.loop = Loop(self.looker, options)
+        super().__init__(host=host, service_name="nova-qos-agent")
+
+    def init_host(self, service_ref: Any) -> None:
+        """Called by nova's service at start, with its row if there is one."""
+        if service_ref is None:
+            service.register(
+                nova_context.get_admin_context(), self.host, self.service_name, wire.TOPIC)
+        elif service_ref.last_seen_up is not None:
+            # what was created since is as new as what will be
+            self.looker.new_since = service_ref.last_seen_up.timestamp()
+
+    def post_start_hook(self) -> None:
+        """Called by nova's service when it can be asked."""
+        self.loop.start()
+
+    def graceful_shutdown(self, timeout: int = 0) -> None:
+        """Called by nova's service when it stops; nova 33 gives no timeout."""
+        self.cleanup_host()
+
+    def cleanup_host(self) -> None:
+        """Called by the services of all releases, once more after ``graceful_shutdown``."""
+        self.loop.stop()
+
+    @endpoint.answers
+    def read(self, context: Any, server_uuid: str, names: list[str]) -> Wire:
+        """What the host holds for the named resources; one that it cannot do does not spoil
+        the others."""
+        domain = self._machine.domain(server_uuid)
+        return wire.readings_to_wire(self._read(domain, server_uuid, endpoint.known(names)))
+
+    @endpoint.answers
+    def read_many(self, context: Any, server_uuids: list[str], names: list[str]) -> Wire:
+        """Like ``read`` for up to ``wire.MOST_SERVERS`` servers; where one does not run here, each
+        reading of it says so."""
+        known, uuids = endpoint.known(names), endpoint.uuids(server_uuids)
+        knobs = {knob for name in known if (knob := TABLE[name].knob) is not None}
+        try:
+            seen = self._machine.snapshot(knobs)
+        except (errors.HostCannot, errors.HostRefused) as error:
+            unread = wire.readings_to_wire(dict.fromkeys(known, Reading.unread(error)))
+            return dict.fromkeys(uuids, unread)
+        return {each: wire.readings_to_wire(self._read_or_pending(seen, each, known))
+                for each in uuids}
+
+    @endpoint.answers
+    def balloon(
+        self, context: Any, server_uuid: str, waits: bool = True
+    ) -> tuple[bool, str | None, float] | tuple[bool, str | None]:
+        """Whether the guest's balloon driver lives, and if not, what is missing.
+
+        :param waits: an API before 1.2 has the agent wait until that can be told; else the third
+            part of the answer is the time, in seconds, after which it can be, 0 = now
+        """
+        answer_by = self._answer_by()
+        balloon = self._machine.domain(server_uuid).balloon()
+        if not waits:
+            return balloon.alive, balloon.reason, balloon.due_s if balloon.overdue else 0.0
+        while balloon.overdue and time.monotonic() + balloon.due_s < answer_by:
+            time.sleep(balloon.due_s)
+            balloon = self._machine.domain(server_uuid).balloon()
+        return balloon.alive, balloon.reason
+
+    @endpoint.answers
+    def set(
+        self, context: Any, server_uuid: str, settings: Mapping[str, Any], force: bool,
+        names: list[str] | None = None,
+    ) -> Wire:
+        """Save the settings as desired state, apply them, and answer what the host holds.
+
+        All or none: an error leaves both as they were. One server's settings are set one
+        after another, so that the last one saved is the one applied.
+
+        :param names: the resources to answer readings for; None = an API before 1.2, which wants
+            those of ``settings``, and has the agent wait for the guest
+        :raises InvalidSetting: an unknown resource, or a value outside its range
+        :raises TaskInProgress: nova works on the server
+        :raises AgentAway: it could not be done in the time that the API waits
+        """
+        answer_by = self._answer_by()
+        settings = {name: settings[name] for name in endpoint.known(settings)}
+        if names is None:
+            return self._set_and_wait(context, server_uuid, settings, force, answer_by)
+        wanted = [*settings, *(name for name in endpoint.known(names) if name not in settings)]
+        try:
+            return self._set(
+                context, server_uuid, settings, force, answer_by, wanted).to_wire()
+        except errors.TooEarly as error:
+            return SetAnswer(too_early=error).to_wire()
+
+    def _answer_by(self) -> float:
+        """Until when (monotonic) the API waits for the answer to what arrives now."""
+        return float(time.monotonic() + self._options.nova_qos.rpc_timeout - _TRANSIT_S)
+
+    def _set(
+        self, context: Any, server_uuid: str, settings: Mapping[str, Any], force: bool,
+        answer_by: float, names: Iterable[str],
+    ) -> SetAnswer:
+        try:
+            with locked(server_uuid, answer_by):
+                record = self._records.load(server_uuid, context)
+                readings, moving = self._change(record, settings, force is True, answer_by)
+        except errors.AgentAway as error:
+            # the API has saved what was asked for, or is about to
+            self.loop.put(server_uuid)
+            # the other side of the bus knows the names of the tree alone
+            raise errors.AgentAway(error.message) from error
+        readings |= self._others(server_uuid, [name for name in names if name not in readings])
+        if any(reading.unmet == "pending" for reading in readings.values()):
+            self.loop.put(server_uuid)
+        settle_s = self._options.nova_qos.balloon_timeout if moving else 0.0
+        return SetAnswer(readings, moving, settle_s)
+
+    def _change(
+        self, record: Record, settings: Mapping[str, Any], force: bool, answer_by: float
+    ) -> tuple[dict[str, Reading], tuple[str, ...]]:
+        server = record.server
+        checked = {name: TABLE[name].check(value, server.flavor, name)
+                   for name, value in settings.items()}
+        change = Change(record, self._machine, checked, self.looker.limits(force), answer_by)
+        outcomes = change.carry_out()
+        hold.record(self._history, server.uuid, change.host_targets, outcomes)
+        LOG.info("Set %s on server %s; the host holds %s", checked, server.uuid,
+                 {name: outcome.reading.applied for name, outcome in outcomes.items()})
+        readings = {name: self._observe(server.uuid, name, outcome.reading)
+                    for name, outcome in outcomes.items()}
+        return readings, tuple(name for name, each in outcomes.items() if each.follows)
+
+    def _others(self, server_uuid: str, names: list[str]) -> dict[str, Reading]:
+        """Readings of what was not set, or where nothing can be read, why."""
+        if not names:
+            return {}
+        try:
+            return self._read(self._machine.domain(server_uuid), server_uuid, names)
+        except (errors.ServerNotRunning, errors.HostAway) as error:
+            return dict.fromkeys(names, Reading.unread(error))
+
+    def _set_and_wait(
+        self, context: Any, server_uuid: str, settings: Mapping[str, Any], force: bool,
+        answer_by: float,
+    ) -> Wire:
+        while True:
+            try:
+                answer = self._set(context, server_uuid, settings, force, answer_by, settings)
+                break
+            except errors.TooEarly as error:
+                if time.monotonic() + max(error.due_s, _POLL_S) > answer_by:
+                    # that API does not know the name of this error
+                    raise errors.HostRefused(error.message) from error
+                time.sleep(max(error.due_s, _POLL_S))
+        readings, give_up = dict(answer.readings), time.monotonic() + answer.settle_s
+        while time.monotonic() < give_up and any(
+                readings[name].unmet == "pending" for name in answer.moving):
+            time.sleep(_POLL_S)
+            readings |= self._others(server_uuid, list(answer.moving))
+        return wire.readings_to_wire(readings)
+
+    def _read_or_pending(
+        self, seen: Snapshot, server_uuid: str, names: list[str]
+    ) -> dict[str, Reading]:
+        try:
+            return self._read(seen.domain(server_uuid), server_uuid, names)
+        except errors.Unreachable:
+            raise
+        except errors.QosError as error:
+            return dict.fromkeys(names, Reading.unread(error))
+
+    def _read(
+        self, domain: Domain | SeenDomain, server_uuid: str, names: Iterable[str]
+    ) -> dict[str, Reading]:
+        return {name: self._observe(server_uuid, name, reading)
+                for name, reading in hold.read(domain, names).items()}
+
+    def _observe(self, server_uuid: str, name: str, reading: Reading) -> Reading:
+        return hold.observe(self._history, server_uuid, name, reading)

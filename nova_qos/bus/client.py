@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API's side of the bus: asks the agent on a server's host."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import oslo_messaging as messaging
+from nova import conf as nova_conf
+from nova import rpc
+
+from nova_qos.bus import wire
+from nova_qos.core import errors
+from nova_qos.core.reading import Reading
+
+#: The pauses between two questions whether a guest has followed: they grow from the first.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
+#: The pauses between two attempts while a guest has yet to report.
+_LEAST_WAIT_S, _LONGEST_WAIT_S = 0.2, 1.0
+
+
+class AgentClient:
+    """Asks the agent on one host, through the message bus of the cell that the context is in.
+
+    Every method raises what the agent raised, or AgentAway when no answer came within
+    ``[nova_qos] rpc_timeout``.
+    """
+
+    def __init__(self) -> None:
+        target = messaging.Target(topic=wire.TOPIC, version=wire.FIRST_VERSION)
+        self._router = rpc.ClientRouter(rpc.get_client(target, version_cap=wire.VERSION))
+
+    def read(
+        self, context: Any, host: str, server_uuid: str, names: Sequence[str]
+    ) -> dict[str, Reading]:
+        """What the host holds for the named resources of one server."""
+        return wire.readings_from_wire(self._call(
+            context, host, "read", server_uuid=server_uuid, names=list(names)))
+
+    def read_many(
+        self, context: Any, host: str, server_uuids: Sequence[str], names: Sequence[str]
+    ) -> dict[str, dict[str, Reading]]:
+        """What the host holds for the named resources of up to ``wire.MOST_SERVERS`` servers.
+
+        For a server that does not run there, each reading says so.
+
+        :raises AgentAway: also when the agent is too old for this
+        """
+        answer = self._call(context, host, "read_many", wire.READ_MANY_VERSION,
+                            server_uuids=list(server_uuids), names=list(names))
+        return {uuid: wire.readings_from_wire(readings) for uuid, readings in answer.items()}
+
+    def set(
+        self, context: Any, host: str, server_uuid: str, settings: Mapping[str, int | None],
+        force: bool, names: Sequence[str],
+    ) -> dict[str, Reading]:
+        """Save and apply settings, all or none.
+
+        Waits here, and not in the agent, while a guest follows or has yet to report what it can
+        spare, for as long as ``[nova_qos] rpc_timeout`` and the agent's ``balloon_timeout`` allow.
+
+        :returns: what the host holds afterwards for each of ``names``, and of ``settings``
+        :raises TooEarly: the guest has not reported what it can spare for all that time
+        """
+        arguments: dict[str, Any] = {
+            "server_uuid": server_uuid, "settings": dict(settings), "force": force}
+        give_up = time.monotonic() + nova_conf.CONF.nova_qos.rpc_timeout
+        try:
+            answer = self._set_when_due(context, host, arguments, names, give_up)
+        except _UnknownVersion:
+            # an agent before 1.2 waits by itself, and answers what was set
+            held = wire.readings_from_wire(self._call(context, host, "set", **arguments))
+            others = [name for name in names if name not in held]
+            return held | (self.read(context, host, server_uuid, others) if others else {})
+        readings = dict(answer.readings)
+        if answer.moving:
+            readings |= self._followed(context, host, server_uuid, answer)
+        return readings
+
+    def balloon(self, context: Any, host: str, server_uuid: str) -> bool:
+        """Whether the guest's balloon driver lives; waits here while that cannot be told yet."""
+        give_up = time.monotonic() + nova_conf.CONF.nova_qos.rpc_timeout
+        try:
+            while True:
+                alive, _reason, due_s = self._call(
+                    context, host, "balloon", wire.WAITING_VERSION, server_uuid=server_uuid,
+                    waits=False)
+                pause_s = max(_LEAST_WAIT_S, min(due_s, _LONGEST_WAIT_S))
+                if due_s == 0 or time.monotonic() + pause_s > give_up:
+                    return bool(alive)
+                time.sleep(pause_s)
+        except _UnknownVersion:
+            # an agent before 1.2 waits by itself
+            alive, _reason = self._call(context, host, "balloon", server_uuid=server_uuid)
+            return bool(alive)
+
+    def _set_when_due(
+        self, context: Any, host: str, arguments: dict[str, Any], names: Sequence[str],
+        give_up: float,
+    ) -> wire.SetAnswer:
+        while True:
+            answer = wire.SetAnswer.from_wire(self._call(
+                context, host, "set", wire.WAITING_VERSION, names=list(names), **arguments))
+            if answer.too_early is None:
+                return answer
+            pause_s = max(_LEAST_WAIT_S, min(answer.too_early.due_s, _LONGEST_WAIT_S))
+            if time.monotonic() + pause_s > give_up:
+                raise answer.too_early
+            time.sleep(pause_s)
+
+    def _followed(
+        self, context: Any, host: str, server_uuid: str, answer: wire.SetAnswer
+    ) -> dict[str, Reading]:
+        give_up, pause_s = time.monotonic() + answer.settle_s, _FIRST_PAUSE_S
+        while True:
+            time.sleep(pause_s)
+            readings = self.read(context, host, server_uuid, answer.moving)
+            if time.monotonic() > give_up or not any(
+                    reading.unmet == "pending" for reading in readings.values()):
+                return readings
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _call(
+        self, context: Any, host: str, method: str, version: str = wire.FIRST_VERSION,
+        **arguments: Any,
+    ) -> Any:
+        timeout = nova_conf.CONF.nova_qos.rpc_timeout
+        # at_least_once: a host where no agent was ever started is known at once
+        client = self._router.client(context).prepare(
+            server=host, timeout=timeout, version=version,
+            transport_options=messaging.TransportOptions(at_least_once=True))
+        try:
+            return client.call(context, method, **arguments)
+        except messaging.RemoteError as error:
+            # nova's transports let only nova's own classes cross the bus as themselves
+            if error.exc_type == messaging.UnsupportedVersion.__name__:
+                raise _too_old(host) from error
+            kind = errors.by_name().get(error.exc_type)
+            if kind is None:
+                raise
+            raise kind(error.value) from error
+        except messaging.UnsupportedVersion as error:
+            raise _too_old(host) from error
+        except messaging.MessagingTimeout as error:
+            raise errors.AgentAway(
+                f"nova-qos-agent on host {host} did not answer within {timeout} s") from error
+        except (messaging.MessageUndeliverable, messaging.MessageDeliveryFailure) as error:
+            raise errors.AgentAway(f"there is no nova-qos-agent on host {host} to ask") from error
+
+
+class _UnknownVersion(errors.AgentAway):
+    """The agent is older than the message."""
+
+
+def _too_old(host: str) -> _UnknownVersion:
+    return _UnknownVersion(f"nova-qos-agent on host {host} is too old for this; upgrade it")

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's side of the bus: what arrives is checked again, since others may write to it."""
+
+import functools
+import uuid
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import oslo_messaging as messaging
+
+from nova_qos.bus import wire
+from nova_qos.core import errors
+from nova_qos.resources import TABLE
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def answers(method: _Method) -> _Method:
+    """Our errors are answers, not faults of the agent to be logged with a traceback."""
+
+    @functools.wraps(method)
+    def answered(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except messaging.MessagingTimeout as error:
+            raise errors.AgentAway("the agent gets no answer from nova-conductor") from error
+
+    return messaging.expected_exceptions(errors.QosError)(answered)  # type: ignore[no-any-return]
+
+
+def known(names: Any) -> list[str]:
+    """Names of resources.
+
+    :raises InvalidSetting: one is none
+    """
+    unknown = [str(name)[:40] for name in names if name not in TABLE]
+    if unknown:
+        raise errors.InvalidSetting(f"no such resource: {', '.join(unknown)}")
+    return list(names)
+
+
+def uuids(server_uuids: Any) -> list[str]:
+    """Ids of servers.
+
+    :raises InvalidSetting: one is none, or they are more than ``wire.MOST_SERVERS``
+    """
+    invalid = [str(each)[:40] for each in server_uuids if not _is_uuid(each)]
+    if invalid:
+        raise errors.InvalidSetting(f"no id of a server: {', '.join(invalid)}")
+    if len(server_uuids) > wire.MOST_SERVERS:
+        raise errors.InvalidSetting(f"more than {wire.MOST_SERVERS} servers in one request")
+    return list(server_uuids)
+
+
+def _is_uuid(value: object) -> bool:
+    try:
+        return str(uuid.UUID(str(value))) == str(value).lower()
+    except ValueError:
+        return False

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What crosses the bus between API and agent: versions, and the form of every answer.
+
+Versions: 1.0 had read, set and balloon; 1.1 read_many; since 1.2 a set names the readings that it
+wants answered, and the API waits for guests in place of the agent. Each message asks for the
+version that its method came with, so API and agent of neighbouring releases understand each other.
+A reader ignores fields that it does not know; a new field needs a new version, since readers before
+1.2 refuse it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nova_qos.core.errors import TooEarly
+from nova_qos.core.reading import Reading
+
+TOPIC = "nova-qos-agent"
+VERSION = "1.2"
+FIRST_VERSION, READ_MANY_VERSION, WAITING_VERSION = "1.0", "1.1", "1.2"
+#: The most servers that one read_many may name.
+MOST_SERVERS = 100
+
+Wire = dict[str, Any]
+
+
+def reading_to_wire(reading: Reading) -> Wire:
+    """A reading as JSON types."""
+    return {
+        "applied": reading.applied,
+        "effective": reading.effective,
+        "reason": reading.reason,
+        "details": dict(reading.details),
+        "hindered": reading.unmet,
+        "since": reading.since,
+        "span": reading.span,
+        "by_other_means": reading.wrong_mechanism,
+    }
+
+
+def reading_from_wire(wire: Mapping[str, Any]) -> Reading:
+    """The reading that ``reading_to_wire`` wrote; what is missing has its default."""
+    span = wire.get("span")
+    return Reading(
+        applied=wire.get("applied"),
+        effective=wire.get("effective", True),
+        reason=wire.get("reason"),
+        details=wire.get("details") or {},
+        unmet=wire.get("hindered"),
+        since=wire.get("since"),
+        span=span and (span[0], span[1]),
+        wrong_mechanism=wire.get("by_other_means", False))
+
+
+def readings_to_wire(readings: Mapping[str, Reading]) -> Wire:
+    """Readings by resource."""
+    return {name: reading_to_wire(reading) for name, reading in readings.items()}
+
+
+def readings_from_wire(wire: Mapping[str, Mapping[str, Any]]) -> dict[str, Reading]:
+    """Readings by resource, back again."""
+    return {name: reading_from_wire(reading) for name, reading in wire.items()}
+
+
+@dataclass(frozen=True)
+class SetAnswer:
+    """The answer to a set from 1.2 on.
+
+    ``readings`` are those that were asked for. ``moving`` names the resources whose value a guest
+    still follows, and ``settle_s`` tells for how long, in seconds, it is worth reading them again.
+    ``too_early`` is set instead where nothing was changed, since the guest has yet to report.
+    """
+
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    moving: tuple[str, ...] = ()
+    settle_s: float = 0.0
+    too_early: TooEarly | None = None
+
+    def to_wire(self) -> Wire:
+        """As JSON types."""
+        if self.too_early is not None:
+            return {"too_early": self.too_early.message, "due_s": self.too_early.due_s}
+        return {"readings": readings_to_wire(self.readings), "moving": list(self.moving),
+                "settle_s": self.settle_s}
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> "SetAnswer":
+        """What ``to_wire`` wrote, back again."""
+        if wire.get("too_early"):
+            return cls(too_early=TooEarly(wire["too_early"], wire.get("due_s", 0.0)))
+        return cls(readings_from_wire(wire.get("readings", {})), tuple(wire.get("moving", ())),
+                   wire.get("settle_s", 0.0))

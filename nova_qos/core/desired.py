@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The resolver: what all wishes for a server come to. Pure, and the only place that knows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nova_qos.core.resource import Resource, Rows
+from nova_qos.core.server import Flavor, SavedServer
+
+
+@dataclass(frozen=True)
+class Source:
+    """Whose wish a value is: the server's own setting, or the table's default."""
+
+    kind: Literal["server", "default"]
+
+
+SERVER, DEFAULT = Source("server"), Source("default")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The settings of one source by resource, in the API's units."""
+
+    source: Source
+    settings: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a host is to hold for one resource of a server.
+
+    ``requested`` is what its source asks for, None for the default; ``value`` is that, or the
+    default, as far as the flavor allows, in the API's unit; ``host_value`` the same in the host's.
+    """
+
+    requested: int | None
+    value: int
+    host_value: int
+    source: Source = field(default=DEFAULT)
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether the flavor allows less than was requested."""
+        return self.requested is not None and self.requested != self.value
+
+
+def target(
+    row: Resource, flavor: Flavor, requested: int | None, source: Source = SERVER
+) -> Target:
+    """What one requested value, or None for the default, comes to for a flavor."""
+    if requested is None:
+        value, source = row.default.of(flavor), DEFAULT
+    else:
+        value = row.within(requested, flavor)
+    return Target(requested, value, row.unit.to_host(value), source)
+
+
+def resolve(
+    table: Rows, server: SavedServer, layers: Sequence[Layer] = ()
+) -> dict[str, Target]:
+    """The target of every resource of a server.
+
+    For each resource the first source that names it decides: the server's own settings, then the
+    layers in their order, then the table's default.
+    """
+    ordered = (Layer(SERVER, server.own), *layers)
+    resolved = {}
+    for name, row in table.items():
+        layer = next((each for each in ordered if name in each.settings), None)
+        resolved[name] = target(
+            row, server.flavor, layer.settings[name] if layer else None,
+            layer.source if layer else DEFAULT)
+    return resolved
+
+
+def keeps_default(row: Resource, flavor: Flavor) -> bool:
+    """Whether the agent holds servers of this flavor to the resource's default."""
+    return row.default.kept_for(flavor)
+
+
+def requested(
+    table: Rows, server: SavedServer, layers: Sequence[Layer] = ()
+) -> dict[str, Target]:
+    """The targets that a host is to hold for good: those that some source asks for, and the
+    defaults that the agent keeps."""
+    return {name: each for name, each in resolve(table, server, layers).items()
+            if each.source != DEFAULT or keeps_default(table[name], server.flavor)}
+
+
+def to_reset(table: Rows, server: SavedServer, layers: Sequence[Layer] = ()) -> dict[str, Target]:
+    """The defaults that a host is to be brought back to once, where it may still hold a value of
+    ours that nobody asks for any more."""
+    wanted = requested(table, server, layers)
+    resolved = resolve(table, server, layers)
+    return {name: each for name, each in resolved.items()
+            if name in server.marked and name not in wanted}

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requested, applied and effective, side by side: what get-qos answers."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from nova_qos.core.desired import DEFAULT, Target
+from nova_qos.core.reading import Reading, State
+from nova_qos.core.resource import Resource, Rows
+from nova_qos.core.server import Flavor
+
+Report = dict[str, object]
+
+
+def state_of(target: Target, reading: Reading) -> State:
+    """Whether the requested value is in force, or why not."""
+    if reading.unmet == "unsupported":
+        return "unsupported"
+    if target.source == DEFAULT:
+        return "unset"
+    if reading.holds(target.host_value):
+        return "applied"
+    if reading.unmet is not None:
+        return reading.unmet
+    return "pending" if reading.applied is None else "drifted"
+
+
+def report(row: Resource, target: Target, flavor: Flavor, reading: Reading) -> Report:
+    """One resource as get-qos shows it, in the API's unit; since: ISO 8601, UTC."""
+    if row.knob is None:
+        # no object of the host holds it: the agent itself does
+        reading = replace(reading, applied=target.host_value)
+    state = state_of(target, reading)
+    since = reading.since and datetime.fromtimestamp(int(reading.since), UTC).isoformat()
+    kept = saved(row, target, flavor)
+    return {
+        "requested": kept.pop("requested"),
+        "applied": row.shown(reading.applied),
+        **kept,
+        "state": state,
+        "effective": reading.effective,
+        "reason": _reason(row, target, reading, state),
+        "since": since,
+    }
+
+
+def saved(row: Resource, target: Target, flavor: Flavor) -> Report:
+    """The part of a report that needs no answer from the host."""
+    return {
+        "requested": row.value.shown(target.requested),
+        "unit": row.unit.name,
+        "range": list(row.value.range_of(flavor)),
+        "default": row.value.shown(row.default.of(flavor)),
+    }
+
+
+def reports(
+    table: Rows, targets: Mapping[str, Target], flavor: Flavor, readings: Mapping[str, Reading]
+) -> dict[str, Report]:
+    """A report for every resource, in the table's order."""
+    return {name: report(row, targets[name], flavor, readings[name])
+            for name, row in table.items()}
+
+
+def shortfall(row: Resource, target: int, reading: Reading) -> str:
+    """How far a host has come, in words; the target in the host's unit."""
+    return f"{row.shown(reading.applied)} of {row.shown(target)} {row.unit.name}"
+
+
+def _reason(row: Resource, target: Target, reading: Reading, state: State) -> str | None:
+    if state == "drifted" and reading.reason is None:
+        return "the host holds another value than was requested"
+    if state == "applied" and target.is_reduced:
+        return f"reduced to {target.value} {row.unit.name}, the most for the flavor"
+    return reading.reason

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the agent asks of its machine."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from nova_qos.core.balloon import Balloon
+from nova_qos.core.reading import Reading
+
+#: What has happened to a server; "unknown" after a time in which the host could not be watched.
+Change = Literal["started", "changed", "ended", "unknown"]
+#: Told a server's uuid and what has happened to it; None = any server. Returns at once.
+Listener = Callable[[str | None, Change], None]
+
+
+@dataclass(frozen=True)
+class Ability:
+    """What a host can do with a resource of its servers, and why not more.
+
+    ``cannot`` says why the host refuses every setting as it is configured; ``without_effect``
+    why it takes settings that have no effect. With neither it works, and ``how`` may tell the
+    mechanism.
+    """
+
+    cannot: str | None = None
+    without_effect: str | None = None
+    how: str | None = None
+
+    @property
+    def works(self) -> bool:
+        """The host takes a setting, and it has its effect."""
+        return self.cannot is None and self.without_effect is None
+
+    def __str__(self) -> str:
+        if self.cannot is not None:
+            return f"cannot because {self.cannot}"
+        if self.without_effect is not None:
+            return f"works without effect because {self.without_effect}"
+        return f"works ({self.how})" if self.how else "works"
+
+
+@dataclass(frozen=True)
+class Interface:
+    """One network interface of a running server.
+
+    ``mac`` is the guest's address, in lower case. ``tap`` is the device of the host that the
+    guest's packets come in from, None where there is none; ``parent`` the device that a macvtap
+    interface sends through. ``obstacle`` says why the host never sees the packets, None when
+    it does.
+    """
+
+    mac: str
+    tap: str | None = None
+    parent: str | None = None
+    obstacle: str | None = None
+
+
+Interfaces = tuple[Interface, ...]
+#: All running servers of a host by uuid, each with its interfaces.
+Neighbours = Callable[[], Mapping[str, Interfaces]]
+
+
+class Readable(Protocol):
+    """The read side of a knob."""
+
+    def read(self) -> Mapping[str, Reading]:
+        """What the object holds now, by the name of each resource that it serves."""
+
+
+class Knob(Readable, Protocol):
+    """One object of the kernel or of libvirt that holds one or several settings of a server.
+
+    Both methods may raise ServerNotRunning (it stopped), HostCannot (this host or this server
+    does not offer it), HostRefused (a write was rejected) and HostAway (libvirt does not answer).
+    """
+
+    def write(self, values: Mapping[str, int]) -> None:
+        """Change the named settings, values in the host's unit, in one operation.
+
+        Returns as soon as the host took them; only a read tells what is applied.
+        """
+
+
+class Domain(Protocol):
+    """A running server as its host holds it. The methods raise what those of ``Knob`` raise."""
+
+    def knob(self, name: str) -> Knob:
+        """The object that the table's rows name: ``balloon``, ``memory_group``, ``cpu_group``,
+        ``io_group`` or ``net_class``."""
+
+    def balloon(self) -> Balloon:
+        """Whether the guest's balloon driver lives, and what the guest can spare; never waits."""
+
+
+class SeenNetwork(Protocol):
+    """The host's uplinks as they were when they were listed."""
+
+    def read(self, interfaces: Interfaces) -> Mapping[str, Reading]:
+        """As ``Network.read``."""
+
+
+class Network(Protocol):
+    """The host's uplinks, divided among its servers by weight.
+
+    Every method may raise HostCannot (an uplink belongs to someone else, the kernel or the
+    agent's rights do not suffice) and HostRefused (no uplink is there now, or the kernel
+    rejected a change).
+    """
+
+    def read(self, interfaces: Interfaces) -> Mapping[str, Reading]:
+        """What the kernel does with these interfaces' packets, by resource; ``net_priority``:
+        UNLIMITED for none, with the detail ``weight`` where their class has one."""
+
+    def write(
+        self, server_uuid: str, values: Mapping[str, int], neighbours: Neighbours
+    ) -> None:
+        """Change what is set for a server's packets; ``net_priority`` is 0 (highest) to 98, or
+        UNLIMITED for none."""
+
+    def snapshot(self) -> SeenNetwork:
+        """List all of it once, for reading many servers; raises nothing: where it cannot be
+        listed, each reading says why."""
+
+    def tidy(self, neighbours: Neighbours, mend: bool) -> None:
+        """Forget servers that have ended, follow those whose devices were re-created, and leave
+        nothing behind when no server has a priority; with ``mend``, also put right what others
+        have changed."""
+
+    def abilities(self) -> Mapping[str, Ability]:
+        """What a write would meet, by resource; changes nothing."""
+
+
+class Snapshot(Protocol):
+    """All servers of a host as they were when it was taken."""
+
+    def domain(self, server_uuid: str) -> "SeenDomain":
+        """One server's domain.
+
+        :raises ServerNotRunning: there was none
+        """
+
+
+class SeenDomain(Protocol):
+    """A domain in a snapshot, for reading."""
+
+    def knob(self, name: str) -> Readable:
+        """As ``Domain.knob``; it reads what the snapshot has, where the snapshot has it."""
+
+
+class Host(Protocol):
+    """The machine that the agent runs on."""
+
+    def domain(self, server_uuid: str) -> Domain:
+        """The server's running domain.
+
+        :raises ServerNotRunning: there is none
+        :raises HostAway: libvirt does not answer
+        """
+
+    def snapshot(self, names: Iterable[str]) -> Snapshot:
+        """All running servers, for reading the knobs of these names: one bulk call to libvirt, one
+        listing of nftables and one dump of the classes, however many servers there are.
+
+        :raises HostAway: libvirt does not answer
+        """
+
+    def watch(self, listener: Listener) -> None:
+        """Tell the listener from now on what happens to servers, on a thread of the host's."""
+
+    def tidy(self, mend: bool) -> None:
+        """Bring what the servers share in line with which of them run now; with ``mend``, also
+        put right what others have changed.
+
+        :raises HostCannot, HostRefused, HostAway: it could not be done; the next call tries again
+        """

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compute hosts and the servers on them, a page at a time."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from nova import context as nova_context
+from nova import exception, objects
+
+from nova_qos.core import errors
+from nova_qos.instances.settings import ATTRIBUTES, Context, Instance
+
+#: Of lists: the newest server first, as in nova's own, so that servers that are made meanwhile
+#: come before what was listed already.
+SORTING = {"sort_keys": ["created_at", "id"], "sort_dirs": ["desc", "desc"]}
+
+
+def on_host(context: Context, host: str) -> list[Instance]:
+    """The servers of a host."""
+    return list(objects.InstanceList.get_by_host(
+        context, host, expected_attrs=list(ATTRIBUTES)))
+
+
+@contextlib.contextmanager
+def cell_of(context: Context, host: str) -> Iterator[Context]:
+    """A context with all rights in the cell of a compute host, for its database and its bus.
+
+    :raises NoSuchHost: nova knows none of this name
+    """
+    try:
+        mapping = objects.HostMapping.get_by_host(context, host)
+    except exception.HostMappingNotFound as error:
+        raise errors.NoSuchHost(f"there is no compute host {host}") from error
+    with nova_context.target_cell(context.elevated(), mapping.cell_mapping) as cell:
+        yield cell
+
+
+def node_of(cell: Context, host: str) -> Any:
+    """Nova's record of the machine that a compute host is.
+
+    :raises NoSuchHost: there is none
+    """
+    try:
+        return objects.ComputeNode.get_first_node_by_host_for_old_compat(cell, host)
+    except exception.ComputeHostNotFound as error:
+        raise errors.NoSuchHost(f"there is no compute host {host}") from error
+
+
+def page_of_host(cell: Context, host: str, limit: int, marker: str | None) -> list[Instance]:
+    """Up to ``limit`` servers of a host, those after the marker, in the order of ``SORTING``.
+
+    :raises nova.exception.MarkerNotFound: the cell never had that server
+    """
+    return list(objects.InstanceList.get_by_filters(
+        cell, {"host": host, "deleted": False}, limit=limit, marker=marker,
+        expected_attrs=list(ATTRIBUTES), **SORTING))

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trees and rules together: listed, changed in an order that harms no traffic, and read back."""
+
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+from pyroute2 import IPRoute
+
+from nova_qos.host import Ability, Interfaces
+from nova_qos.net import layout, uplinks
+from nova_qos.net.htb import KINDS, Trees
+from nova_qos.net.layout import WHOLE, Layout, Share, Tree
+from nova_qos.net.nft import Table
+from nova_qos.net.uplinks import Uplink
+from nova_qos.net.view import FindIndex, FindShare, View, require_interface, require_shapeable
+
+
+class Objects:
+    """Our objects in the kernel, in the network namespace of the calling thread."""
+
+    def __init__(
+        self, ipr: IPRoute, table: Table, names: Callable[[IPRoute], Sequence[str]]
+    ) -> None:
+        """:param names: tells which devices are uplinks, when that is needed"""
+        self._ipr = ipr
+        self._trees = Trees(ipr)
+        self._table = table
+        self._names = names
+
+    @cached_property
+    def _looked_up(self) -> tuple[list[Uplink], list[str]]:
+        return uplinks.present(self._ipr, self._names(self._ipr))
+
+    @property
+    def uplinks(self) -> list[Uplink]:
+        """Those that are there.
+
+        :raises HostRefused: none is, or nobody knows which they are
+        """
+        return self._looked_up[0]
+
+    def shaped(self) -> set[int]:
+        """The uplinks that have a tree of ours, by index.
+
+        :raises HostCannot: one has something that others have made
+        """
+        return {each.index for each in self.uplinks if self._trees.is_ours(each.index)}
+
+    def ability(self) -> Ability:
+        """What writing a priority would meet; changes nothing.
+
+        :raises HostCannot, HostRefused: what it would raise
+        """
+        shaped = self.shaped()
+        for each in self.uplinks:
+            if each.index not in shaped:
+                for kind in KINDS:
+                    self._trees.require_kind(each.index, kind)
+            self._table.rehearse(each.index)
+        names = ", ".join(each.name for each in self.uplinks)
+        missing = ", ".join(self._looked_up[1])
+        if missing:
+            return Ability(without_effect=f"there is no uplink {missing} on this host now")
+        return Ability(how=f"on uplink {names}")
+
+    def require_shapeable(self, interfaces: Interfaces) -> None:
+        """:raises HostCannot: packets of these interfaces never pass an uplink as such
+        :raises HostRefused: no uplink is there now
+        """
+        require_interface(interfaces)
+        require_shapeable(interfaces, {each.name for each in self.uplinks})
+
+    def host_macs(self) -> set[str]:
+        """The addresses that the host itself may send from."""
+        return uplinks.host_macs(self._ipr)
+
+    def read(self) -> Layout:
+        """All our objects, also those on devices that are no uplinks any more."""
+        trees = {device: self._trees.read(device) for device in self._trees.devices()}
+        return Layout(trees, self._table.read())
+
+    def change(self, before: Layout, after: Layout) -> None:
+        """Change what is listed as ``before`` into ``after``.
+
+        Classes come before the rules that choose them and go after those, and no class grows
+        before others have made room: at no time is more guaranteed than there is.
+        """
+        usable = {device: tree for device, tree in before.trees.items()
+                  if not layout.must_be_made_anew(tree, after.trees.get(device))}
+        for device, tree in after.trees.items():
+            if device not in usable:
+                self._trees.remove(device)
+                self._trees.create(device)
+            self._make_room(device, usable.get(device, {}), tree)
+        if after.rules is None:
+            if before.rules is not None:
+                self._table.remove()
+        elif after.rules != before.rules:
+            self._table.change(before.rules, after.rules)
+        for device in before.trees.keys() - after.trees.keys():
+            self._trees.remove(device)
+        for device, tree in after.trees.items():
+            for minor in usable.get(device, {}).keys() - tree.keys():
+                self._trees.drop(device, minor)
+            self._grow(device, usable.get(device, {}), tree)
+
+    def _make_room(self, device: int, before: Tree, after: Tree) -> None:
+        whole = after[WHOLE]
+        if before.get(WHOLE) != whole:
+            self._trees.put(device, WHOLE, whole, before.get(WHOLE))
+        for minor, old in before.items():
+            new = after.get(minor) or replace(old, rate=layout.LEAST_RATE)
+            if new.rate < old.rate and minor != WHOLE:
+                self._put(device, minor, new, old, whole)
+        for minor in after.keys() - before.keys() - {WHOLE}:
+            self._put(device, minor, after[minor], None, whole)
+
+    def _grow(self, device: int, before: Tree, after: Tree) -> None:
+        for minor in before.keys() & after.keys() - {WHOLE}:
+            old, new = before[minor], after[minor]
+            if old != new and new.rate >= old.rate:
+                self._put(device, minor, new, old, after[WHOLE])
+
+    def _put(self, device: int, minor: int, new: Share, old: Share | None, whole: Share) -> None:
+        self._trees.put(device, minor, new, old)
+        if new.cuts and not (old and old.cuts):
+            self._trees.put_queue(device, minor, frame=whole.quantum, capacity=whole.rate)
+
+    def view(self) -> View:
+        """For reading one server: its classes are looked up one by one, when they are needed.
+
+        :raises HostCannot: see ``shaped``
+        :raises HostRefused: no uplink is there now, or nft refuses to list the rules
+        """
+        return self._view(self.shaped(), self._trees.share, index_of)
+
+    def snapshot(self) -> View:
+        """For reading many servers: everything is listed once.
+
+        :raises HostCannot, HostRefused: as ``view``
+        """
+        shaped = self.shaped()
+        trees = {device: self._trees.read(device) for device in shaped}
+        # not from pyroute2, which takes a millisecond of CPU for each device
+        indexes = {name: index for index, name in socket.if_nameindex()}
+        return self._view(
+            shaped, lambda device, minor: trees.get(device, {}).get(minor), indexes.get)
+
+    def _view(self, shaped: set[int], share: FindShare, index: FindIndex) -> View:
+        uplinks, missing = self._looked_up
+        rules = self._table.read() if shaped else None
+        return View(uplinks, missing, shaped, rules, share, index)
+
+    def priorities(self, there: Layout, minors: Mapping[str, int]) -> dict[str, int]:
+        """Those that the listed classes stand for, by server."""
+        return {
+            server: layout.priority_of_weight(layout.weight_of_share(tree[minor], tree[WHOLE]))
+            for server, minor in minors.items() if minor in layout.WITH_PRIORITY
+            for tree in there.trees.values() if minor in tree and WHOLE in tree
+        }
+
+
+def index_of(device: str) -> int | None:
+    """The index of a device; None when there is none of that name."""
+    try:
+        return socket.if_nametoindex(device)
+    except OSError:
+        return None

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""THE TABLE: one row a resource, a file a family, every public name as a literal.
+
+API actions, body schemas, access rules, commands and their tests are derived from ``TABLE``.
+What would need an ``if resource is ...`` elsewhere is plain code beside the table.
+"""
+
+from collections.abc import Mapping
+
+from nova_qos.core.resource import Resource
+from nova_qos.resources import cpu, disk, memory, network
+from nova_qos.resources.memory import MEMORY
+from nova_qos.resources.network import NET_PRIORITY
+
+#: In the order of all tables and lists.
+TABLE: Mapping[str, Resource] = {
+    row.name: row for row in (*memory.ROWS, *cpu.ROWS, *disk.ROWS, *network.ROWS)}
+
+GET_ALL = "get-qos"
+SET_ALL = "set-qos"
+BALLOON = "balloon-driver-enabled"
+BALLOON_COMMAND = "ballooning-enabled"
+NET_PRIORITIES_COMMAND = "tc-get-net-priorities"
+LIST_PATH = "/os-qos"
+LIST_RULE = "os_compute_api:os-qos:list"
+LIST_HOST_RULE = "os_compute_api:os-qos:list:host"
+
+__all__ = [
+    "BALLOON", "BALLOON_COMMAND", "GET_ALL", "LIST_HOST_RULE", "LIST_PATH", "LIST_RULE", "MEMORY",
+    "NET_PRIORITIES_COMMAND", "NET_PRIORITY", "SET_ALL", "TABLE",
+]

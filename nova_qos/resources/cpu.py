@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CPU: in what proportion servers get the host's processors."""
+
+from nova_qos.core.resource import Default, Division, Names, Number, Resource
+from nova_qos.core.scales import DEFAULT_CPU_SHARES, LEAST_CPU_SHARES, MOST_CPU_SHARES
+from nova_qos.core.server import Flavor
+from nova_qos.core.sharing import among_processors
+from nova_qos.core.units import Unit
+
+
+def _default_shares(flavor: Flavor) -> int:
+    if flavor.fair_cpu_shares is not None:
+        return min(max(flavor.fair_cpu_shares, LEAST_CPU_SHARES), MOST_CPU_SHARES)
+    return flavor.cpu_shares or DEFAULT_CPU_SHARES
+
+
+CPU_PRIORITY = Resource(
+    name="cpu_priority",
+    title="CPU priority",
+    names=Names(
+        get_action="get-cpu-priority",
+        set_action="set-cpu-priority",
+        key="share",
+        get_rule="os_compute_api:os-qos:cpu_priority:get",
+        set_rule="os_compute_api:os-qos:cpu_priority:set",
+        get_command="lv-get-cpu-priority",
+        set_command="lv-set-cpu-priority",
+        option="--cpu-priority",
+        argument="shares",
+        stored_as="qos:cpu",
+    ),
+    unit=Unit("shares", "shares"),
+    value=Number(LEAST_CPU_SHARES, MOST_CPU_SHARES),
+    default=Default(_default_shares, str(DEFAULT_CPU_SHARES),
+                    kept_for=lambda flavor: flavor.fair_cpu_shares is not None),
+    knob="cpu_group",
+    answer_get=lambda reading: {"share": reading.applied},
+    answer_set=lambda reading: {"share": reading.applied},
+    division=Division(lambda reading: reading.applied, among_processors, "CPU %"),
+)
+
+ROWS = (CPU_PRIORITY,)

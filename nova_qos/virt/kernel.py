@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What configuration and kernel say about a host before any server runs; changes nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nova_qos.virt import groups
+
+#: Where libvirt puts servers' groups in cgroup v2: with systemd, and without.
+_ABOVE_SERVERS = ("machine.slice", "machine")
+#: The controllers by their names in cgroup v2, and those of cgroup v1.
+_V1_NAMES = {"cpu": "cpu", "memory": "memory", "io": "blkio"}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What nova.conf says that matters to servers' resources."""
+
+    connection_uri: str
+    instances_path: str
+    images_type: str
+    mem_stats_period_s: int
+    soft_limit_v2: Literal["protect", "throttle"]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Where the kernel tells about itself."""
+
+    groups: Path = groups.ROOT
+    mounts: Path = Path("/proc/self/mounts")
+    memory: Path = Path("/proc/meminfo")
+
+    @property
+    def is_unified(self) -> bool:
+        """Whether the host has cgroup v2 alone."""
+        return (self.groups / "cgroup.controllers").exists()
+
+    @property
+    def cgroup(self) -> str:
+        """The version, as people call it."""
+        return "cgroup v2" if self.is_unified else "cgroup v1"
+
+    def why_not(self, controller: str) -> str | None:
+        """Why servers' groups do without a controller, named as in cgroup v2; None = they have
+        it."""
+        return (self._why_not_v2 if self.is_unified else self._why_not_v1)(controller)
+
+    def why_no_swap(self) -> str | None:
+        """Why nothing can be swapped out; None = the host has swap."""
+        figures = dict(line.split(":", 1) for line in self.memory.read_text().splitlines())
+        if int(figures["SwapTotal"].split()[0]) > 0:
+            return None
+        return "this host has no swap, and what a guest holds can go nowhere else; add swap"
+
+    def _why_not_v1(self, controller: str) -> str | None:
+        name = _V1_NAMES[controller]
+        for line in self.mounts.read_text().splitlines():
+            _device, _place, kind, options, *_ = line.split()
+            if kind == "cgroup" and name in options.split(","):
+                return None
+        return f"the cgroup v1 controller {name} is not mounted; mount it and restart libvirtd"
+
+    def _why_not_v2(self, controller: str) -> str | None:
+        if controller not in _words(self.groups / "cgroup.controllers"):
+            return (f"the kernel has no cgroup v2 controller {controller}; look for "
+                    "cgroup_disable= or a cgroup v1 mount in how it is started")
+        for group in self._above_servers():
+            if controller not in _words(group / "cgroup.subtree_control"):
+                return (f"servers' groups have no controller {controller}; write +{controller} to "
+                        f"{group}/cgroup.subtree_control")
+        return None
+
+    def _above_servers(self) -> Iterator[Path]:
+        """The groups that pass controllers on to those of servers; systemd does that only once
+        there is a server."""
+        for name in _ABOVE_SERVERS:
+            group = self.groups / name
+            if any(each.is_dir() for each in group.glob("*")):
+                yield from (self.groups, group)
+
+
+def _words(file: Path) -> list[str]:
+    return file.read_text().split() if file.exists() else []

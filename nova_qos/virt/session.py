@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libvirt's calls on one running domain, with its errors translated."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import libvirt
+
+from nova_qos.core import errors
+from nova_qos.virt import failures, groups
+from nova_qos.virt.connection import Connection
+from nova_qos.virt.definition import Definition
+from nova_qos.virt.groups import Group
+
+_Answer = TypeVar("_Answer")
+# Nova owns the definition; only running values are ours.
+LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
+_STILL = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED)
+_BETWEEN_HOSTS = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_MIGRATION)
+# A libvirtd that has just started has yet to find the control groups of its running domains.
+_GROUPS_FOUND_S = 2.0
+_POLL_S = 0.2
+_NO_ID = -1
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a bulk call told of a domain: its state and the reason in libvirt's numbers, the
+    figures of its balloon (None: libvirt had none), its definition, and its cgroup v2 group."""
+
+    state: tuple[int, int]
+    figures: Mapping[str, int] | None
+    definition: Definition
+    group: Group | None
+
+
+#: A domain's definition as it was read before, by uuid and id; None where it has to be read.
+KnownDefinition = Callable[[str, int], Definition | None]
+
+
+class Session:
+    """One domain for one operation.
+
+    Its definition is read once. It outlives a restart of libvirtd. What was ``seen`` of it is not
+    asked for again.
+    """
+
+    def __init__(
+        self, connection: Connection, server_uuid: str, seen: Seen | None = None,
+        known: KnownDefinition | None = None,
+    ) -> None:
+        self._connection = connection
+        self.server_uuid = server_uuid
+        self._seen = seen
+        self._known = known
+        self._definition = seen.definition if seen else None
+        # libvirt's handle, and the connection that it belongs to
+        self._handle: tuple[libvirt.virConnect, libvirt.virDomain] | None = None
+
+    def require_running(self) -> None:
+        """:raises ServerNotRunning: there is no running domain of this server."""
+        if self._seen is None:
+            self._handle = None
+            # found anew, libvirt's handle knows the id of a running domain, which no other has
+            if self._domain_id() == _NO_ID:
+                raise failures.not_running()
+
+    def is_paused(self) -> bool:
+        """Whether the guest does not run."""
+        return self._state()[0] in _STILL
+
+    def definition(self) -> Definition:
+        """What the domain is made of."""
+        if self._definition is None:
+            if self._known is not None:
+                self._definition = self._known(self.server_uuid, self._domain_id())
+            self._definition = self._definition or Definition.parse(
+                self.call(lambda domain: domain.XMLDesc()))
+        return self._definition
+
+    def balloon_figures(self) -> Mapping[str, int]:
+        """The statistics that libvirt holds of its balloon, in KiB and seconds since 1970."""
+        def ask(domain: libvirt.virDomain) -> dict[str, int]:
+            # without a balloon device its size is missing; the memory is as it was defined
+            return {"actual": domain.info()[2], **domain.memoryStats()}
+
+        if self._seen is None:
+            return self.call_at_rest(ask)
+        self._require_rest()
+        if self._seen.figures is None:
+            raise errors.HostRefused(
+                "memory: libvirt has no statistics of this guest at present; QEMU may be stuck")
+        return self._seen.figures
+
+    @contextmanager
+    def group(self, controller: str) -> Iterator[Group]:
+        """The domain's group of cgroup v2, for what the kernel's controller offers; errors of its
+        files are translated."""
+        try:
+            group = self._seen.group if self._seen else None
+            group = group or groups.find(self._domain_id())
+            if group is None:
+                self._live_state()
+                raise errors.HostCannot(
+                    "libvirt gave this server no control group of its own; see cgroup_controllers "
+                    "in libvirt's qemu.conf")
+            if controller not in group.controllers:
+                raise errors.HostCannot(
+                    f"this host's servers have no cgroup controller {controller}; see "
+                    f"cgroup.subtree_control of {group.path.parent}")
+            yield group
+        except OSError as error:
+            self._live_state()
+            raise failures.of_file(error) from error
+        except errors.HostRefused:
+            # it may have ended under the write
+            self._live_state()
+            raise
+
+    def call_at_rest(self, work: Callable[[libvirt.virDomain], _Answer]) -> _Answer:
+        """``call`` what libvirt does not do while the domain is between two hosts; it would wait
+        half a minute for that to end."""
+        self._require_rest()
+        return self.call(work)
+
+    def call(self, work: Callable[[libvirt.virDomain], _Answer]) -> _Answer:
+        """Do ``work`` on the running domain.
+
+        :raises ServerNotRunning, HostCannot, HostRefused, HostAway: libvirt's error, translated
+        """
+
+        def on(connection: libvirt.virConnect) -> _Answer:
+            if self._handle is None or self._handle[0] is not connection:
+                self._handle = connection, connection.lookupByUUIDString(self.server_uuid)
+            domain = self._handle[1]
+            give_up = time.monotonic() + _GROUPS_FOUND_S
+            while True:
+                try:
+                    return work(domain)
+                except libvirt.libvirtError as error:
+                    if failures.is_connection_lost(error):
+                        raise
+                    if not failures.is_group_missing(error) or time.monotonic() > give_up:
+                        raise failures.translate(error, bool(domain.isActive())) from error
+                time.sleep(_POLL_S)
+
+        try:
+            return self._connection.call(on)
+        except libvirt.libvirtError as error:
+            raise failures.translate(error, running=True) from error
+
+    def _domain_id(self) -> int:
+        return int(self.call(lambda domain: domain.ID()))
+
+    def _state(self) -> tuple[int, int]:
+        return self._live_state() if self._seen is None else self._seen.state
+
+    def _live_state(self) -> tuple[int, int]:
+        """Its state and the reason, whatever was seen before.
+
+        :raises ServerNotRunning: it has ended
+        """
+        state, reason = self.call(lambda domain: domain.state())
+        if state == libvirt.VIR_DOMAIN_SHUTOFF:
+            raise failures.not_running()
+        return state, reason
+
+    def _require_rest(self) -> None:
+        if self._state() == _BETWEEN_HOSTS:
+            raise errors.ServerNotRunning("the server is between two hosts; it runs in a moment")

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words of both command lines: values as people write them, help texts, and outcomes."""
+
+import argparse
+from collections.abc import Callable, Iterable
+
+from nova_qos.client import Outcome
+from nova_qos.core import errors
+from nova_qos.core.resource import Resource
+from nova_qos.resources import TABLE
+
+FORCE_HELP = "Set it even where the guest cannot spare what is taken."
+
+
+def quantity(row: Resource) -> Callable[[str], int]:
+    """The type of an argument: it makes a value of the resource from a word."""
+
+    def quantity(text: str) -> int:
+        try:
+            return row.value.parse(text, row.unit)
+        except errors.InvalidSetting as error:
+            raise argparse.ArgumentTypeError(error.message) from error
+
+    return quantity
+
+
+def value_help(row: Resource) -> str:
+    """Unit, range and default of the resource, and how sizes are written."""
+    words = row.describe().partition(": ")[2]
+    written = " Units: 512, 512M, 1G, 1.5GiB; without one, MiB." if row.unit.is_size else ""
+    return f"{words[0].upper()}{words[1:]} Default: {row.default.words}.{written}"
+
+
+def in_words(value: object) -> object:
+    """A switch as people write it; anything else as it is."""
+    return ("on" if value else "off") if isinstance(value, bool) else value
+
+
+def with_unit(value: object, unit: str) -> object:
+    """A number with its unit; anything else as ``in_words`` has it."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value} {unit}" if is_number else in_words(value)
+
+
+def setting(row: Resource, value: object) -> str:
+    """A value of the resource with the resource's name."""
+    if isinstance(value, int) and row.value.is_reset(value):
+        return f"{row.name} {value} ({row.none_word})"
+    return f"{row.name} {with_unit(value, row.unit.name)}"
+
+
+def saved(reason: object) -> str:
+    """What is said of a setting that is still to come."""
+    return f"saved, will be applied: {reason}"
+
+
+def details(outcome: Outcome) -> str:
+    """What became of settings, as one sentence."""
+    report = outcome.report
+    if outcome.failed:
+        return _reasons(outcome, outcome.failed)
+    if outcome.pending:
+        return saved(_reasons(outcome, outcome.pending))
+    told = []
+    for name in outcome.asked:
+        requested = report[name]["requested"]
+        words = f"{name} unset" if requested is None else setting(TABLE[name], requested)
+        idle = requested is not None and not report[name]["effective"]
+        told.append(f"{words}, without effect: {report[name]['reason']}" if idle else words)
+    return ", ".join(told)
+
+
+def _reasons(outcome: Outcome, names: Iterable[str]) -> str:
+    """Each reason once: often it is the same for all."""
+    reasons: dict[str, list[str]] = {}
+    for name in names:
+        report = outcome.report[name]
+        unset = report["requested"] is None
+        silent = "the host still holds another value" if unset else report["state"]
+        reasons.setdefault(report["reason"] or silent, []).append(name)
+    if len(reasons) == 1:
+        return next(iter(reasons))
+    return "; ".join(f"{', '.join(named)}: {reason}" for reason, named in reasons.items())

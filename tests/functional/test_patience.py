@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who waits for a guest, and for how long: the API, and never the agent."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from nova import context
+
+from nova_qos.agent.locks import locked
+from nova_qos.bus import client as bus
+from nova_qos.bus.client import AgentClient
+from nova_qos.core import errors
+from tests.functional.caller import ADMIN
+from tests.functional.cloud import Server, eventually
+
+
+def test_the_agent_works_on_while_a_guest_is_slow(server: Server, option: Any) -> None:
+    option("balloon_timeout", 3.0)
+    server.domain.balloon_step_kib = 0
+    answers: list[Any] = []
+    slow = threading.Thread(target=lambda: answers.append(
+        ADMIN.act(server, "set-current-memory", {"memory": 256})))
+    slow.start()
+    eventually(lambda: server.saved() == {"memory": 256})
+    began = time.monotonic()
+    assert ADMIN.act(server, "set-cpu-priority", {"share": 99}).body == {"share": 99}
+    assert time.monotonic() < began + 2
+    slow.join()
+    assert (answers[0].status, answers[0].body["success"]) == (200, 0)
+    assert "reached 512 of 256 MiB after" in answers[0].body["reason"]
+
+
+def test_a_guest_that_arrives_in_time_is_success(server: Server) -> None:
+    server.domain.balloon_step_kib = 64 * 1024
+    assert ADMIN.act(server, "set-current-memory", {"memory": 256}).body == {"success": 1}
+
+
+def test_a_set_that_comes_too_early_is_repeated(server: Server) -> None:
+    server.domain.due_s = 0.5
+    threading.Timer(0.7, lambda: setattr(server.domain, "due_s", 0.0)).start()
+    began = time.monotonic()
+    assert ADMIN.act(server, "set-current-memory", {"memory": 256}).body == {"success": 1}
+    assert time.monotonic() > began + 0.5
+
+
+def test_a_guest_that_never_reports_is_a_refusal_with_nothing_saved(
+    server: Server, option: Any
+) -> None:
+    option("rpc_timeout", 2)
+    server.domain.due_s = 0.3
+    answer = ADMIN.act(server, "set-current-memory", {"memory": 256})
+    assert (answer.status, server.saved()) == (409, {})
+    assert "has not reported what it can spare" in answer.message
+
+
+def test_a_set_that_waited_too_long_for_its_turn_is_not_carried_out_behind_the_caller(
+    server: Server, option: Any
+) -> None:
+    option("rpc_timeout", 2)
+    with locked(server.uuid):
+        answer = ADMIN.act(server, "set-cpu-priority", {"share": 333})
+        assert answer.status == 202
+        assert server.domain.writes == []
+    eventually(lambda: server.held()["cpu_priority"] == 333)
+    assert [name for name, _value in server.domain.writes] == ["cpu_priority"]
+
+
+def test_a_set_of_everything_is_one_question(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    call: Callable[..., Any] = AgentClient._call
+
+    def counted(self: AgentClient, *args: Any, **kwargs: Any) -> Any:
+        asked.append(args[2])
+        return call(self, *args, **kwargs)
+
+    monkeypatch.setattr(bus.AgentClient, "_call", counted)
+    answer = ADMIN.act(server, "set-qos", {"cpu_priority": 2048})
+    assert answer.body["io_priority"]["applied"] == 100
+    assert asked == ["set"]
+
+
+def test_errors_of_the_agent_are_those_of_the_tree(server: Server) -> None:
+    """Their names are all that crosses a real bus."""
+    server.domain.used_kib = 500 * 1024
+    with pytest.raises(errors.UnsafeMemory) as caught:
+        AgentClient().set(context.get_admin_context(), "compute", server.uuid, {"memory": 100},
+                          False, ["memory"])
+    assert type(caught.value).__name__ in vars(errors)

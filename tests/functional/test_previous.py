@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""API and agent of this release with those of the one before, in both directions."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import nova.conf
+import pytest
+from nova import context
+
+from nova_qos.bus import wire
+from nova_qos.core import errors
+from nova_qos.resources import TABLE
+from tests.functional import previous
+from tests.functional.caller import ADMIN
+from tests.functional.cloud import Cloud, Server
+from tests.functional.values import FLAVOR_MIB
+
+HOST = "second"
+#: Where the agent of the release before finds its servers.
+MACHINES: dict[str, Any] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> None:
+    if not previous.unpack(tmp_path_factory.mktemp("previous")):
+        pytest.skip("the history of this tree is not at hand")
+
+
+def old_manager(host: str) -> Any:
+    """Made by nova's service in place of a class."""
+    hooks = previous.module("agent.hooks").Hooks({}, nova.conf.CONF)
+    return previous.module("agent.manager").AgentManager(
+        host, MACHINES[host], nova.conf.CONF, hooks)
+
+
+@pytest.fixture
+def old_agent(cloud: Cloud, boot: Any) -> Iterator[tuple[Server, Any]]:
+    """A server on a host whose agent is of the release before, and its domain there."""
+    server: Server = boot(HOST)
+    MACHINES[HOST] = previous.module("fakehost").FakeHost()
+    domain = MACHINES[HOST].add(server.uuid, FLAVOR_MIB * 1024)
+    cloud.agents[HOST].stop()
+    service = cloud.start_service(
+        "qos-agent", host=HOST, topic=wire.TOPIC,
+        manager=f"{old_manager.__module__}.{old_manager.__name__}")
+    yield server, domain
+    service.stop()
+    cloud.start_agent(HOST)
+
+
+def test_this_api_with_the_agent_before(old_agent: tuple[Server, Any]) -> None:
+    server, domain = old_agent
+    assert ADMIN.act(server, "set-cpu-priority", {"share": 2048}).body == {"share": 2048}
+    assert domain.shares == 2048
+    answer = ADMIN.act(server, "set-qos", {"io_priority": 300, "memory": 256})
+    assert answer.status == 200
+    assert {name: answer.body[name]["state"] for name in TABLE} == {
+        "memory": "applied", "memory_soft_limit": "unset", "cpu_priority": "applied",
+        "io_priority": "applied", "net_priority": "unset"}
+    assert ADMIN.act(server, "get-qos").body == answer.body
+    assert ADMIN.act(server, "balloon-driver-enabled").body == {"ballooning_enabled": True}
+    listed = ADMIN.request("GET", f"/os-qos?host={HOST}").body["servers"]
+    assert [each["qos"]["io_priority"]["applied"] for each in listed
+            if each["id"] == server.uuid] == [300]
+
+
+def test_this_api_hears_why_the_agent_before_refuses(old_agent: tuple[Server, Any]) -> None:
+    server, domain = old_agent
+    domain.used_kib = 500 * 1024
+    answer = ADMIN.act(server, "set-current-memory", {"memory": 100})
+    assert (answer.status, server.saved()) == (409, {})
+    assert "lowest safe value" in answer.message
+
+
+@pytest.fixture
+def old_client() -> Any:
+    return previous.module("rpc").AgentClient()
+
+
+def ask(server: Server) -> tuple[Any, str, str]:
+    return context.get_admin_context(), "compute", server.uuid
+
+
+def test_the_api_before_with_this_agent(server: Server, old_client: Any) -> None:
+    readings = old_client.set(*ask(server), {"cpu_priority": 2048, "memory": 256}, False)
+    assert {name: each.applied for name, each in readings.items()} == {
+        "cpu_priority": 2048, "memory": 256 * 1024}
+    assert all(each.hindered is None for each in readings.values())
+    assert old_client.read(*ask(server), ["cpu_priority"])["cpu_priority"].applied == 2048
+    many = old_client.read_many(*ask(server)[:2], [server.uuid], list(TABLE))
+    assert many[server.uuid]["memory"].applied == 256 * 1024
+    assert old_client.balloon(*ask(server)) == (True, None)
+
+
+def test_the_agent_waits_for_a_guest_where_the_api_before_asks(
+    server: Server, old_client: Any, option: Any
+) -> None:
+    server.domain.balloon_step_kib = 64 * 1024
+    readings = old_client.set(*ask(server), {"memory": 256}, False)
+    assert (readings["memory"].applied, readings["memory"].hindered) == (256 * 1024, None)
+    option("balloon_timeout", 0.3)
+    server.domain.balloon_step_kib = 0
+    late = old_client.set(*ask(server), {"memory": 200}, False)["memory"]
+    assert (late.applied, late.hindered) == (256 * 1024, "pending")
+
+
+def test_the_api_before_hears_why_this_agent_refuses(server: Server, old_client: Any) -> None:
+    server.domain.used_kib = 500 * 1024
+    with pytest.raises(errors.UnsafeMemory):
+        old_client.set(*ask(server), {"memory": 100}, False)
+    assert server.saved() == {}

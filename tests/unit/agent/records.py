@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers with their desired state in memory, for the agent's unit tests: no nova is needed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from nova_qos.core import errors
+from nova_qos.core.server import Flavor, NewServer, SavedServer
+
+HOST = "compute"
+FLAVOR = Flavor(memory_mib=512)
+
+
+class MemoryRecord:
+    """One server; ``refuses`` is what every save raises."""
+
+    def __init__(self, uuid: str, flavor: Flavor = FLAVOR, **own: int) -> None:
+        self.now = SavedServer(uuid, HOST, None, flavor, own)
+        self.refuses: errors.QosError | None = None
+        self.new = False
+
+    @property
+    def server(self) -> SavedServer:
+        return self.now
+
+    def request(self, changes: Mapping[str, int | None]) -> None:
+        if self.refuses:
+            raise self.refuses
+        own = {**self.now.own, **changes}
+        marked = (self.now.marked - changes.keys()) | {
+            name for name, value in changes.items() if value is None}
+        self.now = replace(self.now, marked=frozenset(marked), own={
+            name: value for name, value in own.items() if value is not None})
+
+    def restore(self, before: SavedServer, names: Iterable[str]) -> None:
+        self.now = before
+
+    def forget(self, names: Iterable[str]) -> None:
+        if self.refuses:
+            raise self.refuses
+        self.forget_anyway(names)
+
+    def forget_anyway(self, names: Iterable[str]) -> None:
+        self.now = replace(self.now, marked=self.now.marked - set(names))
+
+    def mark_defaults(self) -> None:
+        if self.now.flavor.fair_cpu_shares and "cpu_priority" not in self.now.own:
+            self.now = replace(self.now, marked=self.now.marked | {"cpu_priority"})
+
+    def is_new(self, host: str, since: float) -> bool:
+        return self.new
+
+    def new_server(self) -> NewServer:
+        return NewServer(self.now.uuid, "name", "project", self.now.flavor, {})
+
+    def request_for_new(self, changes: Mapping[str, int | None]) -> None:
+        self.new = False
+        self.request({name: value for name, value in changes.items() if value is not None})
+
+
+class MemoryRecords:
+    """All servers by uuid."""
+
+    def __init__(self) -> None:
+        self.all: dict[str, MemoryRecord] = {}
+
+    def add(self, uuid: str, **own: int) -> MemoryRecord:
+        self.all[uuid] = MemoryRecord(uuid, FLAVOR, **own)
+        return self.all[uuid]
+
+    def load(self, server_uuid: str, context: Any = None) -> MemoryRecord:
+        if server_uuid not in self.all:
+            raise errors.ServerGone(f"there is no server {server_uuid}")
+        return self.all[server_uuid]
+
+    def on_host(self, host: str) -> Sequence[MemoryRecord]:
+        return [record for record in self.all.values() if record.server.host == host]

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events, the check, and what keeps the agent alive."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from nova_qos.agent.locks import locked
+from nova_qos.agent.loop import Loop
+from nova_qos.core import errors
+from tests.unit.agent.conftest import Site
+
+
+@pytest.fixture
+def loop(site: Site) -> Iterator[Loop]:
+    loop = Loop(site.looker, site.options)
+    yield loop
+    loop.stop()
+
+
+def eventually(holds: object, within_s: float = 10.0) -> None:
+    give_up = time.monotonic() + within_s
+    while not holds():  # type: ignore[operator]
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def test_the_start_applies_what_is_saved(site: Site, loop: Loop) -> None:
+    _record, domain = site.add("one", cpu_priority=2048)
+    loop.start()
+    eventually(lambda: domain.shares == 2048)
+
+
+def test_an_event_has_a_server_looked_at(site: Site, loop: Loop) -> None:
+    site.options.set_override("check_interval", 3600, "nova_qos")
+    loop.start()
+    record, domain = site.add("one")
+    time.sleep(0.2)
+    record.request({"cpu_priority": 2048})
+    site.machine.happened("one", "started")
+    eventually(lambda: domain.shares == 2048)
+
+
+def test_servers_that_left_are_forgotten(site: Site, loop: Loop) -> None:
+    site.add("one", cpu_priority=2048)
+    site.looker.look("one")
+    assert site.looker.history.was_in_force("one", "cpu_priority", 2048)
+    del site.records.all["one"]
+    loop.check()
+    assert not site.looker.history.was_in_force("one", "cpu_priority", 2048)
+
+
+def test_the_check_puts_on_the_schedule_only_what_is_not_held(site: Site, loop: Loop) -> None:
+    site.add("held", cpu_priority=2048)
+    site.looker.look("held")
+    site.add("lost", cpu_priority=2048)
+    loop.check()
+    assert list(loop._schedule._due) == ["lost"]
+
+
+def test_a_look_that_raises_ends_no_worker(site: Site, loop: Loop) -> None:
+    record, domain = site.add("one", cpu_priority=2048)
+    record.refuses = errors.TaskInProgress("busy")
+    record.now = record.now.__class__(**{**record.now.__dict__, "marked": frozenset({"memory"})})
+    loop.start()
+    eventually(lambda: domain.shares == 2048)
+    record.refuses = None
+    eventually(lambda: not record.server.marked)
+
+
+def test_a_lock_that_is_not_free_in_time_is_given_up() -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold_it() -> None:
+        with locked("one"):
+            inside.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=hold_it)
+    thread.start()
+    inside.wait(10)
+    with pytest.raises(errors.AgentAway), locked("one", time.monotonic() + 0.05):
+        pass
+    with locked("other", time.monotonic() + 0.05):
+        pass
+    leave.set()
+    thread.join()
+    with locked("one", time.monotonic() + 1):
+        pass

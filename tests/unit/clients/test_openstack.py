@@ -1,0 +1,449 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openstack server qos`` in OpenStackClient's own shell, against a recorded cloud."""
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import yaml
+
+from nova_qos.core.resource import Resource
+from nova_qos.resources import GET_ALL, SET_ALL, TABLE
+from tests.shells import Ended, OpenStack
+from tests.unit.clients.answers import applied, listed, reports, waiting
+from tests.unit.clients.recorded import RecordedCloud, fault
+from tests.unit.rows import SWITCH, each_row, inside
+
+ABSENT = "this cloud's nova has no nova-qos: its API does not know"
+RESULTS = ["Server", "Result", "Details"]
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordedCloud]:
+    for name in os.environ:
+        if name.startswith("OS_"):
+            monkeypatch.delenv(name)
+    with RecordedCloud("vm1", "vm2", "vm3") as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def openstack(cloud: RecordedCloud, capsys: pytest.CaptureFixture[str]) -> OpenStack:
+    return OpenStack(cloud.credentials(), capsys)
+
+
+def option(row: Resource, value: object = None) -> list[str]:
+    return [row.names.option] if value is None else [row.names.option, str(value)]
+
+
+@each_row
+def test_set(row: Resource, openstack: OpenStack, cloud: RecordedCloud) -> None:
+    for value in inside(row):
+        cloud.answers["vm1", SET_ALL] = (200, reports(**{row.name: applied(value)}))
+        ended = openstack.good("set", *option(row, value), "vm1")
+        assert cloud.asked[-1] == ("vm1", SET_ALL, {row.name: value})
+        assert ended.rows() == [RESULTS, ["vm1", "applied", f"{row.name} {value} {row.unit.name}"]]
+
+
+@each_row
+def test_unset(row: Resource, openstack: OpenStack, cloud: RecordedCloud) -> None:
+    cloud.answers["vm1", SET_ALL] = (200, reports())
+    ended = openstack.good("unset", *option(row), "vm1")
+    assert cloud.asked[-1] == ("vm1", SET_ALL, {row.name: None})
+    assert ended.rows() == [RESULTS, ["vm1", "applied", f"{row.name} unset"]]
+
+
+def test_unset_all(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    cloud.answers["vm1", SET_ALL] = (200, reports())
+    openstack.good("unset", "--all", "vm1")
+    assert cloud.asked == [("vm1", SET_ALL, dict.fromkeys(TABLE))]
+
+
+def test_several_settings_are_one_request(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    cloud.answers["vm1", SET_ALL] = (200, reports(
+        memory=applied(256), memory_soft_limit={"state": "unset"}))
+    ended = openstack.good(
+        "set", "--memory", "0.25G", "--memory-soft-limit", "-1", "--force", "vm1")
+    assert cloud.asked == [
+        ("vm1", SET_ALL, {"memory": 256, "memory_soft_limit": -1, "force": True})]
+    assert ended.rows()[1][2] == "memory 256 MiB, memory_soft_limit unset"
+
+
+def test_every_server_is_tried_and_has_its_row(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    cloud.answers.update({
+        ("vm1", SET_ALL): (200, reports(cpu_priority=applied(5))),
+        ("vm2", SET_ALL): (202, reports(cpu_priority=waiting(5))),
+        ("vm3", SET_ALL): fault(409, "the host\nrefused")})
+    ended = openstack.bad("set", "--cpu-priority", "5", "vm3", "vm9", "vm1", "vm2")
+    assert ended.err == ""
+    assert ended.rows() == [
+        RESULTS, ["vm3", "failed", "the host refused (HTTP 409)"],
+        ["vm9", "failed", "No Server found for vm9"],
+        ["vm1", "applied", "cpu_priority 5 shares"],
+        ["vm2", "pending", "saved, will be applied: the server is not running"]]
+
+
+def test_each_reason_is_told_once(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    cloud.answers["vm1", SET_ALL] = (202, reports(
+        memory=waiting(9), cpu_priority=waiting(9), io_priority=waiting(500, "no disk")))
+    ended = openstack.good("set", "--memory", "9", "--cpu-priority", "9", "--io-priority", "500",
+                           "vm1", "-c", "Details", "-f", "value")
+    assert ended.out == ("saved, will be applied: memory, cpu_priority: the server is not running; "
+                         "io_priority: no disk\n")
+
+
+def test_a_value_without_effect_is_told(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    cloud.answers["vm1", SET_ALL] = (200, reports(io_priority={
+        **applied(500), "effective": False, "reason": "the scheduler is none"}))
+    assert openstack.good("set", "--io-priority", "500", "vm1").rows()[1] == [
+        "vm1", "applied", "io_priority 500 weight, without effect: the scheduler is none"]
+
+
+def test_a_service_that_dies_meanwhile_fails_its_server_alone(
+    openstack: OpenStack, cloud: RecordedCloud
+) -> None:
+    cloud.answers["vm1", SET_ALL] = (0, None)
+    cloud.answers["vm2", SET_ALL] = (200, reports(cpu_priority=applied(5)))
+    rows = openstack.bad("set", "--cpu-priority", "5", "vm1", "vm2").rows()
+    assert [row[1] for row in rows[1:]] == ["failed", "applied"]
+    assert "onnect" in rows[1][2]
+
+
+@pytest.mark.parametrize("words", [
+    ("set", "vm1"), ("set", "--force", "vm1"), ("unset", "vm1")])
+def test_nothing_to_change(
+    words: tuple[str, ...], openstack: OpenStack, cloud: RecordedCloud
+) -> None:
+    error = openstack.bad(*words).error()
+    assert all(row.names.option in error for row in TABLE.values())
+    assert cloud.asked == []
+
+
+def test_all_or_some(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    error = openstack.bad("unset", "--all", "--memory", "vm1").error()
+    assert error == "Give either --all or what to unset, not both."
+    assert cloud.asked == []
+
+
+@each_row
+def test_what_is_no_value_asks_nothing(
+    row: Resource, openstack: OpenStack, cloud: RecordedCloud
+) -> None:
+    for wrong in ("much", "1.5", "", "nan", "5K"):
+        ended = openstack("server", "qos", "set", row.names.option, wrong, "vm1")
+        assert (ended.status, cloud.asked) == (2, [])
+        assert f"argument {row.names.option}: {wrong!r}" in ended.err
+
+
+@each_row
+def test_the_help_names_unit_range_and_default(row: Resource, openstack: OpenStack) -> None:
+    told = " ".join(openstack("help", "server", "qos", "set").out.split())
+    of_row = told.partition(f"{row.names.option} <{row.names.argument}> ")[2].partition(" --")[0]
+    assert str(row.value.minimum) in of_row
+    assert row.unit.name in f"{row.names.argument} {of_row}"
+    assert "Default: " in of_row
+    assert (row.value.in_words(None)) in of_row
+
+
+def test_show(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    cloud.answers["vm1", GET_ALL] = (200, reports(
+        cpu_priority=applied(2048), memory=waiting(256),
+        io_priority={**applied(500), "effective": False, "reason": "the scheduler is none"}))
+    assert openstack.good("show", "vm1").rows() == [
+        ["Resource", "Requested", "Applied", "Unit", "State", "Effective", "Reason"],
+        ["memory", "256", "", "MiB", "pending", "False", "the server is not running"],
+        ["memory_soft_limit", "", "unlimited", "MiB", "unset", "True", ""],
+        ["cpu_priority", "2048", "2048", "shares", "applied", "True", ""],
+        ["io_priority", "500", "500", "weight", "applied", "False", "the scheduler is none"],
+        ["net_priority", "", "none", "prio", "unset", "True", ""]]
+    assert openstack.good("show", "--long", "vm1").rows()[1] == [
+        "memory", "256", "", "MiB", "1 to 512", "512", "pending", "False",
+        "2026-01-31T12:00:00+00:00", "the server is not running"]
+    assert openstack.good("show", "-c", "default", "-c", "Resource", "vm1").rows()[2] == [
+        "memory_soft_limit", "unlimited"]
+
+
+def test_show_for_programs(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    cloud.answers["vm1", GET_ALL] = (200, reports(memory=waiting(256)))
+    first, soft = json.loads(openstack.good("show", "--long", "vm1", "-f", "json").out)[:2]
+    assert first == {
+        "Resource": "memory", "Requested": 256, "Applied": None, "Unit": "MiB", "Range": [1, 512],
+        "Default": 512, "State": "pending", "Effective": False,
+        "Since": "2026-01-31T12:00:00+00:00", "Reason": "the server is not running"}
+    assert soft["Applied"] == -1
+    assert yaml.safe_load(openstack.good("show", "--long", "vm1", "-f", "yaml").out)[0] == first
+    table = csv.DictReader(io.StringIO(openstack.good("show", "vm1", "-f", "csv").out))
+    assert next(table)["Requested"] == "256"
+    words = openstack.good("show", "vm1", "-f", "value", "-c", "Resource", "-c", "Requested").out
+    assert words.splitlines()[0] == "memory 256"
+
+
+def test_a_resource_of_a_newer_cloud_is_shown(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    newer = {**reports(), "luck": {**reports()["cpu_priority"], "unit": "clovers"}}
+    cloud.answers["vm1", GET_ALL] = (200, newer)
+    assert openstack.good("show", "vm1").rows()[-1][:4] == ["luck", "", "1024", "clovers"]
+
+
+def test_an_error_of_show_is_one_line(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    cloud.answers["vm1", GET_ALL] = fault(403, "Policy\ndoes not allow it")
+    assert openstack.bad("show", "vm1").error() == "Policy does not allow it (HTTP 403)"
+    assert openstack.bad("show", "vm9").error() == "No Server found for vm9"
+
+
+def test_a_cloud_without_nova_qos_is_told_plainly(openstack: OpenStack) -> None:
+    assert openstack.bad("show", "vm1").error() == f"{ABSENT} get-qos"
+    assert openstack.bad("set", "--memory", "9", "vm1", "vm2").error() == f"{ABSENT} set-qos"
+    assert openstack.bad("unset", "--all", "vm1", "vm2").error() == f"{ABSENT} set-qos"
+    assert openstack.bad("list").error() == f"{ABSENT} /os-qos"
+    assert openstack.bad("list", "--host", "compute").error() == f"{ABSENT} /os-qos"
+
+
+def test_list(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    cloud.listed = [
+        listed("id1", "vm1", reports(cpu_priority=applied(5), net_priority=applied(0))),
+        listed("id2", "vm2", reports()), listed("id3", "vm 3", reports(memory=applied(256)))]
+    assert openstack.good("list").rows() == [
+        ["Name", "ID", "Memory", "Memory Soft Limit", "CPU Priority", "Disk I/O Priority",
+         "Network Priority"],
+        ["vm1", "id1", "", "", "5", "", "0"], ["vm2", "id2", "", "", "", "", ""],
+        ["vm 3", "id3", "256", "", "", "", ""]]
+    assert len(cloud.queries) == 2
+    first = json.loads(openstack.good("list", "-f", "json").out)[0]
+    assert (first["CPU Priority"], first["Memory"], first["Network Priority"]) == (5, None, 0)
+
+
+def on_host(cloud: RecordedCloud) -> None:
+    """Three servers on a host of four processors: the third does not run."""
+    def server(number: int, vcpus: int, weights: dict[str, int | None], **parts: object) -> None:
+        qos = reports(**parts)  # type: ignore[arg-type]
+        for name, part in qos.items():
+            part["weight"] = weights.get(name)
+        assert cloud.listed is not None
+        cloud.listed.append(listed(f"id{number}", f"vm{number}", qos, vcpus))
+
+    cloud.listed, cloud.host = [], {"name": "compute", "vcpus": 4, "memory_mib": 24012}
+    server(1, 1, {"cpu_priority": 3072, "io_priority": 500, "net_priority": 39},
+           cpu_priority=applied(3072), memory=applied(256), net_priority=applied(60))
+    server(2, 4, {"cpu_priority": 1024, "net_priority": 26}, io_priority={
+        **applied(100), "effective": False})
+    server(3, 2, {}, **{name: waiting(None) for name in TABLE} | {"cpu_priority": waiting(7)})
+
+
+def test_list_of_a_host(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    on_host(cloud)
+    assert openstack.good("list", "--host", "compute").rows() == [
+        ["Name", "ID", "Memory", "Memory Soft Limit", "CPU Priority", "CPU %", "Disk I/O Priority",
+         "Disk I/O %", "Network Priority", "Network %"],
+        ["vm1", "id1", "256", "unlimited", "3072", "25.0", "100", "100.0", "60", "60.0"],
+        ["vm2", "id2", "512", "unlimited", "1024", "75.0", "100", "", "none", "40.0"],
+        ["vm3", "id3", "", "", "7 (pending)", "", "", "", "", ""],
+        ["Total", "", "768 of 24012", "", "", "100.0", "", "100.0", "", "100.0"]]
+    assert [query["host"] for query in cloud.queries] == [["compute"]] * 2
+
+
+def test_list_of_a_host_for_programs(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    on_host(cloud)
+    rows = json.loads(openstack.good("list", "--host", "compute", "-f", "json").out)
+    assert len(rows) == 3
+    assert (rows[0]["CPU %"], rows[0]["Memory Soft Limit"]) == (25.0, -1)
+    assert (rows[2]["CPU Priority"], rows[2]["CPU %"], rows[2]["Memory"]) == (None, None, None)
+    words = openstack.good("list", "--host", "compute", "-f", "value", "-c", "Name").out
+    assert words.split() == ["vm1", "vm2", "vm3"]
+
+
+@pytest.mark.parametrize(("direction", "names"), [
+    ("--sort-ascending", ["vm2", "vm1", "vm3", "Total"]),
+    ("--sort-descending", ["vm3", "vm1", "vm2", "Total"])])
+def test_the_total_stays_last(
+    direction: str, names: list[str], openstack: OpenStack, cloud: RecordedCloud
+) -> None:
+    on_host(cloud)
+    ended = openstack.good(
+        "list", "--host", "compute", "--sort-column", "CPU Priority", direction, "-c", "Name",
+        "-c", "Memory")
+    assert [row[0] for row in ended.rows()[1:]] == names
+    assert ended.rows()[-1] == ["Total", "768 of 24012"]
+
+
+def test_an_empty_host(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    cloud.listed, cloud.host = [], {"name": "compute", "vcpus": 4, "memory_mib": 2097152}
+    total = openstack.good("list", "--host", "compute").rows()[1]
+    assert total[:3] == ["Total", "", "0 of 2097152"]
+    assert openstack.good("list").out.strip() == ""
+
+
+def later(change: Callable[[], None], cloud: RecordedCloud, looks: int = 2) -> threading.Thread:
+    """Change something when the command has looked so many times at a server."""
+    def wait() -> None:
+        while len([each for each in cloud.asked if each[1] == GET_ALL]) < looks:
+            time.sleep(0.01)
+        change()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_wait(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    there = (200, reports(cpu_priority=applied(5)))
+    cloud.answers["vm1", SET_ALL] = there
+    for action in (SET_ALL, GET_ALL):
+        cloud.answers["vm2", action] = (202, reports(cpu_priority=waiting(5)))
+    later(lambda: cloud.answers.update({("vm2", GET_ALL): there}), cloud).join(0)
+    ended = openstack.good("set", "--wait", "--cpu-priority", "5", "vm1", "vm2")
+    assert [row[:2] for row in ended.rows()[1:]] == [["vm1", "applied"], ["vm2", "applied"]]
+    looks = [each for each in cloud.asked if each[1] == GET_ALL]
+    assert {name for name, *_ in looks} == {"vm2"}
+    assert len(looks) in (2, 3)
+
+
+def test_wait_until_an_unset_is_there(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    for action in (SET_ALL, GET_ALL):
+        cloud.answers["vm1", action] = (202, reports(cpu_priority=waiting(None)))
+    later(lambda: cloud.answers.update({("vm1", GET_ALL): (200, reports())}), cloud, 1).join(0)
+    ended = openstack.good("unset", "--wait", "--cpu-priority", "vm1")
+    assert ended.rows()[1] == ["vm1", "applied", "cpu_priority unset"]
+
+
+@pytest.mark.parametrize(("end", "details"), [
+    ((200, reports(memory={"requested": 9, "state": "refused", "reason": "no room"})), "no room"),
+    (fault(404, "Instance x could not be found."), "Instance x could not be found. (HTTP 404)")])
+def test_wait_for_what_does_not_come(
+    end: tuple[int, object], details: str, openstack: OpenStack, cloud: RecordedCloud
+) -> None:
+    cloud.answers["vm1", SET_ALL] = (202, reports(memory=waiting(9)))
+    cloud.answers["vm1", GET_ALL] = end
+    ended = openstack.bad("set", "--wait", "--memory", "9", "vm1")
+    assert ended.rows()[1] == ["vm1", "failed", details]
+
+
+def process(cloud: RecordedCloud, *words: str, stderr: int) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    # who runs tests in the background lets them, and their children, ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return subprocess.Popen(
+        [sys.executable, "-m", "openstackclient.shell", *cloud.credentials(), "server", "qos",
+         *words], stdout=subprocess.PIPE, stderr=stderr, text=True)
+
+
+def test_nobody_wants_to_wait_any_longer(cloud: RecordedCloud) -> None:
+    cloud.answers["vm1", SET_ALL] = (200, reports(cpu_priority=applied(5)))
+    for action in (SET_ALL, GET_ALL):
+        cloud.answers["vm2", action] = (202, reports(cpu_priority=waiting(5)))
+    with process(cloud, "set", "--wait", "--cpu-priority", "5", "vm1", "vm2",
+                 stderr=subprocess.PIPE) as command:
+        later(lambda: command.send_signal(signal.SIGINT), cloud)
+        out, err = command.communicate(timeout=60)
+    assert command.returncode == 130
+    assert out == ""
+    assert err == ("Interrupted. The settings are saved; still waiting: vm2 (saved, will be "
+                   "applied: the server is not running).\n")
+
+
+def test_interrupted_before_all_were_asked(cloud: RecordedCloud) -> None:
+    cloud.answers["vm1", SET_ALL] = (202, reports(cpu_priority=waiting(5)))
+    hangs = threading.Event()
+    act = cloud.act
+
+    def slow(server_id: str, body: dict[str, object]) -> object:
+        if server_id == cloud.servers["vm2"]:
+            hangs.wait(60)
+        return act(server_id, body)
+
+    cloud.act = slow  # type: ignore[method-assign, assignment]
+    with process(cloud, "set", "--cpu-priority", "5", "vm1", "vm2", "vm3",
+                 stderr=subprocess.PIPE) as command:
+        while not cloud.asked:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        command.send_signal(signal.SIGINT)
+        _out, err = command.communicate(timeout=60)
+    hangs.set()
+    assert command.returncode == 130
+    (line,) = err.splitlines()
+    assert line.endswith("vm1 (saved, will be applied: the server is not running). "
+                         "Without an answer, or not asked: vm2, vm3.")
+
+
+def test_progress_is_shown_on_a_terminal(cloud: RecordedCloud) -> None:
+    for name in cloud.servers:
+        cloud.answers[name, SET_ALL] = (200, reports(cpu_priority=applied(5)))
+    here, there = pty.openpty()
+    with process(cloud, "set", "--cpu-priority", "5", "vm1", "vm2", "vm3",
+                 stderr=there) as command:
+        out, _err = command.communicate(timeout=60)
+    os.close(there)
+    shown = os.read(here, 4096).decode()
+    os.close(here)
+    assert re.findall(r"\d of 3: vm\d", shown) == ["1 of 3: vm1", "2 of 3: vm2", "3 of 3: vm3"]
+    # nothing is left of it
+    assert shown.endswith("\r") or shown.split("\r")[-1] == ""
+    assert Ended(command.returncode, out, "").rows()[1][1] == "applied"
+
+
+def test_three_hundred_servers_in_one_command(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"server-{n:03}" for n in range(300)]
+    with RecordedCloud(*names) as cloud:
+        for name in names:
+            cloud.answers[name, SET_ALL] = (200, reports(cpu_priority=applied(5)))
+        cloud.answers[names[150], SET_ALL] = fault(409, "no")
+        openstack = OpenStack(cloud.credentials(), capsys)
+        ended = openstack.bad("set", "--cpu-priority", "5", *names)
+    assert [row[0] for row in ended.rows()[1:]] == names
+    assert [row[0] for row in ended.rows()[1:] if row[1] != "applied"] == [names[150]]
+    assert [name for name, *_ in cloud.asked] == names
+
+
+@pytest.mark.parametrize("name", ["vm with spaces", "vérité", "машина", "虚拟机", "a/b", "a&b=c"])
+def test_names_of_all_kinds(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with RecordedCloud(name) as cloud:
+        cloud.answers[name, SET_ALL] = (200, reports(cpu_priority=applied(5)))
+        ended = OpenStack(cloud.credentials(), capsys).good("set", "--cpu-priority", "5", name)
+    assert ended.rows()[1] == [name, "applied", "cpu_priority 5 shares"]
+
+
+def test_a_server_goes_by_its_id_too(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    cloud.answers["vm2", GET_ALL] = (200, reports())
+    openstack.good("show", cloud.servers["vm2"])
+    assert cloud.asked == [("vm2", GET_ALL, None)]
+
+
+def test_debug_shows_requests_but_no_token(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    cloud.answers["vm1", SET_ALL] = (200, reports(cpu_priority=applied(5)))
+    shown = openstack("--debug", "server", "qos", "set", "--cpu-priority", "5", "vm1")
+    assert shown.status == 0
+    assert f"{cloud.servers['vm1']}/action" in shown.err
+    assert '{"set-qos": {"cpu_priority": 5}}' in shown.err
+    assert "token-of-demo" not in shown.err + shown.out
+
+
+def test_a_switch_is_on_or_off(
+    openstack: OpenStack, cloud: RecordedCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TABLE, SWITCH.name, SWITCH)  # type: ignore[arg-type]
+    off = {"requested": False, "applied": False, "state": "applied"}
+    for action in (SET_ALL, GET_ALL):
+        cloud.answers["vm1", action] = (200, reports(trial_switch=off))
+    ended = openstack.good("set", "--trial-switch", "off", "vm1")
+    assert cloud.asked[-1] == ("vm1", SET_ALL, {"trial_switch": False})
+    assert ended.rows()[1] == ["vm1", "applied", "trial_switch off"]
+    shown = {row[0]: row for row in openstack.good("show", "vm1", "--long").rows()}
+    assert shown["trial_switch"][1:3] == ["off", "off"]
+    assert shown["trial_switch"][5] == "on"
+    assert "'maybe' is neither on nor off" in openstack(
+        "server", "qos", "set", "--trial-switch", "maybe", "vm1").err
+    drifted = listed("id1", "vm1", {name: {**each, "weight": None} for name, each in reports(
+        trial_switch={"requested": False, "applied": True, "state": "drifted"}).items()})
+    cloud.listed, cloud.host = [drifted], {"name": "compute", "vcpus": 4, "memory_mib": 1024}
+    listing = openstack.good("list", "--host", "compute", "-c", "Trial Switch").rows()
+    assert listing[1] == ["off (drifted)"]

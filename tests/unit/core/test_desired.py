@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The resolver: for each resource the first source that names it decides."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nova_qos.core import desired
+from nova_qos.core.desired import DEFAULT, SERVER, Layer, Source
+from nova_qos.core.server import Flavor, SavedServer
+from nova_qos.core.units import UNLIMITED
+from nova_qos.resources import TABLE
+
+#: Stands for a source that is to come, such as a policy.
+OTHER = Source("default")
+FAIR = Flavor(512, fair_cpu_shares=600)
+
+
+def server(flavor: Flavor = FAIR, marked: frozenset[str] = frozenset(), **own: int) -> SavedServer:
+    return SavedServer("uuid", "compute", None, flavor, own, marked)
+
+
+def test_every_resource_has_a_target() -> None:
+    resolved = desired.resolve(TABLE, server(Flavor(512)))
+    assert list(resolved) == list(TABLE)
+    assert {name: target.value for name, target in resolved.items()} == {
+        "memory": 512, "memory_soft_limit": UNLIMITED, "cpu_priority": 1024, "io_priority": 100,
+        "net_priority": UNLIMITED}
+    assert {target.source for target in resolved.values()} == {DEFAULT}
+
+
+def test_the_server_comes_first_then_the_layers_in_their_order() -> None:
+    first, second = Layer(OTHER, {"memory": 200, "io_priority": 300}), Layer(
+        OTHER, {"io_priority": 400, "net_priority": 5})
+    resolved = desired.resolve(TABLE, server(memory=100), [first, second])
+    assert (resolved["memory"].value, resolved["memory"].source) == (100, SERVER)
+    assert resolved["io_priority"].value == 300
+    assert resolved["net_priority"].value == 5
+
+
+def test_a_target_is_what_the_flavor_allows_in_the_units_of_both_sides() -> None:
+    target = desired.resolve(TABLE, server(memory=600))["memory"]
+    assert (target.requested, target.value, target.host_value) == (600, 512, 512 * 1024)
+    assert target.is_reduced
+
+
+def test_only_what_somebody_asks_for_is_held_for_good() -> None:
+    assert desired.requested(TABLE, server(Flavor(512), io_priority=200)).keys() == {"io_priority"}
+    assert desired.requested(TABLE, server(FAIR)).keys() == {"cpu_priority"}
+
+
+def test_a_mark_is_reset_unless_the_default_is_kept() -> None:
+    marked = frozenset({"cpu_priority", "memory"})
+    assert desired.to_reset(TABLE, server(FAIR, marked)).keys() == {"memory"}
+    assert desired.to_reset(TABLE, server(Flavor(512), marked)).keys() == marked
+
+
+@given(st.dictionaries(st.sampled_from(list(TABLE)), st.integers(1, 90)),
+       st.frozensets(st.sampled_from(list(TABLE))))
+def test_nothing_is_held_and_reset(own: dict[str, int], marked: frozenset[str]) -> None:
+    saved = server(Flavor(512), marked, **own)
+    held, stale = desired.requested(TABLE, saved), desired.to_reset(TABLE, saved)
+    assert held.keys() == own.keys()
+    assert held.keys().isdisjoint(stale)
+    assert stale.keys() == marked - own.keys()

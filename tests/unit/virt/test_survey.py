@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host says that it can do, told from files like the kernel's."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nova_qos.cmd.check import lines
+from nova_qos.core import errors
+from nova_qos.host import Ability
+from nova_qos.resources import TABLE
+from nova_qos.virt.survey import Configuration, Kernel, survey
+
+CONFIGURATION = Configuration(
+    # libvirt's own driver for tests, within this process
+    connection_uri="test:///default", instances_path="/nonexistent/instances", images_type="qcow2",
+    mem_stats_period_s=10, soft_limit_v2="protect")
+V1_MOUNTS = """\
+tmpfs /sys/fs/cgroup tmpfs rw,mode=755 0 0
+cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,relatime,cpu,cpuacct 0 0
+cgroup /sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0
+cgroup /sys/fs/cgroup/blkio cgroup rw,relatime,blkio 0 0
+"""
+ALL = "cpuset cpu io memory hugetlb pids\n"
+
+
+@pytest.fixture
+def v1(tmp_path: Path) -> Kernel:
+    """A host with cgroup v1 and swap."""
+    kernel = Kernel(tmp_path / "groups", tmp_path / "mounts", tmp_path / "meminfo")
+    kernel.groups.mkdir()
+    kernel.mounts.write_text(V1_MOUNTS)
+    kernel.memory.write_text("MemTotal:  1000 kB\nSwapTotal:  500 kB\n")
+    return kernel
+
+
+@pytest.fixture
+def v2(v1: Kernel) -> Kernel:
+    """A host with cgroup v2 and swap, where no server has run yet."""
+    v1.mounts.write_text(f"cgroup2 {v1.groups} cgroup2 rw 0 0\n")
+    (v1.groups / "cgroup.controllers").write_text(ALL)
+    (v1.groups / "cgroup.subtree_control").write_text("memory pids\n")
+    return v1
+
+
+def run_server(kernel: Kernel, above: str, controllers: str) -> None:
+    group = kernel.groups / above
+    (group / "qemu-1-instance-00000001").mkdir(parents=True)
+    (kernel.groups / "cgroup.subtree_control").write_text(controllers)
+    (group / "cgroup.subtree_control").write_text(controllers)
+
+
+def told(kernel: Kernel, configuration: Configuration = CONFIGURATION) -> dict[str, str]:
+    return {name: str(ability) for name, ability in survey(configuration, kernel).items()}
+
+
+def test_cgroup_v1(v1: Kernel) -> None:
+    assert told(v1) == {
+        "memory": "works",
+        "memory_soft_limit": "works (cgroup v1)",
+        "cpu_priority": "works (cgroup v1)",
+        "io_priority": "works without effect because the device below disk "
+                       "/nonexistent/instances is unknown: No such file or directory: "
+                       "/nonexistent/instances"}
+
+
+def test_cgroup_v2(v2: Kernel) -> None:
+    assert told(v2)["cpu_priority"] == "works (cgroup v2)"
+    assert told(v2)["memory_soft_limit"] == "works (cgroup v2, protects: memory.low)"
+    throttle = replace(CONFIGURATION, soft_limit_v2="throttle")
+    assert told(v2, throttle)["memory_soft_limit"] == (
+        "works (cgroup v2, throttles: memory.high)")
+
+
+def test_a_v1_controller_that_is_not_mounted(v1: Kernel) -> None:
+    v1.mounts.write_text("\n".join(V1_MOUNTS.splitlines()[:-1]))
+    assert told(v1)["io_priority"] == (
+        "cannot because the cgroup v1 controller blkio is not mounted; mount it and restart "
+        "libvirtd")
+    assert told(v1)["cpu_priority"] == "works (cgroup v1)"
+
+
+def test_a_v2_controller_that_the_kernel_does_not_have(v2: Kernel) -> None:
+    (v2.groups / "cgroup.controllers").write_text("cpu memory pids\n")
+    assert told(v2)["io_priority"] == (
+        "cannot because the kernel has no cgroup v2 controller io; look for cgroup_disable= or a "
+        "cgroup v1 mount in how it is started")
+
+
+@pytest.mark.parametrize("above", ["machine.slice", "machine"])
+def test_a_v2_controller_that_is_kept_from_servers(v2: Kernel, above: str) -> None:
+    run_server(v2, above, "cpu io memory\n")
+    assert told(v2)["cpu_priority"] == "works (cgroup v2)"
+    (v2.groups / above / "cgroup.subtree_control").write_text("io memory\n")
+    assert told(v2)["cpu_priority"] == (
+        f"cannot because servers' groups have no controller cpu; write +cpu to "
+        f"{v2.groups}/{above}/cgroup.subtree_control")
+    assert told(v2)["memory_soft_limit"].startswith("works")
+
+
+@pytest.mark.parametrize("period_s", [0, -1])
+def test_balloons_without_statistics(v1: Kernel, period_s: int) -> None:
+    assert told(v1, replace(CONFIGURATION, mem_stats_period_s=period_s))["memory"] == (
+        f"cannot because servers have no balloon while [libvirt] mem_stats_period_seconds is "
+        f"{period_s}; set 10, restart nova-compute, reboot servers hard")
+
+
+def test_a_host_without_swap(v2: Kernel) -> None:
+    v2.memory.write_text("MemTotal:  1000 kB\nSwapTotal:  0 kB\n")
+    assert told(v2)["memory_soft_limit"] == (
+        "works without effect because this host has no swap, and what a guest holds can go "
+        "nowhere else; add swap")
+
+
+@pytest.mark.parametrize("kind", ["rbd", "lvm"])
+def test_disks_that_are_no_files(v1: Kernel, kind: str) -> None:
+    assert told(v1, replace(CONFIGURATION, images_type=kind))["io_priority"] == (
+        "works without effect because servers' disks are no files here ([libvirt] images_type = "
+        f"{kind}); get-qos of a server tells whether they obey")
+
+
+def test_libvirt_is_away(v1: Kernel) -> None:
+    nowhere = "qemu+unix:///system?socket=/nonexistent/socket"
+    with pytest.raises(errors.HostAway, match="libvirt does not answer at"):
+        survey(replace(CONFIGURATION, connection_uri=nowhere), v1)
+
+
+def test_every_resource_has_its_line(v1: Kernel) -> None:
+    abilities = {**survey(CONFIGURATION, v1), "net_priority": Ability("nobody knows")}
+    report = lines(abilities)
+    assert [line.partition(":")[0] for line in report] == list(TABLE)
+    assert report[0] == "memory: works\n"
+    assert report[list(TABLE).index("net_priority")] == (
+        "net_priority: cannot because nobody knows\n")
+
+
+def test_only_what_works_works() -> None:
+    assert Ability(how="somehow").works
+    assert not Ability(cannot="never").works
+    assert not Ability(without_effect="in vain").works
+    assert str(Ability("never", "in vain")) == "cannot because never"
