@@ -13,6 +13,7 @@
 #   host        real libvirt and small real guests; needs root
 #   benchmark   ratios and goals, judged when it is the only tier; needs root
 #   cloud       the demo's cloud through the real clients; needs root
+#   releases    the pages and release notes, and other releases of nova
 #   twonode     two virtual machines as further hosts of that cloud; needs root
 #
 # With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out, and vmhost runs
@@ -26,7 +27,7 @@ home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
 logs=$home
 venv=$home/venv
 . "$root/tools/bed/install.sh" || exit
-all="lint unit evaluation install functional vmhost net host benchmark cloud twonode"
+all="lint unit evaluation install functional vmhost net host benchmark releases cloud twonode"
 cloud_is_ours=no
 declare -A beside=()
 
@@ -109,6 +110,53 @@ tier_twonode() {
 in_cloud() { # TEST...
     tools/demo.sh --is-up || cloud_is_ours=yes
     tools/demo.sh --up && run_pytest "$@"
+}
+
+tier_releases() {
+    local failed=0 names="nova31 nova32 nova33 lower" tests=(tests/functional)
+    if is_reduced; then
+        names=nova33 tests=(tests/functional/test_actions.py tests/functional/test_bus.py)
+        echo "reduced: of the releases $names alone, and of its tests ${tests[*]}"
+    fi
+    build_pages || failed=1
+    for name in $names; do test_release "$name" "${tests[@]}" || failed=1; done
+    return $failed
+}
+
+build_pages() {
+    local pages=$home/pages bin=$home/pages/venv/bin
+    make_other "$pages" -r "$root/doc/requirements.txt" || return
+    "$bin/reno" lint -q &&
+        build_page "$pages" doc/source && build_page "$pages" releasenotes/source
+}
+
+build_page() { # PLACE SOURCE
+    logged "$1/sphinx.log" "$1/venv/bin/sphinx-build" -W --keep-going -q -b html \
+        -d "$1/doctrees/$2" "$2" "$1/html/$2" || { show_end "$1/sphinx.log"; return 1; }
+}
+
+test_release() { # NAME TEST...
+    local place=$home/releases/$1
+    PIP_CONSTRAINT=$root/tools/constraints/$1.txt make_other "$place" \
+        -r "$root/test-requirements.txt" || return
+    echo "--- $1"
+    # to import that nova's API changes the threads of whoever does it, unless told not to
+    [ "$1" != lower ] || OS_NOVA_DISABLE_EVENTLET_PATCHING=1 \
+        "$place/venv/bin/python" -m pytest -q tests/unit tests/contract || return
+    "$place/venv/bin/python" -m pytest -q "${@:2}"
+}
+
+# a virtual environment beside the one of all other tiers
+make_other() { # PLACE PIP-ARGUMENT...
+    local place=$1 stamp
+    shift
+    mkdir -p "$place" || return
+    stamp=$(stamp_of requirements.txt test-requirements.txt doc/requirements.txt setup.cfg \
+        hooks/pyproject.toml ${PIP_CONSTRAINT:+"$PIP_CONSTRAINT"})
+    is_made "$place/stamp" "$stamp" && return
+    echo "making the virtual environment $place/venv (log: $place/pip.log)"
+    logged "$place/pip.log" install_into "$place/venv" "$place/stamp" "$stamp" -q "$@" \
+        -e "$root[api,agent]" -e "$root/hooks" || { show_end "$place/pip.log"; return 1; }
 }
 
 tier_benchmark() {
