@@ -41,7 +41,8 @@ def page() -> str:
 
 def _get(row: Resource) -> Iterator[str]:
     yield _headed(row.names.get_action)
-    yield f"Shows a server's {row.title} as its host holds it. Rule: ``{row.names.get_rule}``.\n"
+    yield f"Shows a server's {row.title} as its host holds it.\n"
+    yield f"Rule: ``{row.names.get_rule}``.\n"
     yield _example("Request", {row.names.get_action: None})
     unit = f", in {row.unit.host_name}" if row.unit.scale != 1 else ""
     none = f"; {UNLIMITED} stands for {row.none_word}" if row.value.is_reset(UNLIMITED) else ""

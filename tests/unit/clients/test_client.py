@@ -162,7 +162,7 @@ def test_the_example_of_the_manual(
     cloud: RecordedCloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     example, shown = re.findall(
-        r"code-block:: (?:python|none)\n\n((?:    .*\n|\n)+)", PAGE_OF_MANUAL.read_text())
+        r"code-block:: (?:python|text)\n\n((?:    .*\n|\n)+)", PAGE_OF_MANUAL.read_text())
     for key, value in access(cloud).items():
         monkeypatch.setenv(f"OS_{key.upper()}", value)
     report = reports(cpu_priority=applied(2048))
