@@ -3,7 +3,7 @@
 #
 # Runs the tests: tools/test.sh [TIER]...; without arguments, all.
 #
-#   lint        ruff, mypy, the rooms' imports, bandit, bashate
+#   lint        ruff, mypy, the rooms' imports, bandit, bashate, doc8, codespell
 #   unit        our own code alone
 #   evaluation  what judges and draws the evaluation's measurements
 #   install     the package with each of its extras, in fresh environments
@@ -66,6 +66,8 @@ tier_lint() {
     "$venv/bin/bandit" -q -r nova_qos novaclient_qos hooks/nova_qos_hooks || failed=1
     "$venv/bin/bashate" -e 'E*' -i E005 --max-line-length 100 \
         devstack/plugin.sh devstack/settings devstack/exercise.sh || failed=1
+    "$venv/bin/doc8" README.rst HACKING.rst devstack/README.rst doc/source releasenotes || failed=1
+    "$venv/bin/codespell" || failed=1
     return $failed
 }
 
