@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For programs: what servers are given, asked for and changed through nova's API.
+"""The Python API: reads and changes settings of servers through nova's API.
 
 It needs something that sends requests to nova: ``openstack.connect().compute`` of openstacksdk,
 or any other ``keystoneauth1.adapter.Adapter`` for the compute service.
@@ -35,7 +35,7 @@ class Adapter(Protocol):
 
 
 class Saved(TypedDict):
-    """What was asked for of one resource, in ``unit``; None = nothing."""
+    """What is requested of one resource, in ``unit``; None = nothing."""
 
     requested: int | None
     unit: str
@@ -44,8 +44,8 @@ class Saved(TypedDict):
 
 
 class Report(Saved):
-    """One resource of a server: asked for and held by its host (None = nothing can be read, -1 =
-    unlimited). ``since``: ISO 8601, UTC. ``reason``: a sentence."""
+    """One resource of a server: requested, and applied by its host (None = nothing can be read,
+    -1 = unlimited). ``since``: ISO 8601, UTC. ``reason``: a sentence."""
 
     applied: int | float | None
     state: State
@@ -95,13 +95,13 @@ class Outcome:
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """What is saved, but will not come by itself soon: the host refuses it or cannot, or the
-        guest took it back."""
+        """Settings that are saved but will not be applied soon: the host refuses or does not
+        support them, or the guest took the memory back."""
         return tuple(name for name in self.asked if _does_not_come(self.report[name]))
 
     @property
     def result(self) -> Result:
-        """Of all that was asked for."""
+        """Of all requested settings."""
         return "failed" if self.failed else "pending" if self.pending else "applied"
 
 
@@ -119,7 +119,7 @@ def _does_not_come(report: Report) -> bool:
 
 
 class Client:
-    """Gets, sets and lists what nova's servers are given."""
+    """Gets, sets and lists the settings of nova's servers."""
 
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
@@ -179,7 +179,7 @@ class Client:
         if _is_absent(response.status_code, message, is_novas, asked):
             raise NotInstalled(f"{_ABSENT} {asked}", response.status_code)
         raise ApiRefused(
-            message or f"{asked}: refused without a word", response.status_code,
+            message or f"{asked}: the API refused without a message", response.status_code,
             response.headers.get("x-openstack-request-id"))
 
 

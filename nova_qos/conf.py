@@ -20,8 +20,8 @@ OPTIONS = [
         min=0.1,
         max=600.0,
         help="Seconds that a request waits until a guest's balloon has reached the requested size. "
-        "When it has not, the answer is success 0 with the size reached; the guest goes on "
-        "moving. The API waits, as long as the agent on the server's host says.",
+        "When it has not, the answer is success 0 with the size reached; the balloon keeps moving "
+        "towards it. The API waits for as long as the server's agent says.",
     ),
     cfg.IntOpt(
         "memory_reserve_mib",
@@ -54,45 +54,46 @@ OPTIONS = [
         max=1024,
         help="CPU shares a vCPU of servers whose CPU priority nobody has set: while all are busy, "
         "one with four vCPUs then gets four times the CPU time of one with a single vCPU. Nova "
-        "gave 1024 a vCPU before 26.0.0; since then all servers have the same, however large, and "
-        "0 leaves it so. A flavor with quota:cpu_shares keeps what it says. The API reads it too, "
-        "to show the default: set the same there.",
+        "gave 1024 a vCPU before 26.0.0; since then all servers have the same number, however "
+        "large. 0 keeps nova's behaviour. A flavor with quota:cpu_shares keeps its own value. The "
+        "API reads this option, too, to show the default: set the same value there.",
     ),
     cfg.IntOpt(
         "check_interval",
         default=60,
         min=1,
-        help="Seconds between two looks at all servers of a host that have settings. What "
-        "somebody else has changed is found within that time.",
+        help="Seconds between two checks of all servers of a host that have settings. The agent "
+             "detects drift within this time.",
     ),
     cfg.StrOpt(
         "drift",
         default="correct",
         choices=[
-            ("correct", "put the value back that was asked for"),
-            ("report", "leave it, and say so in get-qos"),
+            ("correct", "restore the requested value"),
+            ("report", "leave the value in place and report it in get-qos"),
         ],
-        help="What the agent does with a value that somebody else has changed on the host while "
-        "the server was running.",
+        help="What the agent does about drift: a value that another program changed on the host "
+             "while the server was running.",
     ),
     cfg.StrOpt(
         "memory_soft_limit_v2",
         default="protect",
         choices=[
-            ("protect", "memory.low: while the host is short of memory, what a server uses up to "
-             "its soft limit is taken last"),
-            ("throttle", "memory.high: a server that uses more than its soft limit is slowed and "
-             "its memory reclaimed at any time, also while the host has plenty"),
+            ("protect", "memory.low: while the host is short of memory, the kernel reclaims a "
+                        "server's memory up to its soft limit last"),
+            ("throttle", "memory.high: the kernel slows a server that uses more than its soft "
+                         "limit and reclaims its memory at any time, even if the host has free "
+                         "memory"),
         ],
-        help="What a memory soft limit does on a host with cgroup v2, whose kernel has none of its "
-        "own. A host with cgroup v1 has one, and does not look at this.",
+        help="How a memory soft limit is enforced on a host with cgroup v2, which has no soft "
+             "limits. The option has no effect on a host with cgroup v1.",
     ),
     cfg.FloatOpt(
         "hook_timeout",
         default=10.0,
         min=0.1,
-        help="Seconds that a post-create hook may take; after that the server goes on without "
-        "what the hook would have set.",
+        help="Seconds that a post-create hook may take; after that the agent ignores the hook for "
+             "this server.",
     ),
 ]
 

@@ -103,7 +103,7 @@ class SeenNetwork(Protocol):
 class Network(Protocol):
     """The host's uplinks, divided among its servers by weight.
 
-    Every method may raise HostCannot (an uplink belongs to someone else, the kernel or the
+    Every method may raise HostCannot (an uplink belongs to another program, the kernel or the
     agent's rights do not suffice) and HostRefused (no uplink is there now, or the kernel
     rejected a change).
     """
@@ -122,13 +122,12 @@ class Network(Protocol):
         """List all of it once, for reading many servers; raises nothing: where it cannot be
         listed, each reading says why."""
 
-    def tidy(self, neighbours: Neighbours, mend: bool) -> None:
+    def tidy(self, neighbours: Neighbours, correct: bool) -> None:
         """Forget servers that have ended, follow those whose devices were re-created, and leave
-        nothing behind when no server has a priority; with ``mend``, also put right what others
-        have changed."""
+        nothing behind when no server has a priority; with ``correct``, also correct drift."""
 
     def abilities(self) -> Mapping[str, Ability]:
-        """What a write would meet, by resource; changes nothing."""
+        """Whether a write would succeed, and if not, why, by resource; changes nothing."""
 
 
 class Snapshot(Protocol):
@@ -168,9 +167,9 @@ class Host(Protocol):
     def watch(self, listener: Listener) -> None:
         """Tell the listener from now on what happens to servers, on a thread of the host's."""
 
-    def tidy(self, mend: bool) -> None:
-        """Bring what the servers share in line with which of them run now; with ``mend``, also
-        put right what others have changed.
+    def tidy(self, correct: bool) -> None:
+        """Bring what the servers share in line with which of them run now; with ``correct``, also
+        correct drift.
 
         :raises HostCannot, HostRefused, HostAway: it could not be done; the next call tries again
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What post-create hooks are given, under the name that hooks import it by."""
+"""The types that post-create hooks receive, under their documented import name."""
 
 from nova_qos.core.server import Flavor, NewServer
 

@@ -55,7 +55,7 @@ def outcome(answer: Answer, row: Resource, body: Mapping[str, object]) -> str:
     if answer.get("success") == 0:
         reached = words.with_unit(answer.get("actual"), row.unit.host_name)
         raise exceptions.CommandError(
-            f"{words.setting(row, requested)} asked for, {reached} reached: "
+            f"{words.setting(row, requested)} requested, {reached} reached: "
             f"{answer.get('reason')}")
     held = answer.get(row.names.key, requested)
     rounded = "" if held == requested else f" as {words.in_words(held)}"

@@ -52,7 +52,7 @@ def _set_command(row: Resource) -> _Command:
 
 
 def _balloon_command(cs: Any, args: argparse.Namespace) -> None:
-    """Show whether a server's guest can give and take memory."""
+    """Show whether a server's guest has a working balloon driver."""
     answers.show(servers.ask(cs, args.server, BALLOON, None))
 
 

@@ -9,7 +9,7 @@ from nova_qos.core import errors
 from nova_qos.core.resource import Resource
 from nova_qos.resources import TABLE
 
-FORCE_HELP = "Set it even where the guest cannot spare what is taken."
+FORCE_HELP = "Reduce the memory even if the guest cannot spare it."
 
 
 def quantity(row: Resource) -> Callable[[str], int]:

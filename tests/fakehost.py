@@ -265,6 +265,6 @@ class FakeHost:
     def watch(self, listener: Listener) -> None:
         self.happened = listener
 
-    def tidy(self, mend: bool) -> None:
+    def tidy(self, correct: bool) -> None:
         if self.away:
             raise errors.HostAway("libvirt does not answer")

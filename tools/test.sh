@@ -229,6 +229,7 @@ run_tier() { # NAME
     summary+=("$1 $outcome ($((SECONDS - began)) s)")
 }
 
+by_name=$(($# == 1))
 [ $# -gt 0 ] || set -- $all
 for tier in "$@"; do
     [[ " $all " == *" $tier "* ]] || fail "there is no tier '$tier'; there are: $all"

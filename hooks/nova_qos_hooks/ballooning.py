@@ -14,8 +14,9 @@ OPTIONS = [
         default=1.0,
         min=1.0,
         help="A new server's memory after its creation is its flavor's memory divided by this "
-        "ratio; 1 leaves it whole. Never less than what the guest uses then, and not for servers "
-        "whose memory cannot be taken (no balloon driver, PCI passthrough, huge pages, locked "
+        "ratio; 1 = no reduction. The agent never takes memory that the guest uses, and skips "
+        "servers whose memory cannot be reclaimed (no balloon driver, PCI passthrough, huge "
+        "pages, locked "
         "memory). nova-qos-agent reads it.",
     ),
 ]

@@ -21,7 +21,7 @@ LOG = log.getLogger(__name__)
 
 
 class TooLate(errors.AgentAway):
-    """It failed after the API had answered that it is saved, so what was saved stays."""
+    """The set failed after the API had answered 202, so the saved settings stay."""
 
 
 @dataclass
@@ -52,7 +52,9 @@ class Change:
         return {name: target.host_value for name, target in self.targets.items()}
 
     def carry_out(self) -> dict[str, Outcome]:
-        """Do it; an outcome for each setting that a knob holds, pending where it has to wait.
+        """Carry out the set.
+
+        :returns: an outcome for each setting that a knob holds, pending where it has to wait
 
         :raises TaskInProgress, ServerGone, HostCannot, HostRefused: nothing was changed
         :raises TooLate: see there
@@ -64,7 +66,7 @@ class Change:
             self.record.request(self.settings)
             return self._all_pending(error)
         before = self.record.server
-        # what is unset stays marked until the host was seen to hold it no more
+        # an unset resource keeps its mark until a reading shows that the host has been reset
         self.record.request(self.settings)
         try:
             outcomes = waiting | self._applied(domain, self.targets.keys() - waiting.keys())
@@ -79,10 +81,10 @@ class Change:
         return outcomes
 
     def _guarded(self, domain: Domain) -> dict[str, Outcome]:
-        """Refuse what cannot be honoured, before anything is saved.
+        """Refuse settings that the guest cannot follow, before anything is saved.
 
-        :returns: what is not to be written now: what has to wait, and unset resources that this
-            host does not offer anyway
+        :returns: resources not to write now: those that have to wait, and unset ones that this
+            host does not support
         """
         unset = [name for name, value in self.settings.items() if value is None]
         readings = hold.read(domain, unset)
@@ -141,4 +143,4 @@ def _put_back(domain: Domain, outcomes: Mapping[str, Outcome]) -> None:
             if values:
                 domain.knob(knob).write(values)
         except errors.QosError as error:
-            LOG.warning("Could not put %s back: %s", values, error.message)
+            LOG.warning("Could not restore %s: %s", values, error.message)

@@ -63,7 +63,7 @@ class History:
             past = self._of(server_uuid, name)
             if past.missing != target or past.follows_s is None:
                 past.follows_s = time.monotonic()
-            past.missing, past.why = target, ("pending", "the guest is on its way there")
+            past.missing, past.why = target, ("pending", "the guest has not reached the size yet")
 
     def wrote(self, server_uuid: str, name: str, target: int, applied: int) -> None:
         """Record that the target was written while this was applied."""
@@ -85,8 +85,8 @@ class History:
             past.why, past.follows_s = ("deflated", DEFLATED), None
 
     def restarted(self, server_uuid: str) -> None:
-        """Record that the server has started: what was in force before is lost, which is no
-        drift, and its guest may be asked for memory again."""
+        """Record that the server has started. Its earlier values are lost, which is not drift, and
+        the agent may ask its guest for memory again."""
         with self._lock:
             for past in self._all.get(server_uuid, {}).values():
                 past.in_force, past.ask_again_s = None, 0.0
@@ -119,7 +119,7 @@ class History:
             return replace(reading, since=past.since)
 
     def was_in_force(self, server_uuid: str, name: str, target: int) -> bool:
-        """Whether the target was in force before, so that somebody else has changed it."""
+        """Whether the target was in force before, which makes the present value drift."""
         with self._lock:
             past = self._find(server_uuid, name)
             return past is not None and past.in_force == target

@@ -19,7 +19,7 @@ from nova_qos.resources import TABLE
 #: The longest pauses before the next attempt: at what comes soon by itself, such as the end of a
 #: task or a guest's boot, and at what the guest or the host refuses at present.
 SOON_S, SELDOM_S = 5.0, 300.0
-_DRIFTED = "somebody else has changed it, and [nova_qos] drift says only to report that"
+_DRIFTED = "another program changed the value, and [nova_qos] drift = report leaves it in place"
 #: Which state an error stands for, and the longest pause before the next attempt, None = none.
 #: The first class that the error belongs to decides.
 _STATES: tuple[tuple[type[errors.QosError], Unmet, float | None], ...] = (
@@ -64,7 +64,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Past:
-    """What the agent knows of a server's targets, for attempts that nobody has just asked for.
+    """The agent's memory of a server's targets, for reconciliations that no request started.
 
     With it, ``hold`` writes only what is not in force, tells drift from loss, and leaves guests
     alone that took their memory back. ``corrects``: drift is put right, not only reported.
@@ -86,7 +86,8 @@ def by_knob(names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def read(domain: Domain | SeenDomain, names: Iterable[str]) -> dict[str, Reading]:
-    """What a domain holds; a resource that cannot be read does not spoil the others.
+    """Read every resource of a domain. An unreadable resource gets a reading that says why; the
+    others are not affected.
 
     :raises ServerNotRunning, HostAway: there is nothing to read at all
     """
@@ -104,7 +105,7 @@ def read(domain: Domain | SeenDomain, names: Iterable[str]) -> dict[str, Reading
 def hold(
     domain: Domain, targets: Mapping[str, int], limits: Limits, past: Past | None = None
 ) -> dict[str, Outcome]:
-    """Make a domain hold targets, given in the host's units, as far as host and guest let it.
+    """Reconcile a domain with its targets (in the host's units), as far as host and guest allow.
 
     :param past: None where somebody asks for these targets right now, and the guards have passed
         them: then each is written, once
@@ -124,7 +125,7 @@ def hold(
 
 def record(history: History, server_uuid: str, targets: Mapping[str, int],
            outcomes: Mapping[str, Outcome]) -> None:
-    """Keep what has become of targets."""
+    """Record the outcomes of targets."""
     for name, outcome in outcomes.items():
         reading = outcome.reading
         if outcome.follows:
@@ -188,7 +189,7 @@ def _written(
 def _without_writing(
     domain: Domain, row: Resource, reading: Reading, target: int, past: Past
 ) -> Outcome | None:
-    """What has become of a target that is not to be written now; None: it is to be."""
+    """The outcome for a target that needs no write now; None if it must be written."""
     history, of = past.history, (past.server_uuid, row.name)
     if reading.holds(target):
         return Outcome(reading)
@@ -206,7 +207,8 @@ def _without_writing(
 def _value(
     domain: Domain, row: Resource, reading: Reading, target: int, limits: Limits, past: Past | None
 ) -> int:
-    """What to write now: the target, or what a guest that does not move is to get first."""
+    """The value to write now: the target, or an intermediate value where repeating the request
+    would change nothing."""
     if row.follow is None or past is None:
         return target
     row.follow.guard(domain.balloon(), target, limits)
@@ -224,5 +226,6 @@ def _judged(row: Resource, reading: Reading, target: int, value: int) -> Outcome
         return Outcome(reading, written=True)
     if row.follow is not None:
         return Outcome(replace(reading, unmet="pending"), SOON_S, written=True, follows=True)
+    reached = shortfall(row, target, reading)
     return Outcome.failed(errors.HostRefused(
-        f"{row.names.key}: the host took the value but holds {shortfall(row, target, reading)}"))
+        f"{row.names.key}: the host accepted the value but holds {reached}"))

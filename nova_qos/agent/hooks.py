@@ -40,7 +40,7 @@ class Hooks:
         :raises oslo_config.cfg.Error: a hook does not accept its options
         """
         def complain(_manager: object, entry_point: object, error: BaseException) -> None:
-            LOG.error("Post-create hook %s cannot be loaded: %s", entry_point, error)
+            LOG.error("Could not load post-create hook %s: %s", entry_point, error)
 
         manager: ExtensionManager[Any] = ExtensionManager(
             GROUP, on_load_failure_callback=complain)
@@ -51,7 +51,7 @@ class Hooks:
             except cfg.Error:
                 raise
             except Exception:
-                LOG.exception("Post-create hook %s cannot be made", each.name)
+                LOG.exception("Could not create post-create hook %s", each.name)
         return cls(hooks, options)
 
     def __bool__(self) -> bool:
@@ -80,7 +80,7 @@ class Hooks:
         thread.start()
         thread.join(self._options.nova_qos.hook_timeout)
         if thread.is_alive():
-            LOG.error("Post-create hook %s does not come to an end for server %s", name,
+            LOG.error("Post-create hook %s did not finish in time for server %s", name,
                       server.uuid)
         return answers[0] if answers else {}
 
@@ -96,7 +96,7 @@ def _is_possible(
         if reading.unmet == "unsupported":
             raise errors.HostCannot(str(reading.reason))
     except errors.QosError as error:
-        LOG.warning("Post-create hook %s is passed over for %s of server %s: %s", hook, resource,
-                    server.uuid, error.message)
+        LOG.warning("Ignored the value of post-create hook %s for %s of server %s: %s", hook,
+                    resource, server.uuid, error.message)
         return False
     return True

@@ -23,7 +23,7 @@ def locked(server_uuid: str, until: float | None = None) -> Iterator[None]:
     lock = _LOCKS.get(server_uuid)
     timeout_s = None if until is None else max(0.0, until - time.monotonic())
     if not lock.acquire(timeout=timeout_s):
-        raise errors.AgentAway("the agent was at work on the server for too long")
+        raise errors.AgentAway("another request kept the server locked for too long")
     try:
         yield
     finally:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One look at one server: make the host hold what is saved for it, as far as that is possible."""
+"""Reconcile one server: apply its saved settings to the host, as far as possible."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -109,10 +109,10 @@ class Looker:
         return set(desired.requested(TABLE, record.server))
 
     def check(self, record: Record, seen: Snapshot) -> bool:
-        """Whether a server holds all that is saved for it, as far as a snapshot tells; what is
-        found in force is recorded, so that a later change of it is drift.
+        """Whether a snapshot shows all saved settings of a server in force.
 
-        Nothing else is changed, since what was listed may be older than what was saved since.
+        Records those that are, so that a later change counts as drift. Changes nothing else,
+        because the snapshot may be older than the saved settings.
         """
         server = record.server
         if desired.to_reset(TABLE, server) or self.is_new(record):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that makes the agent look: events, the periodic check, and its threads.
+"""Everything that starts a reconciliation: events, the periodic check, and the threads.
 
-Events, the start of the agent and the check only put servers on a schedule; workers take them from
-there and look. What the servers of a host share is tidied beside that.
+Events, the agent's start and the check only put servers on a schedule; workers take them from it
+and reconcile them. A separate thread tidies what the servers of a host share.
 """
 
 import threading
@@ -21,9 +21,9 @@ from nova_qos.resources import TABLE
 
 LOG = log.getLogger(__name__)
 _WORKERS = 4
-#: After an error nobody foresaw, and between two attempts at a check that failed.
+#: Pause (s) after an unexpected error, and before a failed check is repeated.
 _RETRY_S = 5.0
-#: The longest time in which what the servers share stays as others have changed it.
+#: The longest time (s) for which drift of what the servers share stays uncorrected.
 _TIDY_S = 10.0
 #: Looks at single servers come first after an event, since they need the same locks; but only for
 #: so long, since packets of a re-created tap stay unmarked until the next tidy.
@@ -116,7 +116,7 @@ class Loop:
 
     @contextmanager
     def _surviving(self, what: str) -> Iterator[None]:
-        """Log every error: a thread that ended would end what it does for good."""
+        """Log every error, so that the thread keeps running."""
         try:
             yield
         except (errors.QosError, messaging.MessagingException) as error:
@@ -128,10 +128,10 @@ class Loop:
     def _tidy(self) -> None:
         complaint = None
         try:
-            self._looker.machine.tidy(mend=self._options.nova_qos.drift == "correct")
+            self._looker.machine.tidy(correct=self._options.nova_qos.drift == "correct")
         except errors.QosError as error:
             complaint = error.message
         # a host that cannot would fill the log
         if complaint and complaint != self._complaint:
-            LOG.warning("The network is not as it should be: %s", complaint)
+            LOG.warning("Could not update the network: %s", complaint)
         self._complaint = complaint

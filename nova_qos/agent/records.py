@@ -25,7 +25,7 @@ class Record(Protocol):
         """Put the named settings back to what they were, whatever nova does with the server."""
 
     def forget(self, names: Iterable[str]) -> None:
-        """Take the marks off what was reset."""
+        """Remove the marks of resources that have been reset."""
 
     def forget_anyway(self, names: Iterable[str]) -> None:
         """As ``forget``, whatever nova does with the server."""

@@ -42,9 +42,9 @@ class Schedule:
             self._put(server_uuid, 0.0)
 
     def put_back(self, server_uuid: str, again: Again | None) -> None:
-        """Have a server that was taken looked at once more; None: that is not needed.
+        """Put a server that was taken back on the schedule; None: no further look is due.
 
-        The pause doubles with each look that ends for the same reason, up to ``longest_s``.
+        The pause doubles each time the reason is the same, up to ``longest_s``.
         """
         with self._changed:
             if again is None:
@@ -71,7 +71,7 @@ class Schedule:
             return None
 
     def close(self) -> None:
-        """Let everybody who takes come back with None."""
+        """Close the schedule: every waiting ``take`` returns None."""
         with self._changed:
             self._open = False
             self._changed.notify_all()

@@ -46,7 +46,7 @@ class AgentManager(manager.Manager):
     def __init__(
         self, host: str, machine: Host, options: cfg.ConfigOpts, hooks: Hooks | None = None
     ) -> None:
-        """:param hooks: those that are installed, unless others are given"""
+        """:param hooks: in place of those that are installed"""
         self._machine = machine
         self._options = options
         self._history = History()
@@ -63,7 +63,7 @@ class AgentManager(manager.Manager):
             service.register(
                 nova_context.get_admin_context(), self.host, self.service_name, wire.TOPIC)
         elif service_ref.last_seen_up is not None:
-            # what was created since is as new as what will be
+            # servers created since then count as new, like later ones
             self.looker.new_since = service_ref.last_seen_up.timestamp()
 
     def post_start_hook(self) -> None:
@@ -105,8 +105,8 @@ class AgentManager(manager.Manager):
     ) -> tuple[bool, str | None, float] | tuple[bool, str | None]:
         """Whether the guest's balloon driver lives, and if not, what is missing.
 
-        :param waits: an API before 1.2 has the agent wait until that can be told; else the third
-            part of the answer is the time, in seconds, after which it can be, 0 = now
+        :param waits: an API before 1.2 has the agent wait until that is certain; else the third
+            part of the answer is the longest time, in seconds, until it is, 0 = now
         """
         answer_by = self._answer_by()
         balloon = self._machine.domain(server_uuid).balloon()
@@ -131,7 +131,7 @@ class AgentManager(manager.Manager):
             those of ``settings``, and has the agent wait for the guest
         :raises InvalidSetting: an unknown resource, or a value outside its range
         :raises TaskInProgress: nova works on the server
-        :raises AgentAway: it could not be done in the time that the API waits
+        :raises AgentAway: the lock was not free within the time that the API waits
         """
         answer_by = self._answer_by()
         settings = {name: settings[name] for name in endpoint.known(settings)}
@@ -157,7 +157,7 @@ class AgentManager(manager.Manager):
                 record = self._records.load(server_uuid, context)
                 readings, moving = self._change(record, settings, force is True, answer_by)
         except errors.AgentAway as error:
-            # the API has saved what was asked for, or is about to
+            # the API has saved the settings, or is about to
             self.loop.put(server_uuid)
             # the other side of the bus knows the names of the tree alone
             raise errors.AgentAway(error.message) from error
@@ -183,7 +183,7 @@ class AgentManager(manager.Manager):
         return readings, tuple(name for name, each in outcomes.items() if each.follows)
 
     def _others(self, server_uuid: str, names: list[str]) -> dict[str, Reading]:
-        """Readings of what was not set, or where nothing can be read, why."""
+        """Readings of the resources that were not set; where nothing can be read, they say why."""
         if not names:
             return {}
         try:

@@ -122,8 +122,8 @@ def _present(reading: Reading) -> Reading:
 
 
 def _read_or_pending(server: Server) -> dict[str, Reading]:
-    """What the host holds, or for each resource why nothing can be read: what was requested is
-    known all the same."""
+    """Readings from the host; where nothing can be read, they say why, because the requested values
+    are known nevertheless."""
     try:
         return server.read(TABLE)
     except (errors.ServerNotRunning, errors.Unreachable) as error:

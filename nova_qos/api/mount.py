@@ -7,7 +7,7 @@ api-paste.ini is the seam left, and takes ``nova_qos.api.mount:Router.factory``.
 
 from nova_qos.api import releases
 
-releases.check()  # before an import fails in words that tell an operator nothing
+releases.check()  # before an import fails with a message that does not help an operator
 
 from typing import Any  # noqa: E402
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which releases of nova we know, told before anything of nova is touched.
 
-nova promises nothing about the names that we build on, so a release that nobody has tried is
-refused at load with a sentence, and not found out by a customer's request.
+nova promises nothing about the names that we build on, so an untested release is refused at load,
+with the reason, before a customer's request fails.
 """
 
 import pkgutil
@@ -50,7 +50,7 @@ def check(version: str | None = None, needed: Iterable[str] = NEEDED) -> None:
     try:
         version = version or metadata.version("nova")
     except metadata.PackageNotFoundError as error:
-        raise errors.UnknownNova(f"the version of nova cannot be told: {error}") from error
+        raise errors.UnknownNova(f"cannot determine the version of nova: {error}") from error
     if version.partition(".")[0] not in map(str, KNOWN):
         raise errors.UnknownNova(
             f"nova {version} is installed; this nova-qos knows nova {KNOWN[0]} to {KNOWN[-1]}. "

@@ -49,6 +49,7 @@ _LIST_RULES = [
           "List the saved settings of a project's servers; asks for the rule to show each resource "
           "too", [{"method": "GET", "path": LIST_PATH}]),
     _rule(LIST_HOST_RULE, _ADMIN,
-          "List what all servers of a compute host have, and see which host a listed server is on",
+          "List all servers of a compute host with their applied values, and show the host of "
+          "each listed server",
           [{"method": "GET", "path": f"{LIST_PATH}?host={{host}}"}]),
 ]

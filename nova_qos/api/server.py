@@ -58,19 +58,19 @@ class Server:
         :raises ServerNotRunning, HostCannot, Unreachable: see ``host.Knob``
         """
         if self._instance.host is None:
-            raise errors.ServerNotRunning(f"{_NOWHERE}: nothing can be read")
+            raise errors.ServerNotRunning(f"{_NOWHERE}, so there is nothing to read")
         return self._agent.read(
             self._context, self._instance.host, self._instance.uuid, list(names))
 
     def has_balloon(self) -> bool:
         """Whether the guest's balloon driver lives."""
         if self._instance.host is None:
-            raise errors.ServerNotRunning(f"{_NOWHERE}: nothing can be read")
+            raise errors.ServerNotRunning(f"{_NOWHERE}, so there is nothing to read")
         return self._agent.balloon(self._context, self._instance.host, self._instance.uuid)
 
     def check(self, values: Mapping[str, tuple[str, object]]) -> dict[str, int | None]:
-        """Settings as they are to be kept, from values by resource, each with the field of the
-        request that it stood in.
+        """Check values by resource, each given with its field in the request, and return them as
+        settings to save.
 
         :raises InvalidSetting: one is out of its range
         """

@@ -78,7 +78,7 @@ class AgentClient:
         return readings
 
     def balloon(self, context: Any, host: str, server_uuid: str) -> bool:
-        """Whether the guest's balloon driver lives; waits here while that cannot be told yet."""
+        """Whether the guest's balloon driver lives; waits here until that is certain."""
         give_up = time.monotonic() + nova_conf.CONF.nova_qos.rpc_timeout
         try:
             while True:
@@ -145,7 +145,7 @@ class AgentClient:
             raise errors.AgentAway(
                 f"nova-qos-agent on host {host} did not answer within {timeout} s") from error
         except (messaging.MessageUndeliverable, messaging.MessageDeliveryFailure) as error:
-            raise errors.AgentAway(f"there is no nova-qos-agent on host {host} to ask") from error
+            raise errors.AgentAway(f"there is no nova-qos-agent on host {host}") from error
 
 
 class _UnknownVersion(errors.AgentAway):
@@ -153,4 +153,4 @@ class _UnknownVersion(errors.AgentAway):
 
 
 def _too_old(host: str) -> _UnknownVersion:
-    return _UnknownVersion(f"nova-qos-agent on host {host} is too old for this; upgrade it")
+    return _UnknownVersion(f"nova-qos-agent on host {host} is too old for this request; upgrade it")

@@ -23,7 +23,7 @@ def answers(method: _Method) -> _Method:
         try:
             return method(*args, **kwargs)
         except messaging.MessagingTimeout as error:
-            raise errors.AgentAway("the agent gets no answer from nova-conductor") from error
+            raise errors.AgentAway("nova-conductor does not answer the agent") from error
 
     return messaging.expected_exceptions(errors.QosError)(answered)  # type: ignore[no-any-return]
 
@@ -46,7 +46,7 @@ def uuids(server_uuids: Any) -> list[str]:
     """
     invalid = [str(each)[:40] for each in server_uuids if not _is_uuid(each)]
     if invalid:
-        raise errors.InvalidSetting(f"no id of a server: {', '.join(invalid)}")
+        raise errors.InvalidSetting(f"not a server id: {', '.join(invalid)}")
     if len(server_uuids) > wire.MOST_SERVERS:
         raise errors.InvalidSetting(f"more than {wire.MOST_SERVERS} servers in one request")
     return list(server_uuids)

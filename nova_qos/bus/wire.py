@@ -66,8 +66,8 @@ def readings_from_wire(wire: Mapping[str, Mapping[str, Any]]) -> dict[str, Readi
 class SetAnswer:
     """The answer to a set from 1.2 on.
 
-    ``readings`` are those that were asked for. ``moving`` names the resources whose value a guest
-    still follows, and ``settle_s`` tells for how long, in seconds, it is worth reading them again.
+    ``readings`` are the requested ones. ``moving`` names the resources whose value the guest
+    has yet to reach; ``settle_s`` is the time (s) for which the API should keep reading them.
     ``too_early`` is set instead where nothing was changed, since the guest has yet to report.
     """
 

@@ -48,8 +48,8 @@ _M_ARENA_MAX, _ARENAS = -8, 2
 CONF = nova.conf.CONF
 CHECK = cfg.BoolOpt(
     "check", default=False,
-    help="Print what this host can do with each resource of its servers, change nothing, and exit: "
-    "with 0 when all work, else 1.")
+    help="Print for each resource whether this host supports it, change nothing, and exit: with 0 "
+         "if all work, else with 1.")
 
 
 class LibvirtAgent(AgentManager):

@@ -36,15 +36,15 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Do what the arguments say and print what was done.
 
-    :returns: the exit status: 0 when it is as asked for, 1 when ``check`` finds nova's own API
+    :returns: the exit status: 0 when it is as requested, 1 when ``check`` finds nova's own API
         alone, 2 when nothing could be done or found out
     """
     parser = argparse.ArgumentParser(
-        prog="nova-qos-paste", description="Put nova-qos into nova's API, or take it out again, by "
+        prog="nova-qos-paste", description="Enable or disable nova-qos in nova's API by changing "
         f"the {OPTION} of [{SECTION}] in an api-paste.ini. Nothing else in the file changes.")
     parser.add_argument(
         "command", choices=["enable", "disable", "check"],
-        help="check only tells, and exits with 0 when nova-qos is enabled, else with 1")
+        help="check changes nothing; it exits with 0 if nova-qos is enabled and with 1 if not")
     parser.add_argument("file", metavar="FILE", type=Path, help="such as /etc/nova/api-paste.ini")
     given = parser.parse_args(arguments)
     try:
@@ -114,7 +114,7 @@ def _factory(path: Path, text: str) -> str:
     if found not in (NOVAS, OURS):
         raise errors.UnknownNova(
             f"{path}: in [{SECTION}], {OPTION} is {found!r}, which is neither nova's own ({NOVAS}) "
-            f"nor ours ({OURS}). It belongs to somebody else and was left as it is")
+            f"nor ours ({OURS}). It belongs to another package and was left unchanged")
     return found
 
 

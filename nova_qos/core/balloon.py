@@ -28,8 +28,8 @@ class Balloon:
 
 @dataclass(frozen=True)
 class Limits:
-    """How far the operator lets a change go: memory left to a guest beyond what it uses (KiB),
-    and whether the caller takes the risk of going below."""
+    """The operator's safety margin: memory left to a guest beyond its working set (KiB), and
+    whether the caller overrules it."""
 
     reserve_kib: int
     force: bool = False

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The resolver: what all wishes for a server come to. Pure, and the only place that knows."""
+"""The resolver: computes the target of every resource of a server from all sources. Pure; nothing
+else computes targets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,7 +50,7 @@ class Target:
 def target(
     row: Resource, flavor: Flavor, requested: int | None, source: Source = SERVER
 ) -> Target:
-    """What one requested value, or None for the default, comes to for a flavor."""
+    """The target for one requested value (None: the default) of a server with this flavor."""
     if requested is None:
         value, source = row.default.of(flavor), DEFAULT
     else:

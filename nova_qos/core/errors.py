@@ -9,7 +9,7 @@
     ├── ServerGone             the server was deleted meanwhile
     ├── NoSuchHost             nova has no compute host of this name
     ├── ServerNotRunning       no domain, or a paused one, that could take the value now
-    ├── HostCannot             this host never does it as it is configured
+    ├── HostCannot             this host does not support it as it is configured
     ├── HostRefused            this host could, but not now or not this value
     │   ├── NoBalloon          the guest runs no balloon driver
     │   ├── UnsafeMemory       the guest cannot spare that much
@@ -86,7 +86,7 @@ class TooEarly(HostRefused):
 
 
 class Unreachable(QosError):
-    """Nobody answered; the server's resources are as they were."""
+    """The agent or libvirt did not answer; the server's resources are unchanged."""
 
 
 class AgentAway(Unreachable):

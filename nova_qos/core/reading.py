@@ -9,7 +9,7 @@ from nova_qos.core import errors
 
 #: Why a requested value is not in force. pending: it can still be applied; unsupported: this host
 #: never applies it; refused: the host or the guest does not take it at present; deflated: the guest
-#: took its memory back; drifted: somebody else has changed it.
+#: took its memory back; drifted: another program changed it.
 Unmet = Literal["pending", "unsupported", "refused", "deflated", "drifted"]
 State = Union[Literal["unset", "applied"], Unmet]  # noqa: UP007  # literals cannot be joined by |
 
@@ -20,7 +20,7 @@ class Reading:
 
     ``applied`` is in the host's unit (memory: KiB), ``UNLIMITED`` where nothing limits, None where
     nothing can be read. ``effective`` tells whether the value has an effect on this host;
-    ``reason`` is a sentence on what an operator does not expect. ``details`` are further
+    ``reason`` explains any state other than an effective, applied value. ``details`` are further
     figures in the host's unit. ``unmet`` tells why the requested value is not in force, where that
     is known; ``since`` is the time (s since 1970) of the last change that the agent has seen.
     ``span`` is the least and the most of the values that the host's coarser scale rounds to

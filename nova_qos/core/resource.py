@@ -77,7 +77,7 @@ class FlavorMaximum:
 class Number:
     """An integer from ``minimum`` to ``maximum``, or to what the flavor allows.
 
-    ``reset`` is the number that, when asked for, means "no setting". ``lowest_wins``: the smallest
+    ``reset`` is the number that, when requested, means "no setting". ``lowest_wins``: the smallest
     number gives the most.
     """
 
@@ -172,7 +172,8 @@ class Default:
 
 @dataclass(frozen=True)
 class Follow:
-    """What a value needs that the guest follows over some time: the size of its balloon.
+    """Extra behaviour of a value that a guest reaches only after some time, such as the size of its
+    balloon.
 
     ``guard`` raises, before anything is saved, what makes a target (host's unit) impossible or
     unsafe now. ``retaken`` tells whether the guest itself took back what it had given, so that the

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Flavor:
-    """What nova promised the server: memory in MiB, and CPU shares where the flavor sets them.
+    """The part of the flavor that settings depend on: memory in MiB, and CPU shares where the
+    flavor sets them.
 
-    ``fair_cpu_shares`` is what the operator gives its vCPUs where the flavor sets none.
+    ``fair_cpu_shares`` is the operator's default by vCPUs where the flavor sets none.
     """
 
     memory_mib: int

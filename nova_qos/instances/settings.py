@@ -104,8 +104,8 @@ def restore(context: Context, before: SavedServer, names: Iterable[str]) -> None
 
 
 def mark_defaults(instance: Instance) -> None:
-    """Mark the defaults that the agent keeps and nova does not know, so that they are reset once
-    they are kept no more.
+    """Mark the defaults that the agent applies and nova does not know, so that the agent resets
+    them when the option is switched off.
 
     :raises TaskInProgress, ServerGone: as ``request``
     """
@@ -126,8 +126,8 @@ def is_new(instance: Instance, host: str, since: float) -> bool:
 
 
 def request_for_new(instance: Instance, settings: Mapping[str, int | None]) -> None:
-    """Save the settings that hooks give a new server, where nobody else has set any, and that
-    the hooks have seen it.
+    """Save the settings of a new server's hooks unless a user has set the resource, and record that
+    the hooks have run.
 
     :raises TaskInProgress, ServerGone: as ``request``
     """

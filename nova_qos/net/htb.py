@@ -27,7 +27,7 @@ from nova_qos.net.layout import MAJOR, WHOLE, Share, Tree, classid
 #: What the kernel must have.
 KINDS = ("htb", "tbf")
 _ROOT = MAJOR << 16
-# What a class may gather at the uplink's rate: enough that a timer that comes late costs nothing,
+# Burst of a class at the uplink's rate: large enough that a late timer loses no capacity,
 # and no more, since it is sent beyond the rate. Measured: with one packet a busy machine loses
 # 1 % of the capacity, with 10 ms the shares of a few seconds are off by 2 %.
 _BURST_SECONDS, _LEAST_BURST_BYTES = 0.002, 2000
@@ -61,8 +61,8 @@ class Trees:
         if root["handle"] == _ROOT and root.get_attr("TCA_KIND") == "htb":
             return True
         raise errors.HostCannot(
-            f"prio: the traffic of uplink {socket.if_indextoname(device)} is in the hands of "
-            f"{self._owner(device, root)}; take that away, or name another device in "
+            f"prio: the traffic of uplink {socket.if_indextoname(device)} is controlled by "
+            f"{self._owner(device, root)}; remove that, or name another device in "
             "[nova_qos] uplinks")
 
     def require_kind(self, device: int, kind: str) -> None:
@@ -78,7 +78,7 @@ class Trees:
         try:
             self._ipr.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
         except NetlinkError as error:
-            # that there are no parameters is found last of all, once the kind is known
+            # the kernel checks the parameters last, so this error means that it knows the kind
             if error.code != errno.EINVAL:
                 raise failures.of_kind(error, kind) from error
 

@@ -85,8 +85,8 @@ def weight_of_share(share: Share, whole: Share) -> int:
 
 
 def is_sound(share: Share, whole: Share, mtu: int) -> bool:
-    """Whether nobody has changed what a class may take at most, taken its queue away, or let the
-    uplink's frames grow beyond what the queue takes."""
+    """Whether the class still has its ceiling and its queue, and the queue still accepts the
+    uplink's largest frame."""
     return (share.ceil == whole.ceil and share.cuts == _cuts(whole.rate)
             and whole.quantum == _unit(whole.rate, mtu))
 

@@ -44,7 +44,7 @@ class Table:
         return None if listed is None else _rules(json.loads(listed)["nftables"])
 
     def change(self, before: Rules | None, after: Rules) -> None:
-        """Bring the table from what it holds to what it is to hold, all at once.
+        """Change the table into its target state in one transaction.
 
         :param before: None when there is no table
         """
@@ -116,7 +116,7 @@ class Table:
         try:
             name = socket.if_indextoname(device)
         except OSError as error:
-            raise errors.HostRefused(f"prio: device {device} has just gone") from error
+            raise errors.HostRefused(f"prio: device {device} has just disappeared") from error
         return self._chain("add", chain, type="filter", hook=hook, dev=name, prio=priority,
                            policy="accept")
 
@@ -144,7 +144,7 @@ class Table:
                 input=json.dumps({"nftables": commands}), timeout=_TIMEOUT_SECONDS,
                 env={**os.environ, "LC_ALL": "C"})
         except subprocess.TimeoutExpired as error:
-            raise errors.HostRefused("prio: nft does not come to an end") from error
+            raise errors.HostRefused("prio: nft did not finish in time") from error
         if done.returncode and absent_is_none and _ABSENT in done.stderr:
             return None
         if done.returncode:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The outbound traffic of servers: each uplink is divided among them by weight.
 
-What the kernel holds is remembered between calls, so that a change need not list hundreds of
-classes; where the kernel turns out to be different, everything is listed and tried once more.
+The state of the kernel is cached between calls, so that a change need not list hundreds of classes.
+If the kernel differs from the cache, everything is listed and the change tried once more.
 """
 
 import threading
@@ -56,8 +56,8 @@ class _Known:
 class Outbound:
     """A ``Network`` in the network namespace of the calling thread.
 
-    Reading takes no lock. Where a change came in between, it reads again, and only if changes go
-    on and on does it wait for one to end.
+    Reading takes no lock. Where a change came in between, it reads again, and waits for a change to
+    end only if changes keep coming.
     """
 
     def __init__(
@@ -126,10 +126,10 @@ class Outbound:
                 self._known = None
                 self._bring(objects, running, wanted)
 
-    def tidy(self, neighbours: Neighbours, mend: bool) -> None:
+    def tidy(self, neighbours: Neighbours, correct: bool) -> None:
         with self._lock, self._objects(remember=True) as objects:
             self._found = ()
-            if not mend and self._known is not None and not self._is_elsewhere(objects):
+            if not correct and self._known is not None and not self._is_elsewhere(objects):
                 # from what is remembered: what others have changed stays as it is
                 self._known.host_macs = objects.host_macs()
                 self._bring(objects, neighbours(), self._priorities or {})
@@ -144,7 +144,7 @@ class Outbound:
             try:
                 objects.shaped()
             except errors.QosError:
-                # the uplinks are somebody else's now, or gone: nothing of ours may stay behind
+                # the uplinks are gone, or another program has them: nothing of ours may stay
                 self._bring(objects, running, {})
                 self._priorities = priorities
                 raise
@@ -184,7 +184,8 @@ class Outbound:
         except NetlinkError as error:
             raise failures.of_netlink(error, "to list devices or routes") from error
         except OSError as error:
-            raise errors.HostRefused(f"prio: the network cannot be looked at: {error}") from error
+            raise errors.HostRefused(
+                f"prio: cannot list the network's devices and routes: {error}") from error
 
     def _listed(
         self, objects: Objects, running: Mapping[str, Interfaces], there: Layout | None = None

@@ -43,13 +43,13 @@ def of_default_route(ipr: IPRoute) -> list[str]:
     """The devices of the default routes, or the wires below them: a VLAN's lower device, a
     bridge's ports; those of all bridges together where it is one of Open vSwitch's.
 
-    :raises HostRefused: there is no default route, or no wire below it can be told
+    :raises HostRefused: there is no default route, or nothing says which wire is below it
     """
     links = {link["index"]: link for link in ipr.get_links()}
     found = {wire for index in _default_devices(ipr) for wire in _wires(links, index)}
     if not found:
         raise errors.HostRefused(
-            "prio: no uplink is known: the device of the default route cannot be told; name the "
+            "prio: found no uplink: cannot determine the device of the default route; name the "
             "devices in [nova_qos] uplinks")
     return sorted(found)
 

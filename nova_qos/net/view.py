@@ -68,14 +68,14 @@ class View:
             if each.name not in weights or each.index not in self.shaped:
                 yield f"the server's class on uplink {each.name} is missing or was changed"
             elif each.index not in rules.gates:
-                yield f"nothing chooses the class of packets on uplink {each.name}"
+                yield f"no rule selects classes on uplink {each.name}"
 
     def _faults_of_rules(
         self, rules: Rules, minor: int, interfaces: Interfaces
     ) -> Iterator[str]:
         for each in interfaces:
             if rules.macs.get(each.mac) != minor:
-                yield f"packets from {each.mac} do not find the server's class"
+                yield f"no rule selects the server's class for packets from {each.mac}"
             if each.tap is not None:
                 device = self.index(each.tap)
                 if device is None:
@@ -83,7 +83,7 @@ class View:
                 elif rules.taps.get(device) != minor:
                     yield f"packets from device {each.tap} are not marked"
         if rules.marks.get(layout.classid(minor)) != minor:
-            yield "the server's mark does not find its class"
+            yield "no rule selects the server's class for its mark"
 
 
 def require_interface(interfaces: Interfaces) -> None:
@@ -97,7 +97,7 @@ def require_shapeable(interfaces: Interfaces, uplinks: Container[str]) -> None:
     require_interface(interfaces)
     for each in interfaces:
         outside = each.parent is not None and each.parent not in uplinks
-        why = each.obstacle or (f"{each.parent} is no uplink of ours" if outside else None)
+        why = each.obstacle or (f"{each.parent} is not in [nova_qos] uplinks" if outside else None)
         if why:
             raise errors.HostCannot(
                 f"prio: the host cannot shape the traffic of interface {each.mac}: {why}")

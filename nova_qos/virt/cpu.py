@@ -54,7 +54,7 @@ class WeightV2:
         """Set the weight that is nearest to the shares."""
         shares = values["cpu_priority"]
         if not scales.LEAST_CPU_SHARES <= shares <= scales.MOST_CPU_SHARES:
-            raise errors.HostRefused(f"share: the kernel has no such share: {shares}")
+            raise errors.HostRefused(f"share: the kernel does not accept {shares} shares")
         weight = scales.cpu_weight(shares)
         # Not through libvirt: its least share, 2, is the second least weight.
         with self._session.group("cpu") as group:
@@ -69,8 +69,8 @@ def abilities(configuration: Configuration, kernel: Kernel) -> Mapping[str, Abil
 def _why_no_shares(definition: Definition) -> str | None:
     """Say why CPU shares have no effect on a domain; None when they divide its CPUs."""
     if definition.dedicated_cpus:
-        return ("each vCPU is pinned to a host CPU of its own (dedicated CPUs), so there is "
-                "nobody to share it with")
+        return ("each vCPU is pinned to a host CPU of its own (dedicated CPUs), so no other "
+                "server competes for it")
     return None
 
 

@@ -56,7 +56,7 @@ class WeightV2:
         # meant for systemd, and one with cgroup v1 would refuse the server.
         weight = values["io_priority"]
         if not 1 <= weight <= _MOST_WEIGHT:
-            raise errors.HostRefused(f"weight: the kernel has no such weight: {weight}")
+            raise errors.HostRefused(f"weight: the kernel does not accept weight {weight}")
         dividers = iosched.dividers(self._session.definition().disks)
         with self._session.group("io") as group:
             first, *others = _weight_files(group, dividers)
@@ -71,8 +71,8 @@ def abilities(configuration: Configuration, kernel: Kernel) -> Mapping[str, Abil
     path, kind = configuration.instances_path, configuration.images_type
     if kind in ("rbd", "lvm"):
         why_not: str | None = (
-            f"servers' disks are no files here ([libvirt] images_type = {kind}); get-qos of a "
-            "server tells whether they obey")
+            f"servers' disks are not files on this host ([libvirt] images_type = {kind}); get-qos "
+            "of a server shows whether weights have an effect")
     else:
         why_not = iosched.why_not_effective([Disk(path, "file", path)])
         if why_not is not None:
@@ -97,6 +97,6 @@ def _weight_files(group: Group, dividers: set[iosched.Divider]) -> list[str]:
     offered = [file for file in (_BFQ, _IO) if group.has(file)]
     if not offered:
         raise errors.HostCannot(
-            "weight: this kernel divides no disk by weights; load the module bfq")
+            "weight: no I/O scheduler of this kernel supports weights; load the module bfq")
     of = {_BFQ: "bfq", _IO: "io.cost"}
     return [file for file in offered if of[file] in dividers] or offered[:1]

@@ -51,8 +51,8 @@ class LibvirtHost:
     def snapshot(self, names: Iterable[str]) -> "LibvirtSnapshot":
         """See ``host.Host.snapshot``.
 
-        With cgroup v1, where libvirt alone reads a domain's parameters, it is asked for each of
-        those when they are read.
+        With cgroup v1, where libvirt alone reads a domain's parameters, it reads each
+        of those anew.
         """
         wanted, now_s = set(names), time.time()
         listed = self._inventory.list(balloons="balloon" in wanted)
@@ -69,13 +69,13 @@ class LibvirtHost:
         Events(self._connection, heard).start()
         self._is_watched = True
 
-    def tidy(self, mend: bool) -> None:
+    def tidy(self, correct: bool) -> None:
         """See ``Network.tidy``; likewise for the groups of cgroup v2 above servers.
 
         :raises HostCannot, HostRefused, HostAway: it could not be done
         """
         try:
-            self._network.tidy(self._inventory.interfaces, mend)
+            self._network.tidy(self._inventory.interfaces, correct)
         finally:
             if self._is_unified:
                 self._tidy_groups()

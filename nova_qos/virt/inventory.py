@@ -28,14 +28,14 @@ _Signature = tuple[int, tuple[str, ...]]
 _LONGEST_S = 300.0
 # How long the figures of all balloons may take. Beyond that, a QEMU is stuck, and the call with it.
 _PATIENCE_S = 5.0
-# Before those are asked for once more that another caller was just asking for.
+# Pause (s) before a call repeats one that another caller had in flight.
 _RETRY_S = 0.1
 
 
 @dataclass(frozen=True)
 class Listed:
     """One running domain: its id, its state and the reason in libvirt's numbers, its definition,
-    and the figures of its balloon, None where they were not asked for or libvirt has none."""
+    and the figures of its balloon, None where they were not requested or libvirt has none."""
 
     domain_id: int
     state: tuple[int, int]
@@ -98,7 +98,8 @@ class Inventory:
     def _balloon_figures(self) -> dict[str, dict[str, int]]:
         """The figures of all balloons; none where a stuck QEMU holds the call up.
 
-        One call is in flight at a time, whoever asks: two would take each other's guests for busy.
+        Only one call is in flight at a time: with two, each would report the other's guests as
+        busy.
         """
         with self._lock:
             asked = self._balloons

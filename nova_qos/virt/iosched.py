@@ -18,7 +18,7 @@ Divider = Literal["bfq", "io.cost"]
 
 
 def why_not_effective(disks: Iterable[Disk]) -> str | None:
-    """Say why an I/O weight does nothing for these disks; None when it acts on every one."""
+    """Say why an I/O weight has no effect on these disks; None if it has an effect on all."""
     reasons = [reason for _, reason in map(_look, disks)]
     if not reasons:
         return "the server has no disk"
@@ -49,7 +49,7 @@ def _look(disk: Disk) -> tuple[Divider | None, str | None]:
     only = "bfq, or with io.cost" if _IO_COST.exists() else "bfq"
     return None, (
         f"device {device.name} below disk {disk.target} has I/O scheduler {scheduler}; "
-        f"weights act under {only} only")
+        f"weights have an effect only under {only}")
 
 
 def _has_io_cost(device: Path) -> bool:

@@ -53,7 +53,8 @@ class Kernel:
         figures = dict(line.split(":", 1) for line in self.memory.read_text().splitlines())
         if int(figures["SwapTotal"].split()[0]) > 0:
             return None
-        return "this host has no swap, and what a guest holds can go nowhere else; add swap"
+        return ("this host has no swap, and the kernel can reclaim a guest's memory only by "
+                "swapping; add swap")
 
     def _why_not_v1(self, controller: str) -> str | None:
         name = _V1_NAMES[controller]

@@ -175,7 +175,7 @@ def _write_limit(session: Session, memory_kib: int) -> None:
 def _require_movable(definition: Definition) -> None:
     if definition.pinned:
         raise errors.HostCannot(
-            "memory: taking memory from this server would free none on its host, because "
+            "memory: a smaller balloon would free no memory on the host, because "
             f"{definition.pinned}"
         )
 
@@ -183,6 +183,6 @@ def _require_movable(definition: Definition) -> None:
 def _in_words(kind: SoftLimit, kib: int) -> str:
     mib = f"{kib / KIB_PER_MIB:g} MiB"
     if kind == "protect":
-        return (f"protects (memory.low): while the host is short of memory, its first {mib} are "
-                "reclaimed last")
+        return (f"protects (memory.low): while the host is short of memory, the kernel reclaims "
+                f"its first {mib} last")
     return f"throttles (memory.high): beyond {mib} it is slowed and reclaimed at any time"

@@ -27,8 +27,8 @@ LookAbove = Callable[[Group], tuple[int, int]]
 class Protection:
     """The protection of all servers of a host; used by many threads.
 
-    A group above servers whose value somebody else has set is left alone. A group that we set
-    carries our value as a mark, so that a later agent knows it as ours.
+    A group above servers keeps a value that another program set. A group that the agent set carries
+    the value as a mark, by which a later agent recognises it.
     """
 
     def __init__(self, manager: systemd.Systemd, root: Path = groups.ROOT) -> None:
@@ -69,7 +69,7 @@ class Protection:
             if size < needed:
                 return (f"memory.low of {above.name}, which holds the servers, is "
                         f"{size // _MIB} MiB, and theirs together are {needed // _MIB} MiB; "
-                        f"somebody else has set it: raise MemoryLow of {above.name}, or make it 0")
+                        f"another program set it: raise MemoryLow of {above.name}, or set it to 0")
         return None
 
     def _adjust(self, group: Group) -> None:

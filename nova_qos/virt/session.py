@@ -45,7 +45,7 @@ class Session:
     """One domain for one operation.
 
     Its definition is read once. It outlives a restart of libvirtd. What was ``seen`` of it is not
-    asked for again.
+    read again.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Session:
         self._require_rest()
         if self._seen.figures is None:
             raise errors.HostRefused(
-                "memory: libvirt has no statistics of this guest at present; QEMU may be stuck")
+                "memory: libvirt has no statistics of this guest at present; QEMU may be hanging")
         return self._seen.figures
 
     @contextmanager
@@ -170,4 +170,5 @@ class Session:
 
     def _require_rest(self) -> None:
         if self._state() == _BETWEEN_HOSTS:
-            raise errors.ServerNotRunning("the server is between two hosts; it runs in a moment")
+            raise errors.ServerNotRunning("the server is migrating between two hosts; try again "
+                                          "when it runs")

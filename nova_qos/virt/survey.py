@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a host can do for its servers, told before anybody asks it to; changes nothing."""
+"""The abilities of a host, determined before any setting is made; changes nothing."""
 
 from collections.abc import Callable, Mapping
 

@@ -36,8 +36,8 @@ class Systemd:
     def write(
         self, group: Group, file: str, value: int, name: str, property_value: int
     ) -> None:
-        """Bring a file of a group to a value: by systemd's property of this name and value where
-        the group is systemd's, else directly."""
+        """Set a file of a group to a value: through systemd's property where systemd owns the
+        group, else by writing the file."""
         if owns(group.name):
             self.set_property(group.name, name, property_value)
             # not every version of systemd maps the property to the same value
@@ -70,7 +70,7 @@ class Systemd:
                 f"systemd has not answered for {_TIMEOUT_SECONDS:g} s") from error
         except (OSError, EOFError, KeyError, ValueError) as error:
             raise errors.HostCannot(
-                f"systemd cannot be asked over D-Bus ({error}); the agent needs the system bus"
+                f"the agent cannot reach systemd over D-Bus ({error}); it needs the system bus"
             ) from error
 
 

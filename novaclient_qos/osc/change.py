@@ -26,8 +26,8 @@ class _Change(command.Lister):
         self.add_resources(parser)
         parser.add_argument(
             "--wait", action="store_true",
-            help="Wait until what is pending has been applied: a server that is not running must "
-            "be started for that.")
+            help="Wait until pending settings have been applied. A server that does not run must "
+                 "be started for that.")
         add_server(parser, nargs="+")
         return parser
 
@@ -61,11 +61,11 @@ class _Change(command.Lister):
 
 
 class SetQos(_Change):
-    """Set what servers get, on one or more of them.
+    """Change settings of one or more servers.
 
-    Every server is tried. What cannot be applied now, since the server does not run or its host
-    is away, is saved and applied later: its result is "pending". All that is asked for one
-    server is saved, or none of it. A setting holds until it is unset.
+    The command tries every server. If a server does not run, or its host is away, its settings
+    are saved and applied later; the result is then "pending". For each server, either all
+    settings are saved or none. A setting holds until it is unset.
     """
 
     def add_resources(self, parser: argparse.ArgumentParser) -> None:
@@ -84,9 +84,9 @@ class SetQos(_Change):
 
 
 class UnsetQos(_Change):
-    """Take settings away from one or more servers, which then get what all others get.
+    """Unset settings of one or more servers, which then get the defaults.
 
-    Every server is tried, as with "openstack server qos set".
+    The command tries every server, as "openstack server qos set" does.
     """
 
     def add_resources(self, parser: argparse.ArgumentParser) -> None:

@@ -24,12 +24,12 @@ _DIVISIONS: Mapping[str, Division] = {
 
 
 class ListQos(command.Lister):
-    """List what servers were given.
+    """List servers and their settings.
 
-    Without --host: the servers of the project, each with what was asked for. With --host: all
-    servers of that host with what the host holds for them; where that is not what was asked for,
-    what was asked for and its state in brackets. The columns with % tell what part of the host
-    a server gets while all are busy. Memory is in MiB.
+    Without --host: the servers of the project, with the requested values. With --host: all
+    servers of that host, with the applied values; where the requested value differs, it stands
+    there with its state in brackets. The columns with % show the part of the host that a server
+    gets while all servers are busy. Memory is in MiB.
     """
 
     _total: Row | None = None

@@ -80,7 +80,7 @@ class Several:
         return attempt
 
     def wait(self, asked: Sequence[str]) -> None:
-        """Look every second until nothing of what was asked for is pending on any server."""
+        """Look every second until no requested setting is pending on any server."""
         while waiting := self._pending():
             names = ", ".join(attempt.name for attempt in waiting)
             self._progress.say(f"waiting for {len(waiting)} of {len(self._names)}: {names}")
@@ -99,12 +99,12 @@ class Several:
         return [attempt for attempt in self.attempts if attempt.result == "pending"]
 
     def interrupted(self) -> str:
-        """Where everything stands when somebody does not want to wait any longer, in one line."""
+        """The progress in one line, for a user who interrupts the waiting."""
         self._progress.say("")
         parts = ["Interrupted."]
         if waiting := self._pending():
             told = ", ".join(f"{each.name} ({each.details})" for each in waiting)
             parts.append(f"The settings are saved; still waiting: {told}.")
         if untold := self._names[len(self.attempts):]:
-            parts.append(f"Without an answer, or not asked: {', '.join(untold)}.")
+            parts.append(f"No answer, or no request sent: {', '.join(untold)}.")
         return " ".join(parts)

@@ -17,16 +17,17 @@ _LONG = ("Range", "Default", "Since")
 
 
 class ShowQos(command.Lister):
-    """Show what a server gets: what was asked for, what its host holds, and whether that works.
+    """Show the resources of a server: requested, applied, and whether the applied value works.
 
-    Effective is False where a value is held but does nothing; the reason tells why.
+    Effective is False where the host holds the value but it has no effect; the reason says why.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         add_server(parser)
         parser.add_argument(
-            "--long", action="store_true", help="Show range, default and since when, too.")
+            "--long", action="store_true",
+            help="Also show the range, the default and the time of the last change of state.")
         return parser
 
     def take_action(

@@ -314,7 +314,7 @@ def test_an_agent_that_is_older_than_the_api(
     server = boot(HOST)
     listed = servers(ADMIN, f"?host={HOST}")[server.uuid]["qos"]
     assert {each["reason"] for each in listed.values()} == {
-        f"nova-qos-agent on host {HOST} is too old for this; upgrade it"}
+        f"nova-qos-agent on host {HOST} is too old for this request; upgrade it"}
     assert {each["state"] for each in listed.values()} == {"unset"}
     assert ADMIN.act(server, "set-cpu-priority", {"share": 7}).body == {"share": 7}
     assert ADMIN.act(server, "get-qos").body["cpu_priority"]["applied"] == 7

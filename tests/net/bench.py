@@ -53,9 +53,9 @@ class Bench:
         with self.host.inside():
             return self.shaper.read(self.servers[self.uuids[number]])["net_priority"]
 
-    def tidy(self, mend: bool = True) -> None:
+    def tidy(self, correct: bool = True) -> None:
         with self.host.inside():
-            self.shaper.tidy(self.neighbours, mend)
+            self.shaper.tidy(self.neighbours, correct)
 
     def start_server(self, number: int) -> None:
         """It runs again, with a tap of the same name."""

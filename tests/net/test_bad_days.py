@@ -108,10 +108,10 @@ def test_what_others_have_changed_can_be_left(bench: QuietBench) -> None:
     bench.host.run(
         "nft", "delete", "element", "netdev", "nova_qos", "by_mac", f"{{ {interface.mac} }}")
     changed = look(bench)
-    bench.tidy(mend=False)
+    bench.tidy(correct=False)
     assert look(bench) == changed
     bench.stop_server(2)
-    bench.tidy(mend=False)
+    bench.tidy(correct=False)
     assert look(bench).classes["up0"].keys() < changed.classes["up0"].keys()
     assert bench.reading(1).effective
     assert not bench.reading(0).effective

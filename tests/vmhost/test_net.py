@@ -76,6 +76,6 @@ def is_held(made: OvsBench) -> bool:
 def check_left_alone(made: OvsBench) -> None:
     before = everything(made.host)
     assert root(made.host, UPLINK) == "htb 1:"
-    with pytest.raises(errors.HostCannot, match=f"{UPLINK} is in the hands of Open vSwitch"):
+    with pytest.raises(errors.HostCannot, match=f"{UPLINK} is controlled by Open vSwitch"):
         made.prioritize(0, _PRIORITY)
     assert everything(made.host) == before

@@ -238,7 +238,7 @@ def test_a_guest_that_did_not_follow_is_a_failure(nova: Nova) -> None:
     nova.cloud.answers["vm1", MEMORY.names.set_action] = (
         200, {"success": 0, "actual": 307200, "reason": "the guest took memory back"})
     lines, error = nova.failing(MEMORY.names.set_command, "vm1", "256")
-    assert lines == ("vm1: ERROR memory 256 MiB asked for, 307200 KiB reached: "
+    assert lines == ("vm1: ERROR memory 256 MiB requested, 307200 KiB reached: "
                      "the guest took memory back\n")
     assert error == "memory not set on 1 of 1: vm1"
 

@@ -372,7 +372,7 @@ def test_interrupted_before_all_were_asked(cloud: RecordedCloud) -> None:
     assert command.returncode == 130
     (line,) = err.splitlines()
     assert line.endswith("vm1 (saved, will be applied: the server is not running). "
-                         "Without an answer, or not asked: vm2, vm3.")
+                         "No answer, or no request sent: vm2, vm3.")
 
 
 def test_progress_is_shown_on_a_terminal(cloud: RecordedCloud) -> None:

@@ -41,7 +41,8 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
 def test_cgroup_v1_knows_bfq_only(device: Device) -> None:
     device.use("mq-deadline")
     assert iosched.dividers([device.disk]) == set()
-    assert (iosched.why_not_effective([device.disk]) or "").endswith("weights act under bfq only")
+    told = iosched.why_not_effective([device.disk]) or ""
+    assert told.endswith("weights have an effect only under bfq")
     device.use("bfq")
     assert iosched.dividers([device.disk]) == {"bfq"}
     assert iosched.why_not_effective([device.disk]) is None
@@ -64,7 +65,7 @@ def test_each_disk_is_told_of(device: Device) -> None:
     away = Disk("vdb", "network", None)
     told = iosched.why_not_effective([device.disk, away]) or ""
     assert "sdx below disk vda has I/O scheduler none" in told
-    assert "weights act under bfq, or with io.cost only" in told
+    assert "weights have an effect only under bfq, or with io.cost" in told
     assert "disk vdb (network)" in told
     device.use("bfq")
     assert iosched.dividers([device.disk, away]) == {"bfq"}

@@ -109,15 +109,15 @@ def test_balloons_without_statistics(v1: Kernel, period_s: int) -> None:
 def test_a_host_without_swap(v2: Kernel) -> None:
     v2.memory.write_text("MemTotal:  1000 kB\nSwapTotal:  0 kB\n")
     assert told(v2)["memory_soft_limit"] == (
-        "works without effect because this host has no swap, and what a guest holds can go "
-        "nowhere else; add swap")
+        "works without effect because this host has no swap, and the kernel can reclaim a guest's "
+        "memory only by swapping; add swap")
 
 
 @pytest.mark.parametrize("kind", ["rbd", "lvm"])
 def test_disks_that_are_no_files(v1: Kernel, kind: str) -> None:
     assert told(v1, replace(CONFIGURATION, images_type=kind))["io_priority"] == (
-        "works without effect because servers' disks are no files here ([libvirt] images_type = "
-        f"{kind}); get-qos of a server tells whether they obey")
+        "works without effect because servers' disks are not files on this host ([libvirt] "
+        f"images_type = {kind}); get-qos of a server shows whether weights have an effect")
 
 
 def test_libvirt_is_away(v1: Kernel) -> None:
