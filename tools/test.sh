@@ -128,7 +128,7 @@ tier_releases() {
 build_pages() {
     local pages=$home/pages bin=$home/pages/venv/bin
     make_other "$pages" -r "$root/doc/requirements.txt" || return
-    "$bin/reno" lint -q &&
+    "$bin/reno" -q lint &&
         build_page "$pages" doc/source && build_page "$pages" releasenotes/source
 }
 
