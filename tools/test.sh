@@ -162,30 +162,46 @@ make_other() { # PLACE PIP-ARGUMENT...
 }
 
 tier_benchmark() {
-    local log=$home/benchmark.log rounds=10 idle_s=60 many=1000 listed=500
+    local failed=0 rounds=10 idle_s=60 many=1000 listed=500
     if is_reduced; then
         rounds=3 idle_s=15 many=200 listed=100
         echo "reduced: $rounds rounds, an agent of $many servers idle for $idle_s s, $listed listed"
     fi
     need_packages tools/bed/net.apt || return
     # by name alone, goals are judged; among all others, on any machine, they are printed
-    local -x NOVA_QOS_BENCHMARK_JUDGE=$by_name
-    run_benchmark network --rounds $rounds && run_benchmark check --servers $listed || return
-    run_benchmark agent_start --servers $many --idle-seconds $idle_s 2>"$log" &&
-        run_benchmark clients --servers $listed 2>"$log" || { tail -n 20 "$log" >&2; return 1; }
-    [ $by_name = 0 ] || benchmark_in_cloud
+    local -x NOVA_QOS_BENCHMARK_JUDGE=${NOVA_QOS_BENCHMARK_JUDGE:-$by_name}
+    run_benchmark network --rounds $rounds || failed=1
+    run_benchmark check --servers $listed || failed=1
+    run_quietly agent_start --servers $many --idle-seconds $idle_s || failed=1
+    run_quietly clients --servers $listed || failed=1
+    if [ $by_name = 1 ] || tools/demo.sh --is-up; then
+        benchmark_in_cloud || failed=1
+    else
+        echo "left out, since the demo's cloud is down: tests.benchmark.cloud"
+    fi
+    return $failed
 }
 
-# with the demo's three servers, and all rounds: a quarter of an hour
+# with the demo's three servers; all rounds take a quarter of an hour
 benchmark_in_cloud() {
-    local state=${NOVA_QOS_DEMO_DIR:-/var/lib/nova-qos-demo}
+    local state=${NOVA_QOS_DEMO_DIR:-/var/lib/nova-qos-demo} size=()
+    if is_reduced; then
+        size=(--rounds 20 --runs 1 --requests 100 --idle-seconds 15)
+        echo "reduced, in the cloud: ${size[*]}"
+    fi
     tools/demo.sh --is-up || cloud_is_ours=yes
     tools/demo.sh >"$home/demo.log" || { tail -n 20 "$home/demo.log" >&2; return 1; }
     (
         . "$state/admin-openrc"
-        PYTHONPATH=$root "$state/venv/bin/python" -m tests.benchmark vm1 \
-            "qemu+unix:///system?socket=$state/libvirt/run/libvirt-sock"
+        PYTHONPATH=$root "$state/venv/bin/python" -m tests.benchmark.cloud "${size[@]}" \
+            "qemu+unix:///system?socket=$state/libvirt/run/libvirt-sock" vm1 vm2 vm3
     )
+}
+
+# what nova's services log is shown only where the benchmark fails
+run_quietly() { # NAME ARGUMENTS...
+    local log=$home/benchmark.log
+    run_benchmark "$@" 2>"$log" || { tail -n 20 "$log" >&2; return 1; }
 }
 
 run_benchmark() { # NAME ARGUMENTS...

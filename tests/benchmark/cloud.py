@@ -4,7 +4,9 @@
 Usage, as root on the machine of the demo's cloud, with its admin credentials in the environment
 and its Python::
 
-    python -m tests.benchmark SERVER LIBVIRT_URI
+    python -m tests.benchmark.cloud LIBVIRT_URI SERVER...
+
+Pairs are timed on the first server; the requests of many clients go to all of them.
 """
 
 import argparse
@@ -14,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
 
@@ -98,25 +100,27 @@ def commands(server: str, rounds: int) -> list[Comparison]:
     ]
 
 
-def footprint(server: str, requests: int) -> bool:
-    """Print the agent's memory and threads after requests by many clients; whether the goals are
-    met."""
+def footprint(servers: Sequence[str], requests: int) -> bool:
+    """Print the agent's memory and threads after requests by many clients, half of them sets;
+    whether the goals are met."""
     local = threading.local()
 
     def ask(number: int) -> None:
-        api = getattr(local, "api", None) or Api(server)
-        local.api = api
-        action = ("get-qos", None) if number % 2 else ("set-cpu-priority", {"share": 1024})
-        api.action(*action)()
+        apis = getattr(local, "apis", None) or [Api(server) for server in servers]
+        local.apis = apis
+        turn, place = divmod(number, len(apis))
+        share = {"share": 1024 + turn % 1024}
+        action = ("get-qos", None) if turn % 2 else ("set-cpu-priority", share)
+        apis[place].action(*action)()
 
     with futures.ThreadPoolExecutor(_CLIENTS) as clients:
         list(clients.map(ask, range(requests)))
     lines = (Path("/proc") / _agent_pid() / "status").read_text().splitlines()
     facts = {line.split(":")[0]: line.split()[1] for line in lines if len(line.split()) > 1}
     resident_mib, threads = int(facts["VmRSS"]) / 1024, int(facts["Threads"])
-    print(f"agent after {requests} requests by {_CLIENTS} clients: {resident_mib:.0f} MiB resident "
-          f"{verdict(resident_mib, _RESIDENT_MIB)}, {threads} threads "
-          f"{verdict(threads, _THREADS)}", flush=True)
+    print(f"agent after {requests} requests by {_CLIENTS} clients on {len(servers)} servers: "
+          f"{resident_mib:.0f} MiB resident {verdict(resident_mib, _RESIDENT_MIB)}, "
+          f"{threads} threads {verdict(threads, _THREADS)}", flush=True)
     return resident_mib <= _RESIDENT_MIB and threads <= _THREADS
 
 
@@ -145,20 +149,20 @@ def _cpu_seconds(pid: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("server", help="name of a running server")
-    parser.add_argument("uri", help="libvirt's URI on its host")
+    parser.add_argument("uri", help="libvirt's URI on the servers' host")
+    parser.add_argument("servers", nargs="+", metavar="server", help="name of a running server")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--idle-seconds", type=float, default=60)
     arguments = parser.parse_args()
-    api = Api(arguments.server)
+    api = Api(arguments.servers[0])
     failed = report(itertools.chain(
         rest(api, arguments.rounds, arguments.runs),
         host(api.server, arguments.uri, arguments.rounds),
         commands(api.server, max(5, arguments.rounds // 20))))
     api.action("unlock")()
-    met = footprint(arguments.server, arguments.requests)
+    met = footprint(arguments.servers, arguments.requests)
     idle(arguments.idle_seconds)
     sys.exit(failed or status(met))
 
