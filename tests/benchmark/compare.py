@@ -51,7 +51,7 @@ class Comparison:
     def row(self) -> str:
         """One line of the report."""
         verdict = "" if self.goal is None else f"{self.goal}: {'ok' if self.is_met else 'MISSED'}"
-        return (f"{self.name:<58} {self.ours_ms:9.1f} {self.baseline_ms:9.1f} {self.ratio:7.2f}  "
+        return (f"{self.name:<58} {self.ours_ms:9.1f} {self.baseline_ms:9.1f} {self.ratio:7.3f}  "
                 f"{verdict}")
 
 
