@@ -16,8 +16,8 @@
 #   releases    the pages and release notes, and other releases of nova
 #   twonode     two virtual machines as further hosts of that cloud; needs root
 #
-# With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out, and vmhost runs
-# beside those before it: what it prints comes when its turn has come.
+# With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out, and vmhost
+# runs beside those before it: what it prints comes when its turn has come.
 # A virtual environment is made in ${NOVA_QOS_TEST_DIR:-$HOME/.cache/nova-qos-test}. As root, the
 # Debian packages that are missing are installed; what apt prints is in packages.log there. Exit
 # status 1 if any tier failed.
@@ -133,7 +133,8 @@ build_pages() {
 }
 
 build_page() { # PLACE SOURCE
-    logged "$1/sphinx.log" "$1/venv/bin/sphinx-build" -W --keep-going -q -b html \
+    # -E: a page kept from the last time warns no more, and a new note would not be read
+    logged "$1/sphinx.log" "$1/venv/bin/sphinx-build" -E -W --keep-going -q -b html \
         -d "$1/doctrees/$2" "$2" "$1/html/$2" || { show_end "$1/sphinx.log"; return 1; }
 }
 
