@@ -43,7 +43,8 @@ need_packages() { # LIST...
 
 make_venv() {
     local stamp log=$logs/pip.log
-    stamp=$(stamp_of "$root"/{requirements.txt,test-requirements.txt,setup.cfg,hooks/pyproject.toml})
+    stamp=$(stamp_of "$root"/{requirements,test-requirements}.txt \
+        "$root"/{setup.cfg,hooks/pyproject.toml})
     exec 9>"$home/lock"
     flock 9 # two runs at once make one environment
     if ! is_made "$venv/stamp" "$stamp"; then
