@@ -3,6 +3,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from oslo_log import log
@@ -105,14 +106,13 @@ class Change:
         :raises QosError: why one failed
         """
         outcomes: dict[str, Outcome] = {}
-        try:
+        with ExitStack() as undo:
+            undo.callback(_put_back, domain, outcomes)
             for _knob, mine in hold.by_knob(names):
                 targets = {name: self.host_targets[name] for name in mine}
-                outcomes |= hold.hold(domain, targets, self.limits)
+                outcomes.update(hold.hold(domain, targets, self.limits))
                 _raise_first(outcomes)
-        except Exception:
-            _put_back(domain, outcomes)
-            raise
+            undo.pop_all()
         return outcomes
 
     def _all_pending(self, error: errors.QosError) -> dict[str, Outcome]:

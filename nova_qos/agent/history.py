@@ -51,6 +51,15 @@ class History:
             past.in_force, past.missing, past.why = target, None, None
             past.written, past.follows_s = None, None
 
+    def found(self, server_uuid: str, name: str, target: int) -> None:
+        """Record that the host held the target at an earlier time: it is in force unless something
+        else has been requested since."""
+        with self._lock:
+            past = self._of(server_uuid, name)
+            known = past.missing if past.missing is not None else past.in_force
+        if known in (None, target):
+            self.in_force(server_uuid, name, target)
+
     def unmet(self, server_uuid: str, name: str, target: int, kind: Unmet, reason: str) -> None:
         """Record why the target is not in force."""
         with self._lock:

@@ -129,7 +129,7 @@ class Looker:
         held = {name for name, target in targets.items()
                 if TABLE[name].knob is None or readings[name].holds(target.host_value)}
         for name in held:
-            self.history.in_force(server.uuid, name, targets[name].host_value)
+            self.history.found(server.uuid, name, targets[name].host_value)
         return held == targets.keys()
 
     def is_new(self, record: Record) -> bool:

@@ -112,8 +112,8 @@ class AgentManager(manager.Manager):
         balloon = self._machine.domain(server_uuid).balloon()
         if not waits:
             return balloon.alive, balloon.reason, balloon.due_s if balloon.overdue else 0.0
-        while balloon.overdue and time.monotonic() + balloon.due_s < answer_by:
-            time.sleep(balloon.due_s)
+        while balloon.overdue and time.monotonic() + _POLL_S < answer_by:
+            time.sleep(min(balloon.due_s, _POLL_S))
             balloon = self._machine.domain(server_uuid).balloon()
         return balloon.alive, balloon.reason
 
@@ -200,10 +200,10 @@ class AgentManager(manager.Manager):
                 answer = self._set(context, server_uuid, settings, force, answer_by, settings)
                 break
             except errors.TooEarly as error:
-                if time.monotonic() + max(error.due_s, _POLL_S) > answer_by:
+                if time.monotonic() + _POLL_S > answer_by:
                     # that API does not know the name of this error
                     raise errors.HostRefused(error.message) from error
-                time.sleep(max(error.due_s, _POLL_S))
+                time.sleep(_POLL_S)
         readings, give_up = dict(answer.readings), time.monotonic() + answer.settle_s
         while time.monotonic() < give_up and any(
                 readings[name].unmet == "pending" for name in answer.moving):

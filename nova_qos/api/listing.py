@@ -101,9 +101,6 @@ def _server(instance: Instance, host: str | None, qos: Body) -> Body:
 
 
 def _saved(instance: Instance) -> Body:
-    if not instance.obj_attr_is_set("task_state"):
-        # nova has yet to place it: it comes from its build request, which holds no task
-        instance.task_state = None
     server = settings.saved_server(instance)
     targets = desired.resolve(TABLE, server)
     return {name: saved(row, targets[name], server.flavor) for name, row in TABLE.items()}

@@ -5,7 +5,8 @@ They hold the shape; the range depends on the server's flavor and is checked by 
 the API's side and again by the agent.
 """
 
-from nova_qos.core.resource import Resource, Schema
+from nova_qos.core.resource import Resource
+from nova_qos.core.value import Schema
 from nova_qos.resources import SET_ALL, TABLE
 
 _FORCE: Schema = {"type": "boolean"}

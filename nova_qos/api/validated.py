@@ -8,7 +8,7 @@ from nova import exception
 from nova.api import validation
 
 from nova_qos.core import errors
-from nova_qos.core.resource import Schema
+from nova_qos.core.value import Schema
 
 _MOST_CHARACTERS = 400
 

@@ -2,11 +2,11 @@
 """The agent's side of the bus: what arrives is checked again, since others may write to it."""
 
 import functools
-import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import oslo_messaging as messaging
+from oslo_utils import uuidutils
 
 from nova_qos.bus import wire
 from nova_qos.core import errors
@@ -44,16 +44,9 @@ def uuids(server_uuids: Any) -> list[str]:
 
     :raises InvalidSetting: one is none, or they are more than ``wire.MOST_SERVERS``
     """
-    invalid = [str(each)[:40] for each in server_uuids if not _is_uuid(each)]
+    invalid = [str(each)[:40] for each in server_uuids if not uuidutils.is_uuid_like(each)]
     if invalid:
         raise errors.InvalidSetting(f"not a server id: {', '.join(invalid)}")
     if len(server_uuids) > wire.MOST_SERVERS:
         raise errors.InvalidSetting(f"more than {wire.MOST_SERVERS} servers in one request")
     return list(server_uuids)
-
-
-def _is_uuid(value: object) -> bool:
-    try:
-        return str(uuid.UUID(str(value))) == str(value).lower()
-    except ValueError:
-        return False

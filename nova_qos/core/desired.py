@@ -3,7 +3,7 @@
 else computes targets."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from nova_qos.core.resource import Resource, Rows
@@ -39,7 +39,7 @@ class Target:
     requested: int | None
     value: int
     host_value: int
-    source: Source = field(default=DEFAULT)
+    source: Source = DEFAULT
 
     @property
     def is_reduced(self) -> bool:

@@ -45,8 +45,10 @@ def saved_server(instance: Instance) -> SavedServer:
     """The server with its desired state."""
     saved = {name: instance.system_metadata[row.names.stored_as] for name, row in TABLE.items()
              if row.names.stored_as in instance.system_metadata}
+    # one that nova has yet to place comes from its build request, which holds no task
+    task = instance.task_state if instance.obj_attr_is_set("task_state") else None
     return SavedServer(
-        uuid=instance.uuid, host=instance.host, task=instance.task_state,
+        uuid=instance.uuid, host=instance.host, task=task,
         flavor=flavor_of(instance),
         own={name: int(value) for name, value in saved.items() if value != _MARK},
         marked=frozenset(name for name, value in saved.items() if value == _MARK))

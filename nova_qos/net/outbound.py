@@ -22,26 +22,12 @@ from nova_qos.net import failures, layout, uplinks
 from nova_qos.net.layout import Layout, Rules
 from nova_qos.net.nft import Table
 from nova_qos.net.objects import Objects, index_of
-from nova_qos.net.view import View, minor_of, require_interface
+from nova_qos.net.view import NAME, SeenUplinks, minor_of
 
-_NAME = "net_priority"
 #: How often a reading is tried before it waits for a change to end.
 _MOST_LOOKS = 3
 _Seen = TypeVar("_Seen")
 _BYTES_PER_MBIT = 125_000
-
-
-@dataclass(frozen=True)
-class SeenUplinks:
-    """A ``SeenNetwork``: what was listed once, or why it could not be."""
-
-    seen: View | errors.QosError
-
-    def read(self, interfaces: Interfaces) -> Mapping[str, Reading]:
-        if isinstance(self.seen, View):
-            return {_NAME: self.seen.read(interfaces)}
-        require_interface(interfaces)
-        raise type(self.seen)(self.seen.message)
 
 
 @dataclass
@@ -87,7 +73,7 @@ class Outbound:
             objects.require_shapeable(interfaces)
             return objects.view().read(interfaces)
 
-        return {_NAME: self._steady(look)}
+        return {NAME: self._steady(look)}
 
     def snapshot(self) -> SeenUplinks:
         try:
@@ -98,14 +84,14 @@ class Outbound:
     def abilities(self) -> Mapping[str, Ability]:
         try:
             with self._objects() as objects:
-                return {_NAME: objects.ability()}
+                return {NAME: objects.ability()}
         except errors.QosError as error:
-            return {_NAME: Ability(cannot=error.message.removeprefix("prio: "))}
+            return {NAME: Ability(cannot=error.message.removeprefix("prio: "))}
 
     def write(
         self, server_uuid: str, values: Mapping[str, int], neighbours: Neighbours
     ) -> None:
-        priority = values[_NAME]
+        priority = values[NAME]
         if priority != UNLIMITED and priority not in layout.PRIORITIES:
             raise errors.HostRefused(
                 f"prio: {priority} is not accepted: {layout.PRIORITIES[0]} to "

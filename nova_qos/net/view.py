@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What our objects in the kernel do with a server's packets. Pure: from what was listed."""
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nova_qos.core import errors
@@ -12,6 +12,8 @@ from nova_qos.net import layout
 from nova_qos.net.layout import WHOLE, Rules, Share
 from nova_qos.net.uplinks import Uplink
 
+#: The resource whose value the classes hold.
+NAME = "net_priority"
 #: The class of a device, both by number; None when there is none.
 FindShare = Callable[[int, int], Share | None]
 #: The index of a device by its name; None when there is none.
@@ -84,6 +86,19 @@ class View:
                     yield f"packets from device {each.tap} are not marked"
         if rules.marks.get(layout.classid(minor)) != minor:
             yield "no rule selects the server's class for its mark"
+
+
+@dataclass(frozen=True)
+class SeenUplinks:
+    """A ``SeenNetwork``: what was listed once, or why it could not be."""
+
+    seen: View | errors.QosError
+
+    def read(self, interfaces: Interfaces) -> Mapping[str, Reading]:
+        if isinstance(self.seen, View):
+            return {NAME: self.seen.read(interfaces)}
+        require_interface(interfaces)
+        raise type(self.seen)(self.seen.message)
 
 
 def require_interface(interfaces: Interfaces) -> None:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """CPU: in what proportion servers get the host's processors."""
 
-from nova_qos.core.resource import Default, Division, Names, Number, Resource
+from nova_qos.core.resource import Default, Division, Names, Resource
 from nova_qos.core.scales import DEFAULT_CPU_SHARES, LEAST_CPU_SHARES, MOST_CPU_SHARES
 from nova_qos.core.server import Flavor
 from nova_qos.core.sharing import among_processors
 from nova_qos.core.units import Unit
+from nova_qos.core.value import Number
 
 
 def _default_shares(flavor: Flavor) -> int:

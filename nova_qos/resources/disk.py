@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disk: in what proportion servers get the I/O of the devices below their disks."""
 
-from nova_qos.core.resource import Default, Division, Names, Number, Resource
+from nova_qos.core.resource import Default, Division, Names, Resource
 from nova_qos.core.sharing import in_proportion
 from nova_qos.core.units import Unit
+from nova_qos.core.value import Number
 
 #: The least weight that the API offers, and what nova starts every server with.
 _LEAST_WEIGHT = 100

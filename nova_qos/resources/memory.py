@@ -4,8 +4,9 @@
 from nova_qos.core import errors
 from nova_qos.core.balloon import Balloon, Limits
 from nova_qos.core.reading import Reading
-from nova_qos.core.resource import Default, FlavorMaximum, Follow, Names, Number, Resource
+from nova_qos.core.resource import Default, Follow, Names, Resource
 from nova_qos.core.units import KIB_PER_MIB, MIB, UNLIMITED
+from nova_qos.core.value import FlavorMaximum, Number
 
 _HIGHEST_MIB = 2**40
 _WHOLE = FlavorMaximum(lambda flavor: flavor.memory_mib, "the flavor's memory")

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Network: in what proportion servers get the host's uplinks for their outbound traffic."""
 
-from nova_qos.core.resource import Default, Division, Names, Number, Resource
+from nova_qos.core.resource import Default, Division, Names, Resource
 from nova_qos.core.sharing import in_proportion
 from nova_qos.core.units import UNLIMITED, Unit
+from nova_qos.core.value import Number
 
 NET_PRIORITY = Resource(
     name="net_priority",

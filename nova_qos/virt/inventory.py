@@ -10,6 +10,7 @@ from typing import Any
 
 import libvirt
 
+from nova_qos.core import errors
 from nova_qos.host import Interfaces
 from nova_qos.virt import failures
 from nova_qos.virt.connection import Connection
@@ -127,8 +128,12 @@ class Inventory:
             answer.set_result({uuid: each for uuid, each in found.items() if each is not None})
         except libvirt.libvirtError as error:
             answer.set_exception(failures.translate(error, running=True))
-        except Exception as error:  # noqa: BLE001  # it is raised where it is waited for
+        except errors.QosError as error:
             answer.set_exception(error)
+        finally:
+            # whoever waits goes on without figures, whatever has happened
+            if not answer.done():
+                answer.set_result({})
 
     def _look(
         self, connection: libvirt.virConnect, balloons: Mapping[str, Mapping[str, int]]

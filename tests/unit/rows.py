@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from nova_qos.core.resource import Default, Names, Number, Resource, Switch
+from nova_qos.core.resource import Default, Names, Resource
 from nova_qos.core.server import Flavor
 from nova_qos.core.units import Unit
+from nova_qos.core.value import Number, Switch
 from nova_qos.resources import TABLE
 
 FLAVOR = Flavor(memory_mib=512)

@@ -82,3 +82,15 @@ def test_every_page_is_reached() -> None:
         listed = set(re.findall(r"^   (\S+)$", (index / "index.rst").read_text(), re.MULTILINE))
         pages = {str(path.relative_to(index).with_suffix("")) for path in index.rglob("*.rst")}
         assert pages - {"index"} <= listed, index
+
+
+@pytest.mark.parametrize("page", ["README.rst", "HACKING.rst", *(
+    str(path.relative_to(ROOT)) for path in sorted((ROOT / "doc/source").rglob("*.rst")))])
+def test_files_that_a_page_names_exist(page: str) -> None:
+    text = (ROOT / page).read_text()
+    places = "nova_qos|novaclient_qos|hooks|tests|tools|doc|etc|devstack"
+    named = set(re.findall(rf"(?<![\w/.-])(?:{places})/[\w./-]*\w", text))
+    inside = set(re.findall(
+        r"``((?:agent|api|bus|cmd|core|instances|net|resources|virt)/\w+\.py)``", text))
+    found = sorted({*named, *(f"nova_qos/{name}" for name in inside)})
+    assert [name for name in found if not (ROOT / name).exists()] == []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import packages
+from .debian import run
 from .errors import TestbedError
 
 _FILES = Path(__file__).with_name("guest_files")
@@ -56,10 +57,10 @@ def _build_into(scratch: Path) -> None:
     images.mkdir(mode=0o755)
     system = scratch / "kernel-package"
     name = packages.dependency("linux-image-cloud-amd64", "linux-image-")
-    _run("dpkg-deb", "-x", packages.download(name, scratch), system)
+    run("dpkg-deb", "-x", packages.download(name, scratch), system)
     version = name.removeprefix("linux-image-")
     shutil.copy(system / "boot" / f"vmlinuz-{version}", images / "kernel")
-    _run("depmod", "-b", system, version)
+    run("depmod", "-b", system, version)
     root = scratch / "root"
     _fill_root(root, _module_files(system, version))
     _pack(root, images / "initramfs")
@@ -71,7 +72,7 @@ def _module_files(system: Path, version: str) -> list[Path]:
     """Return the files of our modules and of all they need, in the order to load them."""
     files: list[Path] = []
     for module in _MODULES:
-        answer = _run("modprobe", "-d", system, "-S", version, "--show-depends", module)
+        answer = run("modprobe", "-d", system, "-S", version, "--show-depends", module)
         for line in answer.splitlines():
             action, _, path = line.strip().partition(" ")
             if action == "insmod" and Path(path) not in files:
@@ -113,7 +114,7 @@ def _fill_disk(place: Path, program: str) -> None:
     if found is None:
         raise TestbedError(f"this machine has no {program}")
     shutil.copy(found, place / program)
-    for line in _run("ldd", found).splitlines():
+    for line in run("ldd", found).splitlines():
         words = [word for word in line.split() if word.startswith("/")]
         for library in words[-1:]:
             is_loader = Path(library).name.startswith("ld-linux")
@@ -122,13 +123,5 @@ def _fill_disk(place: Path, program: str) -> None:
 
 def _make_disk(content: Path, disk: Path) -> None:
     raw = content.with_suffix(".raw")
-    _run("mke2fs", "-q", "-t", "ext4", "-d", content, raw, f"{_DISK_MIB}M")
-    _run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, disk)
-
-
-def _run(*command: str | Path) -> str:
-    words = [str(word) for word in command]
-    answer = subprocess.run(words, capture_output=True, text=True)
-    if answer.returncode:
-        raise TestbedError(f"{' '.join(words)}: {answer.stderr.strip()}")
-    return answer.stdout
+    run("mke2fs", "-q", "-t", "ext4", "-d", content, raw, f"{_DISK_MIB}M")
+    run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, disk)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A disk that is slow on purpose, so that the kernel's I/O scheduler has something to divide."""
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from .debian import run
 from .errors import TestbedError
 from .processes import Daemon, wait_until
 
@@ -90,7 +90,7 @@ class SlowDisk:
         self._throttled.touch()
         self._daemon.start()
         options = ("--find", "--show", "--direct-io=on")
-        self._device = Path(_run("losetup", *options, self._throttled).strip())
+        self._device = Path(run("losetup", *options, self._throttled).strip())
         queue = Path("/sys/block", self._device.name, "queue")
         (queue / "scheduler").write_text("bfq")
         for name, value in _BFQ.items():
@@ -99,19 +99,19 @@ class SlowDisk:
         sectors = _PART_MIB * _SECTORS_PER_MIB
         for number in self._numbers:
             begin = (number - 1) * sectors + _SECTORS_PER_MIB
-            _run("addpart", self._device, str(number), str(begin), str(sectors))
+            run("addpart", self._device, str(number), str(begin), str(sectors))
         if not wait_until(lambda: all(part.exists() for part in self.parts), _APPEARS_S):
             raise TestbedError(f"not all of {', '.join(map(str, self.parts))} are there")
 
     def _take_away(self) -> None:
         for device in _loop_devices(self._throttled):
             for part in Path("/sys/block", Path(device).name).glob("*/partition"):
-                _run("delpart", device, part.read_text().strip())
-            _run("losetup", "--detach", device)
+                run("delpart", device, part.read_text().strip())
+            run("losetup", "--detach", device)
         self._device = None
         self._daemon.stop()
         if _is_mount_point(self._throttled):
-            _run("umount", self._throttled)
+            run("umount", self._throttled)
         self._throttled.unlink(missing_ok=True)
 
 
@@ -134,13 +134,5 @@ def _is_mount_point(file: Path) -> bool:
 
 
 def _loop_devices(file: Path) -> list[str]:
-    lines = _run("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE").splitlines()
+    lines = run("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE").splitlines()
     return [line.split()[0] for line in lines if line.partition(" ")[2].strip() == str(file)]
-
-
-def _run(*command: str | Path) -> str:
-    words = [str(word) for word in command]
-    answer = subprocess.run(words, capture_output=True, text=True)
-    if answer.returncode:
-        raise TestbedError(f"{' '.join(words)}: {answer.stderr.strip()}")
-    return answer.stdout

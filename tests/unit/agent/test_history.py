@@ -97,6 +97,20 @@ def test_a_restart_of_the_server_ends_the_wait() -> None:
     assert history.wait_s(SERVER, NAME) == 0
 
 
+def test_what_was_found_earlier_does_not_undo_what_was_requested_since() -> None:
+    history = History()
+    history.found(SERVER, NAME, 300)
+    assert history.was_in_force(SERVER, NAME, 300)
+    history.in_force(SERVER, NAME, 200)
+    history.found(SERVER, NAME, 300)
+    assert history.was_in_force(SERVER, NAME, 200)
+    history.follows(SERVER, NAME, 100)
+    history.found(SERVER, NAME, 200)
+    assert history.followed(SERVER, NAME) is not None
+    history.found(SERVER, NAME, 100)
+    assert history.was_in_force(SERVER, NAME, 100)
+
+
 def test_questions_change_nothing() -> None:
     history = History()
     history.was_in_force(SERVER, NAME, 1)

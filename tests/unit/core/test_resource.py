@@ -9,9 +9,10 @@ from nova_qos.core import desired, errors
 from nova_qos.core.balloon import Balloon
 from nova_qos.core.reading import Reading
 from nova_qos.core.report import report, state_of
-from nova_qos.core.resource import Default, Resource, Switch
+from nova_qos.core.resource import Default, Resource
 from nova_qos.core.server import Flavor
 from nova_qos.core.units import UNLIMITED, Unit
+from nova_qos.core.value import Switch
 from nova_qos.resources import TABLE
 from nova_qos.resources.memory import lowest_safe_kib
 from tests.unit.rows import FLAVOR, NONSENSE, each_row, inside, outside
