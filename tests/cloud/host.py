@@ -3,6 +3,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tools.bed import observer
@@ -64,6 +66,15 @@ class Observer(observer.Observer):
     def freeze_agent(self) -> None:
         """Let the agent take no step more: a call to it stays without an answer."""
         os.kill(self._agent_pid(), signal.SIGSTOP)
+
+    @contextmanager
+    def frozen_agent(self) -> Iterator[None]:
+        """Freeze the agent for a while: what is changed by hand stays until it goes on."""
+        self.freeze_agent()
+        try:
+            yield
+        finally:
+            os.kill(self._agent_pid(), signal.SIGCONT)
 
     def _agent_pid(self) -> int:
         pid = self._agent.pid()
