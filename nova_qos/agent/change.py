@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A set: checked against the guest, saved, applied; all of its settings or none."""
+"""A set: checked against the guest and applied; all of its settings or none."""
 
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -10,41 +9,35 @@ from oslo_log import log
 
 from nova_qos.agent import hold
 from nova_qos.agent.hold import Outcome
-from nova_qos.agent.records import Record
 from nova_qos.core import desired, errors
 from nova_qos.core.balloon import Limits
 from nova_qos.core.desired import Target
 from nova_qos.core.reading import Reading
+from nova_qos.core.server import Entry, SavedServer
 from nova_qos.host import Domain, Host
 from nova_qos.resources import TABLE
 
 LOG = log.getLogger(__name__)
 
 
-class TooLate(errors.AgentAway):
-    """The set failed after the API had answered 202, so the saved settings stay."""
-
-
 @dataclass
 class Change:
     """The settings that one request asks for on one server; None unsets.
 
-    Used under the server's lock, once. ``answer_by`` is the time (monotonic) until which the API
-    waits for the answer.
+    Used under the server's lock, once. Nothing is saved here: ``entries`` tells what to save.
     """
 
-    record: Record
+    server: SavedServer
     machine: Host
     settings: Mapping[str, int | None]
     limits: Limits
-    answer_by: float
     targets: dict[str, Target] = field(init=False)
 
     def __post_init__(self) -> None:
-        server = self.record.server
-        kept = {name: value for name, value in server.own.items() if name not in self.settings}
+        kept = {name: value for name, value in self.server.own.items()
+                if name not in self.settings}
         asked = {name: value for name, value in self.settings.items() if value is not None}
-        resolved = desired.resolve(TABLE, replace(server, own={**kept, **asked}))
+        resolved = desired.resolve(TABLE, replace(self.server, own={**kept, **asked}))
         self.targets = {name: resolved[name] for name in self.settings}
 
     @property
@@ -57,35 +50,29 @@ class Change:
 
         :returns: an outcome for each setting that a knob holds, pending where it has to wait
 
-        :raises TaskInProgress, ServerGone, HostCannot, HostRefused: nothing was changed
-        :raises TooLate: see there
+        :raises HostCannot, HostRefused: nothing was changed
         """
         try:
-            domain = self.machine.domain(self.record.server.uuid)
+            domain = self.machine.domain(self.server.uuid)
             waiting = self._guarded(domain)
+            return waiting | self._applied(domain, self.targets.keys() - waiting.keys())
         except (errors.ServerNotRunning, errors.HostAway) as error:
-            self.record.request(self.settings)
-            return self._all_pending(error)
-        before = self.record.server
-        # an unset resource keeps its mark until a reading shows that the host has been reset
-        self.record.request(self.settings)
-        try:
-            outcomes = waiting | self._applied(domain, self.targets.keys() - waiting.keys())
-        except (errors.ServerNotRunning, errors.HostAway) as error:
-            return self._all_pending(error)
-        except Exception as error:
-            if time.monotonic() > self.answer_by:
-                raise TooLate(f"the agent's answer came too late: {error}") from error
-            self.record.restore(before, self.settings)
-            raise
-        self._forget_what_was_reset(outcomes)
-        return outcomes
+            return dict.fromkeys(self.targets, _to_come(error))
+
+    def entries(self, outcomes: Mapping[str, Outcome], stamp: int) -> dict[str, Entry]:
+        """What to save. An unset resource is marked unless a reading shows that the host has been
+        reset, or the agent keeps its default."""
+        return {
+            name: Entry(value, stamp=stamp, marked=value is None and (
+                _is_pending(outcomes.get(name))
+                or desired.keeps_default(TABLE[name], self.server.flavor)))
+            for name, value in self.settings.items()}
 
     def _guarded(self, domain: Domain) -> dict[str, Outcome]:
-        """Refuse settings that the guest cannot follow, before anything is saved.
+        """Refuse settings that the guest cannot follow, before anything is written.
 
-        :returns: resources not to write now: those that have to wait, and unset ones that this
-            host does not support
+        :returns: resources not to write now: those that have to wait, and unset ones that the
+            guest cannot follow or this host does not support
         """
         unset = [name for name, value in self.settings.items() if value is None]
         readings = hold.read(domain, unset)
@@ -98,10 +85,15 @@ class Change:
                     follow.guard(domain.balloon(), self.host_targets[name], self.limits)
             except errors.ServerNotRunning as error:
                 waiting[name] = Outcome.failed(error)
+            except errors.HostRefused as error:
+                if self.settings[name] is not None:
+                    raise
+                waiting[name] = _to_come(error)
         return waiting
 
     def _applied(self, domain: Domain, names: Iterable[str]) -> dict[str, Outcome]:
-        """Write knob by knob; when one fails, undo those before it.
+        """Write knob by knob; when one fails, undo those before it. An unset never fails where it
+        can be made up for.
 
         :raises QosError: why one failed
         """
@@ -111,18 +103,16 @@ class Change:
             for _knob, mine in hold.by_knob(names):
                 targets = {name: self.host_targets[name] for name in mine}
                 outcomes.update(hold.hold(domain, targets, self.limits))
+                outcomes.update({
+                    name: _to_come(error) for name in mine if self.settings[name] is None
+                    and isinstance(error := outcomes[name].error, errors.HostRefused)})
                 _raise_first(outcomes)
             undo.pop_all()
         return outcomes
 
-    def _all_pending(self, error: errors.QosError) -> dict[str, Outcome]:
-        return dict.fromkeys(self.targets, Outcome(Reading.unread(error), hold.SOON_S))
 
-    def _forget_what_was_reset(self, outcomes: Mapping[str, Outcome]) -> None:
-        done = [name for name, value in self.settings.items()
-                if value is None and not _is_pending(outcomes.get(name))]
-        if done:
-            self.record.forget_anyway(done)
+def _to_come(error: errors.QosError) -> Outcome:
+    return Outcome(Reading.unread(error), hold.SOON_S)
 
 
 def _is_pending(outcome: Outcome | None) -> bool:

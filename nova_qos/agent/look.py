@@ -8,6 +8,7 @@ from oslo_config import cfg
 from oslo_log import log
 
 from nova_qos.agent import hold
+from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.history import History
 from nova_qos.agent.hold import SOON_S, Past
 from nova_qos.agent.hooks import Hooks
@@ -17,7 +18,7 @@ from nova_qos.agent.schedule import Again
 from nova_qos.core import desired, errors
 from nova_qos.core.balloon import Limits
 from nova_qos.core.desired import Target
-from nova_qos.core.server import SavedServer
+from nova_qos.core.server import Entries, SavedServer, newer
 from nova_qos.core.units import KIB_PER_MIB
 from nova_qos.host import Domain, Host, Snapshot
 from nova_qos.resources import TABLE
@@ -41,6 +42,7 @@ class Looker:
     options: cfg.ConfigOpts
     hooks: Hooks
     history: History
+    accepted: Accepted
     new_since: float
 
     def limits(self, force: bool = False) -> Limits:
@@ -66,7 +68,7 @@ class Looker:
             return self._look_at(record, domain)
 
     def _look_at(self, record: Record, domain: Domain) -> Again | None:
-        server = record.server
+        server = self._wanted(record)
         if self._is_arriving(server):
             # mostly before its guest runs; nova is still writing its record, so that stays as it is
             self._hold(server, domain, desired.requested(TABLE, server))
@@ -79,8 +81,9 @@ class Looker:
         return self._converge(record, domain)
 
     def _converge(self, record: Record, domain: Domain) -> Again | None:
+        record.mend()
         record.mark_defaults()
-        server = record.server
+        server = self._wanted(record)
         stale = desired.to_reset(TABLE, server)
         again = self._hold(server, domain, {**stale, **desired.requested(TABLE, server)})
         if stale and again is None:
@@ -104,9 +107,28 @@ class Looker:
         longest_s, why = min(due)
         return Again(why, longest_s)
 
+    def undo(self, server_uuid: str, entries: Entries) -> None:
+        """Take a set back that was carried out but not saved, whatever nova does with the server:
+        the host gets what is saved, or its defaults."""
+        with locked(server_uuid):
+            self.accepted.drop(server_uuid, entries)
+            try:
+                server = self._wanted(self.records.load(server_uuid))
+                unsaved = newer(entries, server.entries)
+                targets = desired.resolve(TABLE, server)
+                self._hold(server, self.machine.domain(server_uuid),
+                           {name: targets[name] for name in unsaved})
+            except (errors.ServerGone, errors.ServerNotRunning):
+                # what was not saved is gone with the domain
+                return
+            except errors.QosError as error:
+                LOG.warning("Could not take back %s on server %s, which was not saved: %s",
+                            sorted(entries), server_uuid, error.message)
+                self.accepted.add(server_uuid, entries, for_s=0)
+
     def watched(self, record: Record) -> set[str]:
         """The resources that the host is to hold a value of ours for."""
-        return set(desired.requested(TABLE, record.server))
+        return set(desired.requested(TABLE, self._wanted(record)))
 
     def check(self, record: Record, seen: Snapshot) -> bool:
         """Whether a snapshot shows all saved settings of a server in force.
@@ -114,7 +136,7 @@ class Looker:
         Records those that are, so that a later change counts as drift. Changes nothing else,
         because the snapshot may be older than the saved settings.
         """
-        server = record.server
+        server = self._wanted(record)
         if desired.to_reset(TABLE, server) or self.is_new(record):
             return False
         targets = desired.requested(TABLE, server)
@@ -131,6 +153,10 @@ class Looker:
         for name in held:
             self.history.found(server.uuid, name, targets[name].host_value)
         return held == targets.keys()
+
+    def _wanted(self, record: Record) -> SavedServer:
+        """The server with what it is to have: what is saved, and what is about to be."""
+        return self.accepted.newest(record.server)
 
     def is_new(self, record: Record) -> bool:
         """Whether post-create hooks are to see the server."""

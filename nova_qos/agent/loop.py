@@ -16,6 +16,7 @@ from oslo_log import log
 from nova_qos.agent.look import Looker
 from nova_qos.agent.schedule import Again, Schedule
 from nova_qos.core import errors
+from nova_qos.core.server import newer
 from nova_qos.host import Change
 from nova_qos.resources import TABLE
 
@@ -90,7 +91,11 @@ class Loop:
         named = {name for record in records for name in self._looker.watched(record)}
         knobs = {knob for name in named if (knob := TABLE[name].knob) is not None}
         seen = self._looker.machine.snapshot(knobs)
+        overdue = self._looker.accepted.overdue()
         for record in records:
+            unsaved = newer(overdue.get(record.server.uuid, {}), record.server.entries)
+            if unsaved:
+                self._looker.undo(record.server.uuid, unsaved)
             if not self._looker.check(record, seen):
                 self._schedule.put(record.server.uuid)
 

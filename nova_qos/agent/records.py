@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from nova_qos.core.server import NewServer, SavedServer
+from nova_qos.core.server import Entries, NewServer, SavedServer
 
 
 class Record(Protocol):
@@ -18,17 +18,15 @@ class Record(Protocol):
     def server(self) -> SavedServer:
         """The server with its desired state."""
 
-    def request(self, changes: Mapping[str, int | None]) -> None:
-        """Save settings; None unsets one and marks it for reset."""
+    def save(self, entries: Entries) -> None:
+        """Save what was changed."""
 
-    def restore(self, before: SavedServer, names: Iterable[str]) -> None:
-        """Put the named settings back to what they were, whatever nova does with the server."""
+    def mend(self) -> None:
+        """Save again what nova has overwritten, if it has."""
 
     def forget(self, names: Iterable[str]) -> None:
-        """Remove the marks of resources that have been reset."""
-
-    def forget_anyway(self, names: Iterable[str]) -> None:
-        """As ``forget``, whatever nova does with the server."""
+        """Remove the marks of resources that have been reset; where the agent keeps a default, the
+        mark stays."""
 
     def mark_defaults(self) -> None:
         """Mark the defaults that the agent keeps, so that they are reset when it keeps them no
@@ -49,11 +47,11 @@ class Records(Protocol):
     """All servers."""
 
     def load(self, server_uuid: str, context: Any = None) -> Record:
-        """One server.
+        """One server, also what nova has overwritten of its desired state.
 
         :param context: whose request this is; None = the agent's own
         :raises ServerGone: it was deleted
         """
 
     def on_host(self, host: str) -> Sequence[Record]:
-        """The servers of a host."""
+        """The servers of a host, as nova has them."""

@@ -3,6 +3,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import oslo_messaging as messaging
@@ -12,17 +13,18 @@ from oslo_config import cfg
 from oslo_log import log
 
 from nova_qos.agent import hold
+from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.change import Change
 from nova_qos.agent.history import History
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.locks import locked
 from nova_qos.agent.look import Looker
 from nova_qos.agent.loop import Loop
-from nova_qos.agent.records import Record
 from nova_qos.bus import endpoint, wire
 from nova_qos.bus.wire import SetAnswer, Wire
 from nova_qos.core import errors
 from nova_qos.core.reading import Reading
+from nova_qos.core.server import SavedServer, next_stamp
 from nova_qos.host import Domain, Host, SeenDomain, Snapshot
 from nova_qos.instances import service
 from nova_qos.instances.records import Records
@@ -51,9 +53,11 @@ class AgentManager(manager.Manager):
         self._options = options
         self._history = History()
         self._records = Records()
+        self._accepted = Accepted()
         hooks = Hooks.installed(options) if hooks is None else hooks
         self.looker = Looker(
-            host, machine, self._records, options, hooks, self._history, new_since=time.time())
+            host, machine, self._records, options, hooks, self._history, self._accepted,
+            new_since=time.time())
         self.loop = Loop(self.looker, options)
         super().__init__(host=host, service_name="nova-qos-agent")
 
@@ -120,67 +124,79 @@ class AgentManager(manager.Manager):
     @endpoint.answers
     def set(
         self, context: Any, server_uuid: str, settings: Mapping[str, Any], force: bool,
-        names: list[str] | None = None,
+        names: list[str] | None = None, server: Wire | None = None,
     ) -> Wire:
-        """Save the settings as desired state, apply them, and answer what the host holds.
+        """Apply settings, and answer what to save and what the host holds.
 
-        All or none: an error leaves both as they were. One server's settings are set one
-        after another, so that the last one saved is the one applied.
+        All or none: an error leaves the host as it was. One server's settings are applied one
+        after another; the stamps of what is to be saved tell their order.
 
         :param names: the resources to answer readings for; None = an API before 1.2, which wants
-            those of ``settings``, and has the agent wait for the guest
+            those of ``settings``, and has the agent save, and wait for the guest
+        :param server: the server as the API has loaded it, since 1.2
         :raises InvalidSetting: an unknown resource, or a value outside its range
         :raises TaskInProgress: nova works on the server
         :raises AgentAway: the lock was not free within the time that the API waits
         """
         answer_by = self._answer_by()
         settings = {name: settings[name] for name in endpoint.known(settings)}
-        if names is None:
+        if names is None or server is None:
             return self._set_and_wait(context, server_uuid, settings, force, answer_by)
         wanted = [*settings, *(name for name in endpoint.known(names) if name not in settings)]
+        loaded = wire.server_from_wire(server_uuid, self.host, server)
         try:
-            return self._set(
-                context, server_uuid, settings, force, answer_by, wanted).to_wire()
+            return self._set(loaded, settings, force, answer_by, wanted).to_wire()
         except errors.TooEarly as error:
             return SetAnswer(too_early=error).to_wire()
+
+    def discard(self, context: Any, server_uuid: str, entries: Wire) -> None:
+        """Take a set back that the API could not save."""
+        self.looker.undo(server_uuid, wire.entries_from_wire(entries))
 
     def _answer_by(self) -> float:
         """Until when (monotonic) the API waits for the answer to what arrives now."""
         return float(time.monotonic() + self._options.nova_qos.rpc_timeout - _TRANSIT_S)
 
     def _set(
-        self, context: Any, server_uuid: str, settings: Mapping[str, Any], force: bool,
-        answer_by: float, names: Iterable[str],
+        self, server: SavedServer, settings: Mapping[str, Any], force: bool, answer_by: float,
+        names: Iterable[str],
     ) -> SetAnswer:
         try:
-            with locked(server_uuid, answer_by):
-                record = self._records.load(server_uuid, context)
-                readings, moving = self._change(record, settings, force is True, answer_by)
+            with locked(server.uuid, answer_by):
+                server = self._accepted.newest(server)
+                answer = self._change(server, settings, force is True)
+                is_late = time.monotonic() > answer_by
+                if not is_late:
+                    # else the API has given up waiting, and saves the settings by itself
+                    self._accepted.add(
+                        server.uuid, answer.entries, self._options.nova_qos.rpc_timeout)
         except errors.AgentAway as error:
-            # the API has saved the settings, or is about to
-            self.loop.put(server_uuid)
+            # the API saves the settings by itself
+            self.loop.put(server.uuid)
             # the other side of the bus knows the names of the tree alone
             raise errors.AgentAway(error.message) from error
-        readings |= self._others(server_uuid, [name for name in names if name not in readings])
-        if any(reading.unmet == "pending" for reading in readings.values()):
-            self.loop.put(server_uuid)
-        settle_s = self._options.nova_qos.balloon_timeout if moving else 0.0
-        return SetAnswer(readings, moving, settle_s)
+        others = self._others(server.uuid, [each for each in names if each not in answer.readings])
+        readings = {**answer.readings, **others}
+        if is_late or any(reading.unmet == "pending" for reading in readings.values()):
+            self.loop.put(server.uuid)
+        return replace(answer, readings=readings)
 
     def _change(
-        self, record: Record, settings: Mapping[str, Any], force: bool, answer_by: float
-    ) -> tuple[dict[str, Reading], tuple[str, ...]]:
-        server = record.server
+        self, server: SavedServer, settings: Mapping[str, Any], force: bool
+    ) -> SetAnswer:
         checked = {name: TABLE[name].check(value, server.flavor, name)
                    for name, value in settings.items()}
-        change = Change(record, self._machine, checked, self.looker.limits(force), answer_by)
+        change = Change(server, self._machine, checked, self.looker.limits(force))
         outcomes = change.carry_out()
+        entries = change.entries(outcomes, next_stamp(server.entries, time.time()))
         hold.record(self._history, server.uuid, change.host_targets, outcomes)
         LOG.info("Set %s on server %s; the host holds %s", checked, server.uuid,
                  {name: outcome.reading.applied for name, outcome in outcomes.items()})
         readings = {name: self._observe(server.uuid, name, outcome.reading)
                     for name, outcome in outcomes.items()}
-        return readings, tuple(name for name, each in outcomes.items() if each.follows)
+        moving = tuple(name for name, each in outcomes.items() if each.follows)
+        settle_s = self._options.nova_qos.balloon_timeout if moving else 0.0
+        return SetAnswer(readings, moving, settle_s, entries=entries)
 
     def _others(self, server_uuid: str, names: list[str]) -> dict[str, Reading]:
         """Readings of the resources that were not set; where nothing can be read, they say why."""
@@ -196,14 +212,20 @@ class AgentManager(manager.Manager):
         answer_by: float,
     ) -> Wire:
         while True:
+            record = self._records.load(server_uuid, context)
             try:
-                answer = self._set(context, server_uuid, settings, force, answer_by, settings)
+                answer = self._set(record.server, settings, force, answer_by, settings)
                 break
             except errors.TooEarly as error:
                 if time.monotonic() + _POLL_S > answer_by:
                     # that API does not know the name of this error
                     raise errors.HostRefused(error.message) from error
                 time.sleep(_POLL_S)
+        try:
+            record.save(answer.entries)
+        except errors.QosError:
+            self.looker.undo(server_uuid, answer.entries)
+            raise
         readings, give_up = dict(answer.readings), time.monotonic() + answer.settle_s
         while time.monotonic() < give_up and any(
                 readings[name].unmet == "pending" for name in answer.moving):

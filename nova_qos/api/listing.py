@@ -15,7 +15,7 @@ from nova_qos.bus.wire import MOST_SERVERS
 from nova_qos.core import desired, errors
 from nova_qos.core.reading import Reading
 from nova_qos.core.report import reports, saved
-from nova_qos.instances import hosts, settings
+from nova_qos.instances import hosts, saving, settings
 from nova_qos.instances.settings import Instance
 from nova_qos.resources import LIST_HOST_RULE, LIST_PATH, LIST_RULE, TABLE
 
@@ -77,7 +77,7 @@ class ServerList(wsgi.Controller):
             instances = hosts.page_of_host(cell, host, limit, marker)
             readings = self._ask(cell, host, [each.uuid for each in instances])
             return {
-                "servers": [_server(each, host, _held(each, readings[each.uuid]))
+                "servers": [_server(each, host, _held(cell, each, readings[each.uuid]))
                             for each in instances],
                 "host": {"name": host, "vcpus": node.vcpus, "memory_mib": node.memory_mb},
             }
@@ -106,8 +106,13 @@ def _saved(instance: Instance) -> Body:
     return {name: saved(row, targets[name], server.flavor) for name, row in TABLE.items()}
 
 
-def _held(instance: Instance, readings: Mapping[str, Reading]) -> Body:
+def _held(cell: Any, instance: Instance, readings: Mapping[str, Reading]) -> Body:
     server = settings.saved_server(instance)
-    shown = reports(TABLE, desired.resolve(TABLE, server), server.flavor, readings)
+    targets = desired.resolve(TABLE, server)
+    if any(reading.applied is not None and not reading.holds(targets[name].host_value)
+           for name, reading in readings.items()):
+        server = saving.newest(cell, server)
+        targets = desired.resolve(TABLE, server)
+    shown = reports(TABLE, targets, server.flavor, readings)
     return {name: {**shown[name], "weight": row.weight_of(readings[name])}
             for name, row in TABLE.items()}

@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """One server of one request: loaded, authorised, read and changed."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+import time
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from nova import exception
 from nova.api.openstack import common
 from nova.compute import api as compute
+from nova.compute import vm_states
 
 from nova_qos.bus.client import AgentClient
 from nova_qos.core import desired, errors
 from nova_qos.core.reading import Reading
 from nova_qos.core.report import Report, reports
-from nova_qos.core.server import Flavor, SavedServer
-from nova_qos.instances import audit, settings
+from nova_qos.core.server import Entries, Entry, Flavor, SavedServer, next_stamp
+from nova_qos.instances import saving, settings
+from nova_qos.instances.saving import Trace
 from nova_qos.resources import TABLE
 
 _NOWHERE = "the server is on no host"
@@ -89,32 +91,60 @@ class Server:
         """
         if self._instance.locked and not self._context.is_admin:
             raise exception.InstanceIsLocked(instance_uuid=self._instance.uuid)
-        if self._instance.task_state is not None:
+        if self._instance.vm_state == vm_states.BUILDING or self._instance.task_state is not None:
+            task = self._instance.task_state or vm_states.BUILDING
             raise errors.TaskInProgress(
-                f"cannot {action} while task {self._instance.task_state} is in progress on the "
+                f"cannot {action} while task {task} is in progress on the "
                 "server; ask again when it is done")
         what = "qos " + " ".join(f"{name}={value}" for name, value in changes.items())
-        with audit.recorded(self._context, self._instance, action, what):
-            readings = self._save_and_apply(changes, force, list(names))
-        own = {**self.saved.own, **changes}
-        self._saved = replace(self.saved, own={
-            name: value for name, value in own.items() if value is not None})
-        return readings
+        trace = Trace.begin(self._context, self._instance, action, what)
+        try:
+            return self._apply_and_save(trace, changes, force, list(names))
+        except errors.QosError as error:
+            trace.failed(error.message)
+            raise
+        except Exception:
+            trace.failed("unexpected error")
+            raise
 
     def reports(self, readings: Mapping[str, Reading]) -> dict[str, Report]:
         """Every resource as get-qos shows it."""
         targets = desired.resolve(TABLE, self.saved)
+        if any(row.knob and not readings[name].holds(targets[name].host_value)
+               for name, row in TABLE.items()):
+            # before a value is said not to be in force: nova may have overwritten what is saved
+            self._saved = saving.newest(self._context, self.saved)
+            targets = desired.resolve(TABLE, self.saved)
         return reports(TABLE, targets, self.flavor, readings)
 
-    def _save_and_apply(
-        self, changes: Mapping[str, int | None], force: bool, names: list[str]
+    def _apply_and_save(
+        self, trace: Trace, changes: Mapping[str, int | None], force: bool, names: list[str]
     ) -> dict[str, Reading]:
+        host, uuid = self._instance.host, self._instance.uuid
         try:
-            if self._instance.host is None:
+            if host is None:
                 raise errors.ServerNotRunning(_NOWHERE)
-            return self._agent.set(
-                self._context, self._instance.host, self._instance.uuid, changes, force, names)
+            answer = self._agent.set(self._context, host, self.saved, changes, force, names)
         except (errors.Unreachable, errors.ServerNotRunning) as error:
-            # no agent saved it: done here, and applied when the host can
-            settings.request(settings.load(self._context, self._instance.uuid), changes)
+            # saved all the same, and applied when the host can
+            self._save(trace, lambda known: _entries(changes, known, changes))
             return dict.fromkeys(TABLE, Reading.unread(error))
+        pending = {name for name, reading in answer.readings.items() if reading.unmet == "pending"}
+        try:
+            self._save(trace, lambda known: answer.entries or _entries(changes, known, pending))
+        except Exception:
+            self._agent.discard(self._context, host, uuid, answer.entries)
+            raise
+        followed = self._agent.followed(self._context, host, uuid, answer) if answer.moving else {}
+        return {**answer.readings, **followed}
+
+    def _save(self, trace: Trace, change: saving.Changes) -> None:
+        self._saved = self.saved.having(saving.save(trace, change))
+
+
+def _entries(
+    changes: Mapping[str, int | None], known: Entries, pending: Container[str]
+) -> dict[str, Entry]:
+    stamp = next_stamp(known, time.time())
+    return {name: Entry(value, value is None and name in pending, stamp)
+            for name, value in changes.items()}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The API's side of the bus: asks the agent on a server's host."""
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from nova import rpc
 from nova_qos.bus import wire
 from nova_qos.core import errors
 from nova_qos.core.reading import Reading
+from nova_qos.core.server import Entries, SavedServer
 
 #: The pauses between two questions whether a guest has followed: they grow from the first.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
@@ -51,31 +53,53 @@ class AgentClient:
         return {uuid: wire.readings_from_wire(readings) for uuid, readings in answer.items()}
 
     def set(
-        self, context: Any, host: str, server_uuid: str, settings: Mapping[str, int | None],
+        self, context: Any, host: str, server: SavedServer, settings: Mapping[str, int | None],
         force: bool, names: Sequence[str],
-    ) -> dict[str, Reading]:
-        """Save and apply settings, all or none.
+    ) -> wire.SetAnswer:
+        """Apply settings, all or none; the answer tells what is to be saved.
 
-        Waits here, and not in the agent, while a guest follows or has yet to report what it can
-        spare, for as long as ``[nova_qos] rpc_timeout`` and the agent's ``balloon_timeout`` allow.
+        Waits here, and not in the agent, while a guest has yet to report what it can spare, for as
+        long as ``[nova_qos] rpc_timeout`` allows.
 
-        :returns: what the host holds afterwards for each of ``names``, and of ``settings``
+        :returns: with what the host holds afterwards of each of ``names``, and of ``settings``
         :raises TooEarly: the guest has not reported what it can spare for all that time
         """
         arguments: dict[str, Any] = {
-            "server_uuid": server_uuid, "settings": dict(settings), "force": force}
+            "server_uuid": server.uuid, "settings": dict(settings), "force": force}
         give_up = time.monotonic() + nova_conf.CONF.nova_qos.rpc_timeout
+        more = {"names": list(names), "server": wire.server_to_wire(server)}
         try:
-            answer = self._set_when_due(context, host, arguments, names, give_up)
+            answer = self._set_when_due(context, host, arguments | more, give_up)
         except _UnknownVersion:
-            # an agent before 1.2 waits by itself, and answers what was set
+            # an agent before 1.2 saves and waits by itself, and answers what was set
             held = wire.readings_from_wire(self._call(context, host, "set", **arguments))
             others = [name for name in names if name not in held]
-            return held | (self.read(context, host, server_uuid, others) if others else {})
-        readings = dict(answer.readings)
-        if answer.moving:
-            readings |= self._followed(context, host, server_uuid, answer)
-        return readings
+            read = self.read(context, host, server.uuid, others) if others else {}
+            return wire.SetAnswer(held | read)
+        return answer
+
+    def followed(
+        self, context: Any, host: str, server_uuid: str, answer: wire.SetAnswer
+    ) -> dict[str, Reading]:
+        """Readings of what is ``moving`` in an answer, once the guest has followed, or the agent's
+        ``balloon_timeout`` is over."""
+        give_up, pause_s = time.monotonic() + answer.settle_s, _FIRST_PAUSE_S
+        while True:
+            time.sleep(pause_s)
+            readings = self.read(context, host, server_uuid, answer.moving)
+            if time.monotonic() > give_up or not any(
+                    reading.unmet == "pending" for reading in readings.values()):
+                return readings
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def discard(self, context: Any, host: str, server_uuid: str, entries: Entries) -> None:
+        """Have the agent take a set back that could not be saved; returns at once. Where this does
+        not arrive, the agent finds out by itself, at its first check after ``rpc_timeout``."""
+        client = self._router.client(context).prepare(
+            server=host, version=wire.WAITING_VERSION, retry=0)
+        with contextlib.suppress(messaging.MessagingException):
+            client.cast(context, "discard", server_uuid=server_uuid,
+                        entries=wire.entries_to_wire(entries))
 
     def balloon(self, context: Any, host: str, server_uuid: str) -> bool:
         """Whether the guest's balloon driver lives; waits here until that is certain."""
@@ -95,30 +119,17 @@ class AgentClient:
             return bool(alive)
 
     def _set_when_due(
-        self, context: Any, host: str, arguments: dict[str, Any], names: Sequence[str],
-        give_up: float,
+        self, context: Any, host: str, arguments: dict[str, Any], give_up: float
     ) -> wire.SetAnswer:
         while True:
             answer = wire.SetAnswer.from_wire(self._call(
-                context, host, "set", wire.WAITING_VERSION, names=list(names), **arguments))
+                context, host, "set", wire.WAITING_VERSION, **arguments))
             if answer.too_early is None:
                 return answer
             pause_s = max(_LEAST_WAIT_S, min(answer.too_early.due_s, _LONGEST_WAIT_S))
             if time.monotonic() + pause_s > give_up:
                 raise answer.too_early
             time.sleep(pause_s)
-
-    def _followed(
-        self, context: Any, host: str, server_uuid: str, answer: wire.SetAnswer
-    ) -> dict[str, Reading]:
-        give_up, pause_s = time.monotonic() + answer.settle_s, _FIRST_PAUSE_S
-        while True:
-            time.sleep(pause_s)
-            readings = self.read(context, host, server_uuid, answer.moving)
-            if time.monotonic() > give_up or not any(
-                    reading.unmet == "pending" for reading in readings.values()):
-                return readings
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _call(
         self, context: Any, host: str, method: str, version: str = wire.FIRST_VERSION,

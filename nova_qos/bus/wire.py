@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What crosses the bus between API and agent: versions, and the form of every answer.
 
-Versions: 1.0 had read, set and balloon; 1.1 read_many; since 1.2 a set names the readings that it
-wants answered, and the API waits for guests in place of the agent. Each message asks for the
+Versions: 1.0 had read, set and balloon; 1.1 read_many; since 1.2 a set brings the server along and
+names the readings that it wants answered, and the API saves, and waits for guests, in place of the
+agent. Each message asks for the
 version that its method came with, so API and agent of neighbouring releases understand each other.
 A reader ignores fields that it does not know; a new field needs a new version, since readers before
 1.2 refuse it.
@@ -14,6 +15,7 @@ from typing import Any
 
 from nova_qos.core.errors import TooEarly
 from nova_qos.core.reading import Reading
+from nova_qos.core.server import Entries, Entry, Flavor, SavedServer
 
 TOPIC = "nova-qos-agent"
 VERSION = "1.2"
@@ -62,12 +64,44 @@ def readings_from_wire(wire: Mapping[str, Mapping[str, Any]]) -> dict[str, Readi
     return {name: reading_from_wire(reading) for name, reading in wire.items()}
 
 
+def entries_to_wire(entries: Entries) -> Wire:
+    """Entries of a desired state as JSON types."""
+    return {name: {"value": each.value, "marked": each.marked, "stamp": each.stamp}
+            for name, each in entries.items()}
+
+
+def entries_from_wire(wire: Mapping[str, Mapping[str, Any]]) -> dict[str, Entry]:
+    """Entries, back again."""
+    return {name: Entry(each.get("value"), each.get("marked", False), each.get("stamp", 0))
+            for name, each in wire.items()}
+
+
+def server_to_wire(server: SavedServer) -> Wire:
+    """What the agent needs to know of a server that is changed."""
+    flavor = server.flavor
+    return {
+        "entries": entries_to_wire(server.entries),
+        "flavor": {"memory_mib": flavor.memory_mib, "cpu_shares": flavor.cpu_shares,
+                   "fair_cpu_shares": flavor.fair_cpu_shares},
+    }
+
+
+def server_from_wire(server_uuid: str, host: str, wire: Mapping[str, Any]) -> SavedServer:
+    """The server, back again."""
+    flavor = wire.get("flavor", {})
+    return SavedServer(
+        server_uuid, host, task=None, flavor=Flavor(
+            flavor.get("memory_mib", 0), flavor.get("cpu_shares"), flavor.get("fair_cpu_shares")),
+    ).having(entries_from_wire(wire.get("entries", {})))
+
+
 @dataclass(frozen=True)
 class SetAnswer:
     """The answer to a set from 1.2 on.
 
     ``readings`` are the requested ones. ``moving`` names the resources whose value the guest
     has yet to reach; ``settle_s`` is the time (s) for which the API should keep reading them.
+    ``entries`` are what is to be saved; none where the agent saved by itself.
     ``too_early`` is set instead where nothing was changed, since the guest has yet to report.
     """
 
@@ -75,13 +109,14 @@ class SetAnswer:
     moving: tuple[str, ...] = ()
     settle_s: float = 0.0
     too_early: TooEarly | None = None
+    entries: Entries = field(default_factory=dict)
 
     def to_wire(self) -> Wire:
         """As JSON types."""
         if self.too_early is not None:
             return {"too_early": self.too_early.message, "due_s": self.too_early.due_s}
         return {"readings": readings_to_wire(self.readings), "moving": list(self.moving),
-                "settle_s": self.settle_s}
+                "settle_s": self.settle_s, "entries": entries_to_wire(self.entries)}
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> "SetAnswer":
@@ -89,4 +124,4 @@ class SetAnswer:
         if wire.get("too_early"):
             return cls(too_early=TooEarly(wire["too_early"], wire.get("due_s", 0.0)))
         return cls(readings_from_wire(wire.get("readings", {})), tuple(wire.get("moving", ())),
-                   wire.get("settle_s", 0.0))
+                   wire.get("settle_s", 0.0), entries=entries_from_wire(wire.get("entries", {})))

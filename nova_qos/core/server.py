@@ -2,7 +2,7 @@
 """A server as nova keeps it, without nova's objects."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,30 @@ class NewServer:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """What is saved of one resource of a server.
+
+    ``value`` is the server's own setting in the API's unit, None for none. ``marked``: there is no
+    setting, but the host holds, or may hold, a value of ours that is to be reset. ``stamp`` orders
+    the changes of one server, see ``next_stamp``; 0 where nobody noted one.
+    """
+
+    value: int | None = None
+    marked: bool = False
+    stamp: int = 0
+
+
+Entries = Mapping[str, Entry]
+
+
+@dataclass(frozen=True)
 class SavedServer:
     """A server with its desired state.
 
     ``host`` is the compute host that nova has it on, None for none; ``task`` what nova does with
     it at the moment, None for nothing. ``own`` are its own settings by resource, in the API's
     units. ``marked`` names the resources that have no setting, but of which the host holds, or may
-    hold, a value of ours that is to be reset.
+    hold, a value of ours that is to be reset. ``stamps`` tells when each resource was last changed.
     """
 
     uuid: str
@@ -45,3 +62,41 @@ class SavedServer:
     flavor: Flavor
     own: Mapping[str, int] = field(default_factory=dict)
     marked: frozenset[str] = frozenset()
+    stamps: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        """Its desired state by resource; a resource that nobody ever changed is left out."""
+        names = sorted({*self.own, *self.marked, *self.stamps})
+        return {name: Entry(self.own.get(name), name in self.marked, self.stamps.get(name, 0))
+                for name in names}
+
+    def updated(self, entries: Entries) -> "SavedServer":
+        """The server with those entries that were changed later than its own."""
+        later = newer(entries, self.entries)
+        if not later:
+            return self
+        return self.having({**self.entries, **later})
+
+    def having(self, entries: Entries) -> "SavedServer":
+        """The server with this desired state."""
+        return replace(
+            self, own={name: each.value for name, each in entries.items()
+                       if each.value is not None},
+            marked=frozenset(name for name, each in entries.items() if each.marked),
+            stamps={name: each.stamp for name, each in entries.items() if each.stamp})
+
+
+def newer(entries: Entries, than: Entries) -> dict[str, Entry]:
+    """Those entries that were changed later than their counterparts."""
+    return {name: each for name, each in entries.items()
+            if each.stamp > than.get(name, Entry()).stamp}
+
+
+def next_stamp(known: Entries, now_s: float) -> int:
+    """The stamp of a change: milliseconds since 1970, but always later than what is known, so that
+    clocks that differ, or are set back, do not change the order of one server's changes.
+
+    This is a hybrid logical clock (Kulkarni and others, 2014), with one number for both parts.
+    """
+    return max(int(now_s * 1000), *(each.stamp + 1 for each in known.values()), 1)

@@ -1,46 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers as the agent handles them: desired state to read and to save, without nova's objects."""
+"""Servers as the agent handles them: desired state to read and to save, without nova's objects.
 
+The agent reaches the database through nova-conductor, which saves system_metadata whole only: what
+nova changes in it between load and save, some milliseconds, is lost. So the API saves what users
+set, and the agent no more than what nobody else can.
+"""
+
+import time
 from collections.abc import Iterable, Mapping
 
 from nova import context as nova_context
+from nova import exception
 
-from nova_qos.core.server import NewServer, SavedServer
-from nova_qos.instances import hosts, settings
+from nova_qos.core import desired, errors
+from nova_qos.core.server import Entries, Entry, NewServer, SavedServer, newer, next_stamp
+from nova_qos.instances import hosts, journal, settings
 from nova_qos.instances.settings import Context, Instance
+from nova_qos.resources import TABLE
 
 
 class Record:
-    """One server as it was loaded. What saves raises TaskInProgress and ServerGone."""
+    """One server as it was loaded. What saves raises TaskInProgress and ServerGone, and has then
+    saved nothing."""
 
-    def __init__(self, context: Context, instance: Instance) -> None:
-        self._context, self._instance = context, instance
+    def __init__(self, instance: Instance, changes: Entries | None = None) -> None:
+        """:param changes: what the server's actions tell, where that is known"""
+        self._instance, self._changes = instance, changes or {}
 
     @property
     def server(self) -> SavedServer:
         """The server with its desired state."""
-        return settings.saved_server(self._instance)
+        return settings.saved_server(self._instance).updated(self._changes)
 
-    def request(self, changes: Mapping[str, int | None]) -> None:
-        """Save settings; None unsets one and marks it for reset."""
-        settings.request(self._instance, changes)
+    def save(self, entries: Entries) -> None:
+        """Save what was changed."""
+        for key, value in settings.kept_as(entries).items():
+            if value is None:
+                self._instance.system_metadata.pop(key, None)
+            else:
+                self._instance.system_metadata[key] = value
+        try:
+            self._instance.save(expected_task_state=[None])
+        except exception.UnexpectedTaskStateError as error:
+            raise errors.TaskInProgress(error.format_message()) from error
+        except exception.InstanceNotFound as error:
+            raise errors.ServerGone(error.format_message()) from error
 
-    def restore(self, before: SavedServer, names: Iterable[str]) -> None:
-        """Put the named settings back to what they were, whatever nova does with the server."""
-        settings.restore(self._context, before, names)
+    def mend(self) -> None:
+        """Save again what nova has overwritten, if it has."""
+        lost = newer(self._changes, settings.saved_server(self._instance).entries)
+        if lost:
+            self.save(lost)
 
     def forget(self, names: Iterable[str]) -> None:
-        """Take the marks off what was reset."""
-        settings.forget(self._instance, names)
-
-    def forget_anyway(self, names: Iterable[str]) -> None:
-        """As ``forget``, whatever nova does with the server."""
-        settings.forget_anyway(self._context, self.server.uuid, names)
+        """Remove the marks of resources that have been reset; where the agent keeps a default, the
+        mark stays."""
+        entries, kept = self.server.entries, self._kept_defaults()
+        self.save({name: Entry(stamp=entries[name].stamp) for name in names
+                   if name in entries and entries[name].marked and name not in kept})
 
     def mark_defaults(self) -> None:
         """Mark the defaults that the agent keeps, so that they are reset when it keeps them no
         more."""
-        settings.mark_defaults(self._instance)
+        entries = self.server.entries
+        unmarked = {
+            name: Entry(marked=True, stamp=entries.get(name, Entry()).stamp)
+            for name in self._kept_defaults()
+            if entries.get(name, Entry()).value is None
+            and not entries.get(name, Entry()).marked}
+        if unmarked:
+            self.save(unmarked)
 
     def is_new(self, host: str, since: float) -> bool:
         """Whether post-create hooks are to see it: it was created on this host after that time
@@ -52,23 +81,34 @@ class Record:
         return settings.new_server(self._instance)
 
     def request_for_new(self, changes: Mapping[str, int | None]) -> None:
-        """Save what hooks give a new server, where nobody else has set it."""
-        settings.request_for_new(self._instance, changes)
+        """Save what hooks give a new server, where nobody else has set it, and that they have
+        run."""
+        server = self.server
+        stamp = next_stamp(server.entries, time.time())
+        self._instance.system_metadata[settings.CREATED] = "1"
+        self.save({name: Entry(value, stamp=stamp) for name, value in changes.items()
+                   if name not in server.own and value is not None})
+
+    def _kept_defaults(self) -> set[str]:
+        flavor = settings.flavor_of(self._instance)
+        return {name for name, row in TABLE.items() if desired.keeps_default(row, flavor)}
 
 
 class Records:
     """All servers, through nova-conductor."""
 
     def load(self, server_uuid: str, context: Context = None) -> Record:
-        """One server.
+        """One server, also what nova has overwritten of its desired state.
 
         :param context: whose request this is; None = the agent's own
         :raises ServerGone: it was deleted
         """
         context = context or nova_context.get_admin_context()
-        return Record(context, settings.load(context, server_uuid))
+        # the actions last: what they tell may have been added since
+        instance = settings.load(context, server_uuid)
+        return Record(instance, journal.last_changes(context, server_uuid))
 
     def on_host(self, host: str) -> list[Record]:
-        """The servers of a host."""
+        """The servers of a host, as nova has them."""
         context = nova_context.get_admin_context()
-        return [Record(context, instance) for instance in hosts.on_host(context, host)]
+        return [Record(instance) for instance in hosts.on_host(context, host)]

@@ -33,7 +33,9 @@ def test_memory_that_the_guest_may_have_taken_back(
     admin: Person, host: Observer, kept: str
 ) -> None:
     # nothing tells this from a guest that was short of memory, which is left in peace for a while
-    host.libvirt.virsh("setmem", kept, "400M", "--live")
+    with host.frozen_agent():
+        host.libvirt.virsh("setmem", kept, "400M", "--live")
+        wait_for(lambda: held(host, kept)["memory"] == 400, 10, "the guest has it")
     memory = wait_for(lambda: not_applied(admin, kept), CHECKED_S, "get-qos says so")
     assert (memory["state"], memory["requested"], memory["applied"]) == ("deflated", 300, 400)
     await_held(host, kept, SETTINGS, 2 * CHECKED_S)

@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -113,17 +113,25 @@ class Server:
         instance.save()
 
     def keep(self, **settings: int) -> None:
-        """Put settings into the database by hand."""
+        """Put settings into the database by hand, as if they had been set last."""
         instance = self.instance()
         for name, value in settings.items():
             instance.system_metadata[TABLE[name].names.stored_as] = str(value)
+        self._stamp(instance, settings)
         instance.save()
+
+    def _stamp(self, instance: Any, names: Iterable[str]) -> None:
+        for name in names:
+            key = TABLE[name].names.stored_as + "@"
+            instance.system_metadata[key] = str(int(time.time() * 1000))
 
     def reset(self) -> None:
         """A running, unlocked server without settings."""
         instance = self.instance()
         for key in [key for key in instance.system_metadata if key.startswith("qos:")]:
             del instance.system_metadata[key]
+        # its earlier actions tell of settings that are no more
+        self._stamp(instance, TABLE)
         instance.task_state, instance.locked, instance.locked_by = None, False, None
         instance.save()
         self.machine.away = False

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
 from tests.functional.test_keeping import Option, check, shown
@@ -200,7 +201,9 @@ def test_a_server_that_was_on_its_way_when_the_agent_died(fair: Server) -> None:
     marked: list[bool] = []
     fair.reset()
     eventually(lambda: fair.domain.shares == FAIR)
-    fair.change(system_metadata=fair.unrelated())
+    instance = fair.instance()
+    del instance.system_metadata[TABLE["cpu_priority"].names.stored_as]
+    instance.save()
     domain = fair.restart()
     domain.before_write = lambda name, value: marked.append(bool(fair.lifted()))
     eventually(lambda: domain.shares == FAIR)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was asked for comes back after whatever happens to a server, its host or its agent."""
 
+import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
-from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
 from tests.functional.values import SETTINGS, UNSET
@@ -215,17 +215,16 @@ def test_memory_that_a_reset_gave_back_unseen(kept: Server, option: Option, mib:
     assert min(value for _, value in kept.domain.writes[first:]) >= 511 * 1024
 
 
-def test_an_agent_killed_within_an_unset(cloud: Cloud, kept: Server) -> None:
-    killed: list[dict[str, int]] = []
-
-    def die(name: str, value: int) -> None:
-        # all that another agent will find
-        killed.append(dict(kept.instance().system_metadata))
-
-    kept.domain.before_write = die
-    assert ADMIN.act(kept, "set-qos", {"io_priority": None}).status == 200
-    assert killed[0][TABLE["io_priority"].names.stored_as] == "lifted"
-    assert kept.lifted() == set()
+def test_an_agent_that_hangs_within_an_unset(kept: Server, option: Option) -> None:
+    option("rpc_timeout", 1)
+    may_go_on = threading.Event()
+    kept.domain.before_write = lambda name, value: may_go_on.wait(30)
+    assert ADMIN.act(kept, "set-qos", {"io_priority": None}).status == 202
+    # all that another agent would find
+    assert kept.lifted() == {"io_priority"}
+    may_go_on.set()
+    eventually(lambda: kept.lifted() == set())
+    assert kept.held() == SETTINGS | {"io_priority": 100}
 
 
 def test_an_agent_that_starts_finds_what_is_to_be_done(cloud: Cloud, kept: Server) -> None:

@@ -13,6 +13,7 @@ from nova_qos.agent.locks import locked
 from nova_qos.bus import client as bus
 from nova_qos.bus.client import AgentClient
 from nova_qos.core import errors
+from nova_qos.instances import settings
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Server, eventually
 
@@ -88,6 +89,7 @@ def test_errors_of_the_agent_are_those_of_the_tree(server: Server) -> None:
     """Their names are all that crosses a real bus."""
     server.domain.used_kib = 500 * 1024
     with pytest.raises(errors.UnsafeMemory) as caught:
-        AgentClient().set(context.get_admin_context(), "compute", server.uuid, {"memory": 100},
-                          False, ["memory"])
+        AgentClient().set(context.get_admin_context(), "compute",
+                          settings.saved_server(server.instance()), {"memory": 100}, False,
+                          ["memory"])
     assert type(caught.value).__name__ in vars(errors)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nova_qos.core.resource import Resource
+from nova_qos.instances import journal
 from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN, MEMBER, READER, Caller
 from tests.functional.cloud import Server
@@ -42,7 +43,8 @@ def test_a_set_of_one_resource(server: Server, row: Resource) -> None:
     assert event["event"] == f"qos {row.name}={SETTINGS[row.name]}"
     assert (event["result"], event["details"], event["host"]) == ("Success", None, "compute")
     assert event["finish_time"] is not None
-    assert shown["message"] is None
+    changes = journal.read(shown["message"])
+    assert {name: entry.value for name, entry in changes.items()} == {row.name: SETTINGS[row.name]}
 
 
 def test_a_set_of_several(server: Server) -> None:

@@ -8,8 +8,8 @@ import pytest
 from nova_qos.core.resource import Resource
 from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN
-from tests.functional.cloud import Server
-from tests.functional.values import EARLIER, SETTINGS
+from tests.functional.cloud import Server, eventually
+from tests.functional.values import EARLIER, SETTINGS, UNSET
 
 each_row = pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
 
@@ -46,11 +46,17 @@ def test_a_refused_first_setting_leaves_none(server: Server, row: Resource) -> N
 
 
 @each_row
-def test_a_refused_unset(changed: Server, row: Resource) -> None:
+def test_an_unset_that_the_host_refuses_is_made_up_for(changed: Server, row: Resource) -> None:
     changed.domain.refuse = {row.name}
-    assert ADMIN.act(changed, "set-qos", dict.fromkeys(EARLIER)).status == 409
-    assert changed.saved() == EARLIER
-    assert changed.held() == EARLIER
+    answer = ADMIN.act(changed, "set-qos", dict.fromkeys(EARLIER))
+    assert answer.status == 202
+    assert "the host refused" in answer.body[row.name]["reason"]
+    assert (changed.saved(), changed.lifted()) == ({}, {row.name})
+    assert changed.held() == UNSET | {row.name: EARLIER[row.name]}
+    changed.domain.refuse = set()
+    changed.machine.happened(changed.uuid, "changed")
+    eventually(lambda: changed.held() == UNSET)
+    eventually(lambda: changed.lifted() == set())
 
 
 def test_a_write_that_was_taken_but_holds_something_else(changed: Server) -> None:

@@ -8,6 +8,7 @@ import pytest
 from oslo_config import cfg
 
 from nova_qos import conf
+from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.history import History
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.look import Looker
@@ -39,7 +40,8 @@ def site() -> Iterator[Site]:
     options([])
     conf.register(options)
     machine, records = FakeHost(), MemoryRecords()
-    looker = Looker(HOST, machine, records, options, Hooks({}, options), History(), 0.0)
+    looker = Looker(HOST, machine, records, options, Hooks({}, options), History(),
+                    Accepted(), 0.0)
     yield Site(looker, machine, records, options)
     # the group is one object for all configurations of a process
     for name in ("drift", "check_interval"):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from nova_qos.core import errors
-from nova_qos.core.server import Flavor, NewServer, SavedServer
+from nova_qos.core.server import Entries, Entry, Flavor, NewServer, SavedServer
 
 HOST = "compute"
 FLAVOR = Flavor(memory_mib=512)
@@ -19,30 +19,26 @@ class MemoryRecord:
         self.now = SavedServer(uuid, HOST, None, flavor, own)
         self.refuses: errors.QosError | None = None
         self.new = False
+        self.mended = 0
 
     @property
     def server(self) -> SavedServer:
         return self.now
 
-    def request(self, changes: Mapping[str, int | None]) -> None:
+    def save(self, entries: Entries) -> None:
         if self.refuses:
             raise self.refuses
-        own = {**self.now.own, **changes}
-        marked = (self.now.marked - changes.keys()) | {
-            name for name, value in changes.items() if value is None}
-        self.now = replace(self.now, marked=frozenset(marked), own={
-            name: value for name, value in own.items() if value is not None})
+        self.now = self.now.having({**self.now.entries, **entries})
 
-    def restore(self, before: SavedServer, names: Iterable[str]) -> None:
-        self.now = before
+    def mend(self) -> None:
+        self.mended += 1
+
+    def unset(self, name: str) -> None:
+        """As a user does it while no agent can reset the host."""
+        self.save({name: Entry(marked=True)})
 
     def forget(self, names: Iterable[str]) -> None:
-        if self.refuses:
-            raise self.refuses
-        self.forget_anyway(names)
-
-    def forget_anyway(self, names: Iterable[str]) -> None:
-        self.now = replace(self.now, marked=self.now.marked - set(names))
+        self.save({name: Entry() for name in names})
 
     def mark_defaults(self) -> None:
         if self.now.flavor.fair_cpu_shares and "cpu_priority" not in self.now.own:
@@ -56,7 +52,7 @@ class MemoryRecord:
 
     def request_for_new(self, changes: Mapping[str, int | None]) -> None:
         self.new = False
-        self.request({name: value for name, value in changes.items() if value is not None})
+        self.save({name: Entry(value) for name, value in changes.items() if value is not None})
 
 
 class MemoryRecords:

@@ -62,7 +62,7 @@ def test_a_server_that_migrates_here_has_its_settings_before_nova_says_so(site: 
 def test_what_was_unset_is_reset_and_forgotten(site: Site) -> None:
     record, domain = site.add("one", cpu_priority=2048)
     site.looker.look("one")
-    record.request({"cpu_priority": None})
+    record.unset("cpu_priority")
     assert not site.check("one")
     assert site.looker.look("one") is None
     assert domain.shares == 1024
@@ -71,7 +71,7 @@ def test_what_was_unset_is_reset_and_forgotten(site: Site) -> None:
 
 def test_a_mark_stays_until_the_host_was_reset(site: Site) -> None:
     record, domain = site.add("one")
-    record.request({"io_priority": None})
+    record.unset("io_priority")
     domain.weight, domain.refuse = 700, {"io_priority"}
     assert site.looker.look("one") == Again("refused", SELDOM_S)
     assert record.server.marked == {"io_priority"}

@@ -10,6 +10,7 @@ import pytest
 from nova_qos.agent.locks import locked
 from nova_qos.agent.loop import Loop
 from nova_qos.core import errors
+from nova_qos.core.server import Entry
 from tests.unit.agent.conftest import Site
 
 
@@ -38,7 +39,7 @@ def test_an_event_has_a_server_looked_at(site: Site, loop: Loop) -> None:
     loop.start()
     record, domain = site.add("one")
     time.sleep(0.2)
-    record.request({"cpu_priority": 2048})
+    record.save({"cpu_priority": Entry(2048)})
     site.machine.happened("one", "started")
     eventually(lambda: domain.shares == 2048)
 

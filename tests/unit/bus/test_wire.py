@@ -13,11 +13,14 @@ from nova_qos.bus import wire
 from nova_qos.bus.wire import SetAnswer
 from nova_qos.core.errors import TooEarly
 from nova_qos.core.reading import Reading
+from nova_qos.core.server import Entry, Flavor, SavedServer
 
 GOLDEN = Path(__file__).with_name("wire.json")
 FULL = Reading(
     300, effective=False, reason="why", details={"weight": 5}, unmet="pending", since=12.5,
     span=(299, 301), wrong_mechanism=True)
+ENTRIES = {"memory": Entry(300, stamp=1790000000000), "cpu_priority": Entry(marked=True)}
+SERVER = SavedServer("uuid", "host", None, Flavor(512, None, 600)).having(ENTRIES)
 
 
 def messages() -> dict[str, Any]:
@@ -26,7 +29,8 @@ def messages() -> dict[str, Any]:
         "version": wire.VERSION,
         "reading": wire.reading_to_wire(Reading(1)),
         "reading, all fields": wire.reading_to_wire(FULL),
-        "set": SetAnswer({"memory": FULL}, ("memory",), 10.0).to_wire(),
+        "server": wire.server_to_wire(SERVER),
+        "set": SetAnswer({"memory": FULL}, ("memory",), 10.0, entries=ENTRIES).to_wire(),
         "set, too early": SetAnswer(too_early=TooEarly("wait", 4.0)).to_wire(),
     }
 

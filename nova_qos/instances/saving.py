@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the API saves a server's desired state, and the instance action that every set leaves.
+
+One transaction on the cell's database writes our keys alone, so nothing that nova keeps beside them
+is lost, and adds the action. It begins with an update of the instance's row, which makes two
+transactions on one server wait for each other.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from nova.db.main import api as db
+from nova.db.main import models
+from oslo_db import api as oslo_db_api
+from oslo_utils import timeutils
+
+from nova_qos.core import errors
+from nova_qos.core.server import Entries, Entry, SavedServer, newer
+from nova_qos.instances import journal, settings
+from nova_qos.instances.settings import Context, Instance
+
+_LONGEST = 255
+_RETRIES = 5
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a set will have left in ``server event list``: who, what and how it ended.
+
+    ``action`` is the name of the action, ``what`` that of its event; ``began`` is in UTC.
+    """
+
+    context: Context
+    server_uuid: str
+    host: str | None
+    action: str
+    what: str
+    began: datetime
+
+    @classmethod
+    def begin(cls, context: Context, instance: Instance, action: str, what: str) -> "Trace":
+        """The trace of a set that begins now."""
+        return cls(context.elevated(), instance.uuid, instance.host, action, what[:_LONGEST],
+                   timeutils.utcnow())
+
+    def failed(self, reason: str) -> None:
+        """Record that the set failed, and why."""
+        _fail(self.context, self, reason)
+
+
+#: Given what is saved by now, answers what to save.
+Changes = Callable[[Entries], Entries]
+
+
+def save(trace: Trace, changes: Changes) -> dict[str, Entry]:
+    """Save changes of a server's desired state, and record the set that made them.
+
+    Of each resource the last change counts; what nova has overwritten is saved again.
+
+    :returns: the server's desired state
+    :raises TaskInProgress: nova has started a task on the server; nothing was saved
+    :raises ServerGone: it was deleted
+    """
+    return _save(trace.context, trace, changes)  # type: ignore[no-any-return]
+
+
+def newest(context: Context, server: SavedServer) -> SavedServer:
+    """The server with its desired state; what nova has overwritten of that is saved again."""
+    if server.updated(journal.last_changes(context, server.uuid)) is server:
+        return server
+    return server.having(_mend(context.elevated(), server.uuid))
+
+
+@oslo_db_api.wrap_db_retry(max_retries=_RETRIES, retry_on_deadlock=True)
+@db.pick_context_manager_writer
+def _save(context: Context, trace: Trace, changes: Changes) -> dict[str, Entry]:
+    _take_turn(context, trace.server_uuid)
+    kept, known = _known(context, trace.server_uuid)
+    asked = changes(known)
+    now = {**known, **newer(asked, known)}
+    _write(context, trace.server_uuid, kept, now)
+    _add_action(context, trace, journal.line(asked))
+    return now
+
+
+@oslo_db_api.wrap_db_retry(max_retries=_RETRIES, retry_on_deadlock=True)
+@db.pick_context_manager_writer
+def _mend(context: Context, server_uuid: str) -> dict[str, Entry]:
+    kept, known = _known(context, server_uuid)
+    _write(context, server_uuid, kept, known)
+    return known
+
+
+@oslo_db_api.wrap_db_retry(max_retries=_RETRIES, retry_on_deadlock=True)
+@db.pick_context_manager_writer
+def _fail(context: Context, trace: Trace, reason: str) -> None:
+    _add_action(context, trace, "Error", reason)
+
+
+def _take_turn(context: Context, server_uuid: str) -> None:
+    # an update and not a lock, since Galera's nodes do not know each other's locks
+    servers = context.session.query(models.Instance).filter_by(uuid=server_uuid, deleted=0)
+    if not servers.filter_by(task_state=None).update(
+            {"updated_at": timeutils.utcnow()}, synchronize_session=False):
+        server = servers.first()
+        if server is None:
+            raise errors.ServerGone(f"server {server_uuid} was deleted")
+        raise errors.TaskInProgress(
+            f"nova has started task {server.task_state} on the server; ask again when it is done")
+
+
+def _known(
+    context: Context, server_uuid: str
+) -> tuple[dict[str, models.InstanceSystemMetadata], dict[str, Entry]]:
+    """The rows of our keys, and the desired state that they and the journal come to."""
+    kept: dict[str, models.InstanceSystemMetadata] = {}
+    for row in context.session.query(models.InstanceSystemMetadata).filter_by(
+            instance_uuid=server_uuid):
+        if row.key in kept:
+            # no index keeps two saves from adding one key each
+            context.session.delete(row)
+        elif row.key.startswith(settings.PREFIX):
+            kept[row.key] = row
+    saved = settings.entries_of({key: row.value for key, row in kept.items()})
+    return kept, {**saved, **newer(journal.last_changes(context, server_uuid), saved)}
+
+
+def _write(
+    context: Context, server_uuid: str, kept: dict[str, models.InstanceSystemMetadata],
+    entries: Entries,
+) -> None:
+    for key, value in settings.kept_as(entries).items():
+        row = kept.get(key)
+        if row is None and value is not None:
+            context.session.add(models.InstanceSystemMetadata(
+                instance_uuid=server_uuid, key=key, value=value))
+        elif row is not None and value is None:
+            # as nova does, which reads rows that are marked as deleted
+            context.session.delete(row)
+        elif row is not None and row.value != value:
+            row.value = value
+
+
+def _add_action(
+    context: Context, trace: Trace, message: str, failure: str | None = None
+) -> None:
+    # not by nova's functions: each of them is a transaction that repeats itself
+    now = timeutils.utcnow()
+    action = models.InstanceAction(
+        action=trace.action, instance_uuid=trace.server_uuid, request_id=context.request_id,
+        user_id=context.user_id, project_id=context.project_id, start_time=trace.began,
+        updated_at=now, message=message)
+    context.session.add(action)
+    context.session.flush()
+    context.session.add(models.InstanceActionEvent(
+        event=trace.what, action_id=action.id, start_time=trace.began, finish_time=now,
+        host=trace.host, result="Success" if failure is None else "Error", details=failure,
+        traceback=failure))
