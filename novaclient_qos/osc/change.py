@@ -9,7 +9,7 @@ from osc_lib import exceptions
 from osc_lib.command import command
 
 from nova_qos.resources import TABLE
-from novaclient_qos import words
+from novaclient_qos import output, words
 from novaclient_qos.osc.cloud import Cloud, add_server
 from novaclient_qos.osc.several import Progress, Several
 
@@ -40,7 +40,14 @@ class _Change(command.Lister):
         """What these options say, by resource; None unsets."""
 
     def run(self, parsed_args: argparse.Namespace) -> int:
-        return super().run(parsed_args) or int(self._any_failed)
+        try:
+            status = super().run(parsed_args) or int(self._any_failed)
+            # now, because an error at Python's end would be beyond anyone's control
+            self.app.stdout.flush()
+        except BrokenPipeError:
+            output.discard()
+            return int(self._any_failed) or output.BROKEN_PIPE_STATUS
+        return status
 
     def take_action(
         self, parsed_args: argparse.Namespace

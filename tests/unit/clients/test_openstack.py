@@ -327,13 +327,35 @@ def test_wait_for_what_does_not_come(
     assert ended.rows()[1] == ["vm1", "failed", details]
 
 
-def process(cloud: RecordedCloud, *words: str, stderr: int) -> subprocess.Popen[str]:
+def process(
+    cloud: RecordedCloud, *words: str, stderr: int, stdout: int = subprocess.PIPE
+) -> subprocess.Popen[str]:
     """The command in a process of its own."""
     # who runs tests in the background lets them, and their children, ignore it
     signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         [sys.executable, "-m", "openstackclient.shell", *cloud.credentials(), "server", "qos",
-         *words], stdout=subprocess.PIPE, stderr=stderr, text=True)
+         *words], stdout=stdout, stderr=stderr, text=True)
+
+
+@pytest.mark.parametrize(("words", "third", "status"), [
+    (("set", "--cpu-priority", "5"), (200, reports(cpu_priority=applied(5))), 141),
+    (("set", "--cpu-priority", "5"), fault(409, "no"), 1),
+    (("unset", "--cpu-priority"), (200, reports()), 141)])
+def test_every_server_is_tried_although_nobody_reads(
+    words: tuple[str, ...], third: tuple[int, object], status: int, cloud: RecordedCloud
+) -> None:
+    for name in ("vm1", "vm2"):
+        cloud.answers[name, SET_ALL] = (200, reports())
+    cloud.answers["vm3", SET_ALL] = third
+    here, there = os.pipe()
+    os.close(here)
+    with process(cloud, *words, "vm1", "vm2", "vm3", stderr=subprocess.PIPE,
+                 stdout=there) as command:
+        os.close(there)
+        _out, err = command.communicate(timeout=60)
+    assert [name for name, *_ in cloud.asked] == ["vm1", "vm2", "vm3"]
+    assert (command.returncode, err) == (status, "")
 
 
 def test_nobody_wants_to_wait_any_longer(cloud: RecordedCloud) -> None:
