@@ -179,6 +179,20 @@ def test_waiting_for_a_stopped_server(openstack: OpenStack, server: Server) -> N
     assert server.domain.shares == 78
 
 
+def test_waiting_for_an_unset_on_a_coarse_scale(
+    openstack: OpenStack, server: Server, option: Callable[[str, object], None]
+) -> None:
+    server.domain.unified = True
+    option("cpu_share_per_vcpu", 128)
+    openstack.good("set", "--wait", "--cpu-priority", "1001", server.uuid)
+    ended = openstack.good("unset", "--wait", "--cpu-priority", server.uuid)
+    assert ended.rows()[1][1:] == ["applied", "cpu_priority unset"]
+    shown = openstack.good("show", server.uuid, "--long", "-f", "json").out
+    (cpu,) = (each for each in json.loads(shown) if each["Resource"] == "cpu_priority")
+    # cgroup v2 holds the weight 13
+    assert (cpu["Default"], cpu["Applied"], server.domain.shares) == (128, 133, 128)
+
+
 def test_list(openstack: OpenStack, named: Callable[..., Server]) -> None:
     server = named("to be listed")
     openstack.good("set", "--cpu-priority", "77", "to be listed")
