@@ -14,6 +14,7 @@ from keystoneauth1.identity import v3
 from nova_qos import sharing
 from nova_qos.client import PAGE, Client, Host
 from nova_qos.core import errors
+from nova_qos.core.reading import LEFT_IN_PLACE
 from nova_qos.errors import ApiRefused, NotInstalled, UnknownNova
 from nova_qos.resources import GET_ALL, SET_ALL, TABLE
 from tests.unit.clients.answers import applied, listed, reports, waiting
@@ -71,6 +72,9 @@ def test_set_and_unset_at_once(client: Client, cloud: RecordedCloud) -> None:
     (waiting(None), "pending"),
     ({"requested": 64, "applied": 100, "state": "pending"}, "pending"),
     ({"requested": 64, "applied": 512, "state": "drifted"}, "pending"),
+    ({"requested": 64, "applied": 512, "state": "drifted", "reason": LEFT_IN_PLACE}, "failed"),
+    ({"requested": None, "applied": 99, "state": "unset", "reason": LEFT_IN_PLACE}, "failed"),
+    ({"requested": None, "applied": 512, "state": "unset", "reason": LEFT_IN_PLACE}, "applied"),
     ({"requested": 64, "applied": 512, "state": "refused"}, "failed"),
     ({"requested": 64, "applied": 512, "state": "deflated"}, "failed"),
     ({"requested": 64, "applied": None, "state": "unsupported"}, "failed"),
