@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypedDict
 
 from nova_qos.core.errors import ApiRefused, NotInstalled
-from nova_qos.core.reading import State
-from nova_qos.resources import GET_ALL, LIST_PATH, SET_ALL
+from nova_qos.core.reading import LEFT_IN_PLACE, State
+from nova_qos.resources import GET_ALL, LIST_PATH, SET_ALL, TABLE
 
 PAGE = 100
 #: How nova's API answers an action that nobody registered.
@@ -91,13 +91,14 @@ class Outcome:
     @property
     def pending(self) -> tuple[str, ...]:
         """What is saved, but still to come."""
-        return tuple(name for name in self.asked if _is_to_come(self.report[name]))
+        return tuple(name for name in self.asked if _is_to_come(name, self.report[name]))
 
     @property
     def failed(self) -> tuple[str, ...]:
         """Settings that are saved but will not be applied soon: the host refuses or does not
-        support them, or the guest took the memory back."""
-        return tuple(name for name in self.asked if _does_not_come(self.report[name]))
+        support them, the guest took the memory back, or the agent leaves in place what another
+        program wrote."""
+        return tuple(name for name in self.asked if _does_not_come(name, self.report[name]))
 
     @property
     def result(self) -> Result:
@@ -105,15 +106,30 @@ class Outcome:
         return "failed" if self.failed else "pending" if self.pending else "applied"
 
 
-def _is_to_come(report: Report) -> bool:
+def _is_to_come(name: str, report: Report) -> bool:
+    return _differs(name, report) and report["reason"] != LEFT_IN_PLACE
+
+
+def _differs(name: str, report: Report) -> bool:
+    """Whether the host holds another value than it is to hold, which its agent corrects unless it
+    only reports drift."""
     if report["requested"] is None:
         # the host still holds what it was, or there is nobody to carry it out
-        return report["state"] == "unset" and report["applied"] != report["default"]
-    # what drifted is put right by the host's agent
+        return report["state"] == "unset" and not _has_default(name, report)
     return report["state"] in ("pending", "drifted")
 
 
-def _does_not_come(report: Report) -> bool:
+def _has_default(name: str, report: Report) -> bool:
+    # the state does not tell: it is "unset" also while the host still holds the former value
+    row = TABLE.get(name)
+    if row is None:
+        return report["applied"] == report["default"]
+    return row.unit.holds(report["applied"], report["default"])
+
+
+def _does_not_come(name: str, report: Report) -> bool:
+    if report["reason"] == LEFT_IN_PLACE:
+        return _differs(name, report)
     states = ("refused", "unsupported", "deflated")
     return report["requested"] is not None and report["state"] in states
 

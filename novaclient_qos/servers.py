@@ -12,6 +12,7 @@ from nova_qos.client import Client
 from nova_qos.core.errors import ApiRefused
 from nova_qos.core.resource import Resource
 from novaclient_qos import answers
+from novaclient_qos.output import Lines
 
 
 class _Adapter:
@@ -41,14 +42,16 @@ def ask(cs: Any, server: str, action: str, value: Mapping[str, object] | None) -
 
 
 def set_each(cs: Any, names: Sequence[str], row: Resource, body: Mapping[str, object]) -> None:
-    """Try every server and print a line for each.
+    """Try every server and print a line for each, also when nobody reads the lines any more.
 
     :raises CommandError: at least one did not take it
     """
-    failed = [name for name in names if not _set_one(cs, name, row, body)]
+    lines = Lines()
+    failed = [name for name in names if not _set_one(cs, name, row, body, lines)]
     if failed:
         raise exceptions.CommandError(
             f"{row.title} not set on {len(failed)} of {len(names)}: {', '.join(failed)}")
+    lines.end()
 
 
 def show_each(cs: Any, names: Sequence[str], row: Resource) -> None:
@@ -70,11 +73,13 @@ def show_each(cs: Any, names: Sequence[str], row: Resource) -> None:
             f"{row.title} not shown for {len(failed)} of {len(names)}: {', '.join(failed)}")
 
 
-def _set_one(cs: Any, name: str, row: Resource, body: Mapping[str, object]) -> bool:
+def _set_one(
+    cs: Any, name: str, row: Resource, body: Mapping[str, object], lines: Lines
+) -> bool:
     try:
         line = answers.outcome(ask(cs, name, row.names.set_action, body), row, body)
     except exceptions.CommandError as error:
-        print(f"{name}: ERROR {error}", flush=True)
+        lines.print(f"{name}: ERROR {error}")
         return False
-    print(f"{name}: {line}", flush=True)
+    lines.print(f"{name}: {line}")
     return True

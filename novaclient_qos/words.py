@@ -4,9 +4,11 @@
 import argparse
 from collections.abc import Callable, Iterable
 
-from nova_qos.client import Outcome
+from nova_qos.client import Outcome, Report
 from nova_qos.core import errors
+from nova_qos.core.reading import LEFT_IN_PLACE
 from nova_qos.core.resource import Resource
+from nova_qos.core.units import UNLIMITED
 from nova_qos.resources import TABLE
 
 FORCE_HELP = "Reduce the memory even if the guest cannot spare it."
@@ -22,6 +24,13 @@ def quantity(row: Resource) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(error.message) from error
 
     return quantity
+
+
+def seconds(text: str) -> int:
+    """The type of an argument for a time."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds")
+    return int(text)
 
 
 def value_help(row: Resource) -> str:
@@ -58,16 +67,41 @@ def details(outcome: Outcome) -> str:
     """What became of settings, as one sentence."""
     report = outcome.report
     if outcome.failed:
-        return _reasons(outcome, outcome.failed)
+        left = [name for name in outcome.failed if report[name]["reason"] == LEFT_IN_PLACE]
+        others = [name for name in outcome.failed if name not in left]
+        told = [_reasons(outcome, others)] if others else []
+        return "; ".join([*told, *(_shortfall(name, report[name]) for name in left)])
     if outcome.pending:
         return saved(_reasons(outcome, outcome.pending))
-    told = []
+    settings = []
     for name in outcome.asked:
         requested = report[name]["requested"]
         words = f"{name} unset" if requested is None else setting(TABLE[name], requested)
         idle = requested is not None and not report[name]["effective"]
-        told.append(f"{words}, without effect: {report[name]['reason']}" if idle else words)
-    return ", ".join(told)
+        settings.append(f"{words}, without effect: {report[name]['reason']}" if idle else words)
+    return ", ".join(settings)
+
+
+def late(outcome: Outcome, timeout_s: int) -> str:
+    """What is said of settings that were waited for in vain."""
+    told = "; ".join(_shortfall(name, outcome.report[name]) for name in outcome.pending)
+    return f"saved, but not applied after {timeout_s} s: {told}"
+
+
+def _shortfall(name: str, report: Report) -> str:
+    """How the value that the host holds differs from the one that it is to hold, and why."""
+    row = TABLE[name]
+    requested = report["requested"]
+    wanted = (f"{name} unset, default {_held(row, report['default'])}" if requested is None
+              else f"{setting(row, requested)} requested")
+    why = f": {report['reason']}" if report["reason"] else ""
+    return f"{wanted}, {_held(row, report['applied'])} applied{why}"
+
+
+def _held(row: Resource, value: object) -> object:
+    if value is None:
+        return "nothing"
+    return row.none_word if value == UNLIMITED else with_unit(value, row.unit.name)
 
 
 def _reasons(outcome: Outcome, names: Iterable[str]) -> str:

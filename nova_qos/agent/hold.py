@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from nova_qos.agent.history import DEFLATED, History
 from nova_qos.core import errors
 from nova_qos.core.balloon import Limits
-from nova_qos.core.reading import Reading, Unmet
+from nova_qos.core.reading import LEFT_IN_PLACE, Reading, Unmet
 from nova_qos.core.report import shortfall
 from nova_qos.core.resource import Resource
 from nova_qos.host import Domain, SeenDomain
@@ -19,7 +19,6 @@ from nova_qos.resources import TABLE
 #: The longest pauses before the next attempt: at what comes soon by itself, such as the end of a
 #: task or a guest's boot, and at what the guest or the host refuses at present.
 SOON_S, SELDOM_S = 5.0, 300.0
-_DRIFTED = "another program changed the value, and [nova_qos] drift = report leaves it in place"
 #: Which state an error stands for, and the longest pause before the next attempt, None = none.
 #: The first class that the error belongs to decides.
 _STATES: tuple[tuple[type[errors.QosError], Unmet, float | None], ...] = (
@@ -195,7 +194,7 @@ def _without_writing(
         return Outcome(reading)
     if history.was_in_force(*of, target):
         if not past.corrects:
-            return Outcome(replace(reading, unmet="drifted", reason=_DRIFTED))
+            return Outcome(replace(reading, unmet="drifted", reason=LEFT_IN_PLACE))
         if row.follow is not None and row.follow.retaken(domain.balloon(), reading, target):
             history.retaken(*of, target)
     wait_s = history.wait_s(*of)

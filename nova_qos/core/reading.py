@@ -11,6 +11,9 @@ from nova_qos.core import errors
 #: never applies it; refused: the host or the guest does not take it at present; deflated: the guest
 #: took its memory back; drifted: another program changed it.
 Unmet = Literal["pending", "unsupported", "refused", "deflated", "drifted"]
+#: The reason of what drifted where the agent does not correct drift.
+LEFT_IN_PLACE = (
+    "another program changed the value, and [nova_qos] drift = report leaves it in place")
 State = Union[Literal["unset", "applied"], Unmet]  # noqa: UP007  # literals cannot be joined by |
 
 

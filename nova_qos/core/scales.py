@@ -29,6 +29,13 @@ def cpu_shares_span(weight: int) -> tuple[int, int]:
     return least, most
 
 
+def cpu_shares_alike(shares: int) -> tuple[int, int]:
+    """The least and the most of the shares that a host may hold as ``shares``: the span of the
+    weight of cgroup v2 that stands for them; where no weight does, only they themselves."""
+    weight = cpu_weight(shares)
+    return cpu_shares_span(weight) if cpu_shares(weight) == shares else (shares, shares)
+
+
 def _first_shares(weight: int) -> int:
     half = DEFAULT_CPU_SHARES // 2
     return -(-(weight * DEFAULT_CPU_SHARES - half) // DEFAULT_CPU_WEIGHT)

@@ -2,6 +2,7 @@
 """Units: quantities as people write them, as the API shows them, and as the host holds them."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -40,13 +41,15 @@ class Unit:
     """What a number of a resource counts.
 
     ``name`` is the API's unit, ``host_name`` the host's, of which ``scale`` make one. ``is_size``:
-    people may write it with a suffix, like 1.5GiB.
+    people may write it with a suffix, like 1.5GiB. ``alike(applied)`` is the least and the most of
+    the values that some host holds as ``applied``; None where every host's scale is exact.
     """
 
     name: str
     host_name: str
     scale: int = 1
     is_size: bool = False
+    alike: Callable[[int], tuple[int, int]] | None = None
 
     def to_host(self, value: int) -> int:
         """A value of the API in the host's unit; ``UNLIMITED`` stays."""
@@ -57,6 +60,16 @@ class Unit:
         if value is None or value == UNLIMITED:
             return value
         return value // self.scale if value % self.scale == 0 else round(value / self.scale, 3)
+
+    def holds(self, applied: float | None, value: int) -> bool:
+        """Whether the value may be held where ``applied`` is read, both in the API's unit.
+
+        This is for those who do not know the host's scale; a ``Reading`` knows its own.
+        """
+        if self.alike is not None and isinstance(applied, int):
+            least, most = self.alike(applied)
+            return least <= value <= most
+        return applied == value
 
     def parse(self, text: str) -> int:
         """The number that a person wrote, in the API's unit.

@@ -2,7 +2,12 @@
 """CPU: in what proportion servers get the host's processors."""
 
 from nova_qos.core.resource import Default, Division, Names, Resource
-from nova_qos.core.scales import DEFAULT_CPU_SHARES, LEAST_CPU_SHARES, MOST_CPU_SHARES
+from nova_qos.core.scales import (
+    DEFAULT_CPU_SHARES,
+    LEAST_CPU_SHARES,
+    MOST_CPU_SHARES,
+    cpu_shares_alike,
+)
 from nova_qos.core.server import Flavor
 from nova_qos.core.sharing import among_processors
 from nova_qos.core.units import Unit
@@ -30,7 +35,7 @@ CPU_PRIORITY = Resource(
         argument="shares",
         stored_as="qos:cpu",
     ),
-    unit=Unit("shares", "shares"),
+    unit=Unit("shares", "shares", alike=cpu_shares_alike),
     value=Number(LEAST_CPU_SHARES, MOST_CPU_SHARES),
     default=Default(_default_shares, str(DEFAULT_CPU_SHARES),
                     kept_for=lambda flavor: flavor.fair_cpu_shares is not None),

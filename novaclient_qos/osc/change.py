@@ -9,15 +9,18 @@ from osc_lib import exceptions
 from osc_lib.command import command
 
 from nova_qos.resources import TABLE
-from novaclient_qos import words
+from novaclient_qos import output, words
 from novaclient_qos.osc.cloud import Cloud, add_server
 from novaclient_qos.osc.several import Progress, Several
 
+#: The agent tries again what a host or guest refuses after five minutes at the latest.
+_TIMEOUT_SECONDS = 600
 _OPTIONS = ", ".join(row.names.option for row in TABLE.values())
 
 
 class _Change(command.Lister):
-    """What both have in common: a line for each server, exit status 1 if any failed."""
+    """What both have in common: a line for each server, exit status 1 if any failed, or was
+    waited for in vain."""
 
     _any_failed = False
 
@@ -28,6 +31,10 @@ class _Change(command.Lister):
             "--wait", action="store_true",
             help="Wait until pending settings have been applied. A server that does not run must "
                  "be started for that.")
+        parser.add_argument(
+            "--timeout", metavar="<seconds>", type=words.seconds,
+            help="Wait no longer than this with --wait; what is pending then is applied later, but "
+                 f"the exit status is 1. Default: {_TIMEOUT_SECONDS}.")
         add_server(parser, nargs="+")
         return parser
 
@@ -40,22 +47,34 @@ class _Change(command.Lister):
         """What these options say, by resource; None unsets."""
 
     def run(self, parsed_args: argparse.Namespace) -> int:
-        return super().run(parsed_args) or int(self._any_failed)
+        try:
+            status = super().run(parsed_args) or int(self._any_failed)
+            # now, because an error at Python's end would be beyond anyone's control
+            self.app.stdout.flush()
+        except BrokenPipeError:
+            output.discard()
+            return int(self._any_failed) or output.BROKEN_PIPE_STATUS
+        return status
 
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
         settings = self.settings(parsed_args)
+        if parsed_args.timeout is not None and not parsed_args.wait:
+            raise exceptions.CommandError("Give --timeout together with --wait.")
         cloud = Cloud(self.app, parsed_args.all_projects)
         several = Several(cloud, parsed_args.server, Progress(self.app.stderr))
         try:
             several.change(settings, getattr(parsed_args, "force", False))
             if parsed_args.wait:
-                several.wait(list(settings))
+                timeout_s = parsed_args.timeout
+                several.wait(
+                    list(settings), _TIMEOUT_SECONDS if timeout_s is None else timeout_s)
         except KeyboardInterrupt:
             self.app.stderr.write(f"{several.interrupted()}\n")
             raise
-        self._any_failed = any(attempt.result == "failed" for attempt in several.attempts)
+        self._any_failed = any(
+            attempt.result == "failed" or attempt.is_late for attempt in several.attempts)
         return ("Server", "Result", "Details"), [
             (attempt.name, attempt.result, attempt.details) for attempt in several.attempts]
 

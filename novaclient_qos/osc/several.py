@@ -35,16 +35,28 @@ class Progress:
 
 @dataclass
 class Attempt:
-    """A server that is to be changed, and how far that has come."""
+    """A server that is to be changed, and how far that has come.
+
+    ``is_late``: nobody waits any longer for what is pending.
+    """
 
     name: str
     server_id: str = ""
     result: Result = "failed"
     details: str = ""
+    outcome: Outcome | None = None
+    is_late: bool = False
 
     def judge(self, outcome: Outcome) -> None:
         """Keep what became of it."""
+        self.outcome = outcome
         self.result, self.details = outcome.result, words.details(outcome)
+
+    def give_up(self, timeout_s: int) -> None:
+        """Keep that it was waited for in vain, and how far it had come."""
+        self.is_late = True
+        if self.outcome is not None:
+            self.details = words.late(self.outcome, timeout_s)
 
     def fail(self, error: Exception) -> None:
         """Keep why it failed."""
@@ -79,12 +91,19 @@ class Several:
             attempt.fail(error)
         return attempt
 
-    def wait(self, asked: Sequence[str]) -> None:
-        """Look every second until no requested setting is pending on any server."""
+    def wait(self, asked: Sequence[str], timeout_s: int) -> None:
+        """Look every second until no requested setting is pending on any server, or the time is
+        over."""
+        ends_s = time.monotonic() + timeout_s
         while waiting := self._pending():
+            left_s = ends_s - time.monotonic()
+            if left_s <= 0:
+                for attempt in waiting:
+                    attempt.give_up(timeout_s)
+                break
             names = ", ".join(attempt.name for attempt in waiting)
             self._progress.say(f"waiting for {len(waiting)} of {len(self._names)}: {names}")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(min(_POLL_SECONDS, left_s))
             for attempt in waiting:
                 self._look(attempt, tuple(asked))
         self._progress.say("")

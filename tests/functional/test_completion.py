@@ -20,7 +20,7 @@ def test_openstack_completes_our_commands_and_their_options() -> None:
                  for line in _printed("openstack", "complete").splitlines() if "=" in line)
     assert lines["cmds_server_qos"].strip("'").split() == ["list", "set", "show", "unset"]
     offered = set(lines["cmds_server_qos_set"].strip("'").split())
-    assert offered >= {row.names.option for row in TABLE.values()} | {"--wait"}
+    assert offered >= {row.names.option for row in TABLE.values()} | {"--wait", "--timeout"}
 
 
 def test_nova_completes_our_commands() -> None:

@@ -12,6 +12,7 @@ import pytest
 from novaclient import exceptions
 from novaclient import shell as novaclient
 
+from nova_qos.core.reading import LEFT_IN_PLACE
 from nova_qos.resources import TABLE
 from tests.functional import shells
 from tests.functional.caller import ADMIN
@@ -177,6 +178,61 @@ def test_waiting_for_a_stopped_server(openstack: OpenStack, server: Server) -> N
     started.join()
     assert ended.rows()[1][1:] == ["applied", "cpu_priority 78 shares"]
     assert server.domain.shares == 78
+
+
+def test_waiting_for_a_guest_that_stays_silent(
+    openstack: OpenStack, server: Server, option: Callable[[str, object], None]
+) -> None:
+    option("balloon_timeout", 0.3)
+    server.domain.balloon_step_kib = 0
+    ended = openstack.bad("set", "--wait", "--timeout", "2", "--memory", "300", server.uuid)
+    name, result, details = ended.rows()[1]
+    assert (name, result) == (server.uuid, "pending")
+    assert details.startswith("saved, but not applied after 2 s: memory 300 MiB requested, 512 MiB "
+                              "applied: memory: reached 512 of 300 MiB after")
+    assert server.saved() == {"memory": 300}
+
+
+def test_waiting_ends_where_drift_is_only_reported(
+    openstack: OpenStack, server: Server, option: Callable[[str, object], None]
+) -> None:
+    option("drift", "report")
+    option("balloon_timeout", 0.3)
+    # keeps the command waiting
+    server.domain.balloon_step_kib = 0
+
+    def drift() -> None:
+        eventually(lambda: server.saved() == {"memory": 300, "cpu_priority": 77})
+        eventually(lambda: server.domain.shares == 77)
+        # the agent has seen its value in force
+        server.machine.happened(None, "unknown")
+        time.sleep(1)
+        server.domain.shares = 3000
+        server.machine.happened(None, "unknown")
+
+    drifting = threading.Thread(target=drift)
+    drifting.start()
+    ended = openstack.bad(
+        "set", "--wait", "--timeout", "30", "--memory", "300", "--cpu-priority", "77", server.uuid)
+    drifting.join()
+    assert ended.rows()[1] == [
+        server.uuid, "failed",
+        f"cpu_priority 77 shares requested, 3000 shares applied: {LEFT_IN_PLACE}"]
+    assert server.domain.shares == 3000
+
+
+def test_waiting_for_an_unset_on_a_coarse_scale(
+    openstack: OpenStack, server: Server, option: Callable[[str, object], None]
+) -> None:
+    server.domain.unified = True
+    option("cpu_share_per_vcpu", 128)
+    openstack.good("set", "--wait", "--cpu-priority", "1001", server.uuid)
+    ended = openstack.good("unset", "--wait", "--cpu-priority", server.uuid)
+    assert ended.rows()[1][1:] == ["applied", "cpu_priority unset"]
+    shown = openstack.good("show", server.uuid, "--long", "-f", "json").out
+    (cpu,) = (each for each in json.loads(shown) if each["Resource"] == "cpu_priority")
+    # cgroup v2 holds the weight 13
+    assert (cpu["Default"], cpu["Applied"], server.domain.shares) == (128, 133, 128)
 
 
 def test_list(openstack: OpenStack, named: Callable[..., Server]) -> None:

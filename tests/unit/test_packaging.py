@@ -3,6 +3,7 @@
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,13 +31,20 @@ def _run(*words: str | Path, cwd: Path | None = None) -> None:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The two packages, made from a copy of this tree: pbr asks git what belongs to it."""
-    tree, out = tmp_path_factory.mktemp("build") / "tree", tmp_path_factory.mktemp("built")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of this tree in git: pbr asks git for the version, and what belongs to it."""
+    tree = tmp_path_factory.mktemp("build") / "tree"
     shutil.copytree(ROOT, tree, ignore=_CACHES)
     _run("git", "init", "-q", cwd=tree)
     _run("git", "add", "-A", cwd=tree)
     _run("git", "commit", "-q", "-m", "everything", cwd=tree)
+    return tree
+
+
+@pytest.fixture(scope="module")
+def built(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The two packages."""
+    out = tmp_path_factory.mktemp("built")
     _run(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, tree)
     return out
 
@@ -139,3 +147,27 @@ def test_the_sdist_has_no_leftovers(sdist: set[str]) -> None:
     leftovers = [name for name in sdist if name.endswith((".pyc", ".log", "~", ".orig"))
                  or "_cache" in name]
     assert leftovers == []
+
+
+@pytest.mark.parametrize("whose", ["nobody's", "another user's"])
+def test_the_page_says_what_to_do_without_a_version(
+    whose: str, tree: Path, tmp_path: Path
+) -> None:
+    page = " ".join((ROOT / "doc/source/admin/install.rst").read_text().split())
+    quoted = re.findall(r"\*(Versioning[^*]+)\*", page)
+    name, given = re.findall(r"``(PBR_VERSION)=(\S+) pip install", page)[0]
+    copy = tmp_path / "copy"
+    # git believes this variable instead of comparing owners
+    shutil.copytree(tree, copy, ignore=shutil.ignore_patterns(
+        "*.egg-info", "build", *([".git"] if whose == "nobody's" else [])))
+    others = {**os.environ, "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
+    others.pop(name, None)
+    command = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path)
+    without = subprocess.run([*command, copy], env=others, capture_output=True, text=True)
+    assert without.returncode != 0
+    assert all(sentence in without.stdout + without.stderr for sentence in quoted)
+    with_it = subprocess.run([*command, copy], env={**others, name: given}, capture_output=True,
+                             text=True)
+    assert with_it.returncode == 0, with_it.stdout + with_it.stderr
+    assert [path.name for path in tmp_path.glob("*.whl")] == [f"nova_qos-{given}-py3-none-any.whl"]
+    assert len(quoted) == 1

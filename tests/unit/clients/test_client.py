@@ -14,6 +14,7 @@ from keystoneauth1.identity import v3
 from nova_qos import sharing
 from nova_qos.client import PAGE, Client, Host
 from nova_qos.core import errors
+from nova_qos.core.reading import LEFT_IN_PLACE
 from nova_qos.errors import ApiRefused, NotInstalled, UnknownNova
 from nova_qos.resources import GET_ALL, SET_ALL, TABLE
 from tests.unit.clients.answers import applied, listed, reports, waiting
@@ -71,6 +72,9 @@ def test_set_and_unset_at_once(client: Client, cloud: RecordedCloud) -> None:
     (waiting(None), "pending"),
     ({"requested": 64, "applied": 100, "state": "pending"}, "pending"),
     ({"requested": 64, "applied": 512, "state": "drifted"}, "pending"),
+    ({"requested": 64, "applied": 512, "state": "drifted", "reason": LEFT_IN_PLACE}, "failed"),
+    ({"requested": None, "applied": 99, "state": "unset", "reason": LEFT_IN_PLACE}, "failed"),
+    ({"requested": None, "applied": 512, "state": "unset", "reason": LEFT_IN_PLACE}, "applied"),
     ({"requested": 64, "applied": 512, "state": "refused"}, "failed"),
     ({"requested": 64, "applied": 512, "state": "deflated"}, "failed"),
     ({"requested": 64, "applied": None, "state": "unsupported"}, "failed"),
@@ -89,6 +93,28 @@ def test_the_result_of_a_set(
     assert outcome.result == result
     assert outcome.pending == (("memory",) if result == "pending" else ())
     assert outcome.failed == (("memory",) if result == "failed" else ())
+
+
+@pytest.mark.parametrize(("applied", "default", "result"), [
+    # cgroup v2 holds the weight 13, which stands for shares 128 to 138 and is read as 133
+    (133, 128, "applied"), (133, 138, "applied"), (133, 127, "pending"), (133, 139, "pending"),
+    # cgroup v1 is exact, and no weight is read as this
+    (128, 128, "applied"), (130, 128, "pending"),
+    (1024, 1029, "applied"), (2048, 1024, "pending"), (None, 1024, "pending")])
+def test_an_unset_is_done_as_far_as_the_scale_of_the_host_can_tell(
+    applied: int | None, default: int, result: str, client: Client, cloud: RecordedCloud
+) -> None:
+    cloud.answers["vm1", SET_ALL] = (200, reports(
+        cpu_priority={"applied": applied, "default": default}))
+    assert client.set(cloud.servers["vm1"], cpu_priority=None).result == result
+
+
+def test_an_exact_scale_is_compared_exactly(client: Client, cloud: RecordedCloud) -> None:
+    cloud.answers["vm1", SET_ALL] = (200, reports(
+        io_priority={"applied": 133, "default": 128}) | {
+            "luck": {**reports()["io_priority"], "applied": 5, "default": 5}})
+    outcome = client.set(cloud.servers["vm1"], io_priority=None, luck=None)
+    assert (outcome.pending, outcome.failed) == (("io_priority",), ())
 
 
 def test_any_action(client: Client, cloud: RecordedCloud) -> None:

@@ -267,6 +267,44 @@ def test_the_installed_command_exits_1_when_one_failed(cloud: RecordedCloud) -> 
     assert "not set on 1 of 2: vm9" in bad.stderr
 
 
+def into(output: int, cloud: RecordedCloud, *words: str) -> tuple[int, list[str]]:
+    """Exit status and error lines of the installed command that writes there."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "novaclient.shell", *cloud.credentials(), *words], stdout=output,
+        stderr=subprocess.PIPE, text=True)
+    # newer novaclients say in their first line that they are deprecated
+    return ended.returncode, [line for line in ended.stderr.splitlines() if "deprec" not in line]
+
+
+@pytest.mark.parametrize(("third", "status", "errors"), [
+    ((200, {"share": 5}), 141, []),
+    (fault(409, "no"), 1,
+     ["ERROR (CommandError): CPU priority not set on 1 of 3: vm3"]),
+])
+def test_every_server_is_tried_although_nobody_reads_on(
+    third: tuple[int, object], status: int, errors: list[str], cloud: RecordedCloud
+) -> None:
+    cloud.answers.update({
+        (name, ROW.names.set_action): (200, {"share": 5}) for name in cloud.servers})
+    cloud.answers["vm3", ROW.names.set_action] = third
+    here, there = os.pipe()
+    os.close(here)
+    ended = into(there, cloud, ROW.names.set_command, "vm1", "vm2", "vm3", "5")
+    os.close(there)
+    assert [name for name, *_ in cloud.asked] == ["vm1", "vm2", "vm3"]
+    assert ended == (status, errors)
+
+
+def test_every_server_is_tried_although_the_disk_is_full(cloud: RecordedCloud) -> None:
+    cloud.answers.update({
+        (name, ROW.names.set_action): (200, {"share": 5}) for name in cloud.servers})
+    with open("/dev/full", "w") as full:
+        status, errors = into(full.fileno(), cloud, ROW.names.set_command, "vm1", "vm2", "5")
+    assert [name for name, *_ in cloud.asked] == ["vm1", "vm2"]
+    assert status == 1
+    assert errors == ["ERROR (OSError): [Errno 28] No space left on device"]
+
+
 def test_the_commands_import_nothing_heavy() -> None:
     heavy = "nova", "libvirt", "oslo_config", "oslo_messaging", "oslo_policy", "webob", "eventlet"
     code = (f"import novaclient.shell, sys; before = set(sys.modules)\n"

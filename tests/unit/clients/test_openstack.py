@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import yaml
 
+from nova_qos.core.reading import LEFT_IN_PLACE
 from nova_qos.core.resource import Resource
 from nova_qos.resources import GET_ALL, SET_ALL, TABLE
 from tests.shells import Ended, OpenStack
@@ -327,13 +328,116 @@ def test_wait_for_what_does_not_come(
     assert ended.rows()[1] == ["vm1", "failed", details]
 
 
-def process(cloud: RecordedCloud, *words: str, stderr: int) -> subprocess.Popen[str]:
+def process(
+    cloud: RecordedCloud, *words: str, stderr: int, stdout: int = subprocess.PIPE
+) -> subprocess.Popen[str]:
     """The command in a process of its own."""
     # who runs tests in the background lets them, and their children, ignore it
     signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         [sys.executable, "-m", "openstackclient.shell", *cloud.credentials(), "server", "qos",
-         *words], stdout=subprocess.PIPE, stderr=stderr, text=True)
+         *words], stdout=stdout, stderr=stderr, text=True)
+
+
+LEFT = {"state": "drifted", "reason": LEFT_IN_PLACE}
+
+
+@pytest.mark.parametrize(("end", "details"), [
+    ({"requested": 5, "applied": 77, **LEFT},
+     f"cpu_priority 5 shares requested, 77 shares applied: {LEFT_IN_PLACE}"),
+    ({"applied": 77, **LEFT, "state": "unset"},
+     f"cpu_priority unset, default 1024 shares, 77 shares applied: {LEFT_IN_PLACE}")])
+def test_wait_ends_where_drift_is_left_in_place(
+    end: dict[str, object], details: str, openstack: OpenStack, cloud: RecordedCloud
+) -> None:
+    cloud.answers["vm1", SET_ALL] = (202, reports(cpu_priority=waiting(5)))
+    cloud.answers["vm1", GET_ALL] = (200, reports(cpu_priority=end))
+    ended = openstack.bad("set", "--wait", "--cpu-priority", "5", "vm1")
+    assert ended.rows()[1] == ["vm1", "failed", details]
+
+
+def test_what_failed_and_what_drifted_are_told_together(
+    openstack: OpenStack, cloud: RecordedCloud
+) -> None:
+    cloud.answers["vm1", SET_ALL] = (200, reports(
+        memory={"requested": 9, "state": "refused", "reason": "no room"},
+        memory_soft_limit={"requested": 9, "applied": -1, **LEFT},
+        io_priority=waiting(500)))
+    ended = openstack.bad("set", "--memory", "9", "--memory-soft-limit", "9", "--io-priority",
+                          "500", "vm1")
+    assert ended.rows()[1] == [
+        "vm1", "failed",
+        f"no room; memory_soft_limit 9 MiB requested, unlimited applied: {LEFT_IN_PLACE}"]
+
+
+@pytest.mark.parametrize(("part", "shortfall"), [
+    (waiting(5), "cpu_priority 5 shares requested, nothing applied: the server is not running"),
+    (waiting(None), "cpu_priority unset, default 1024 shares, nothing applied: "
+     "the server is not running"),
+    ({"requested": 5, "applied": 77, "state": "drifted", "reason": None},
+     "cpu_priority 5 shares requested, 77 shares applied"),
+    ({"applied": 77}, "cpu_priority unset, default 1024 shares, 77 shares applied")])
+def test_wait_ends_after_the_timeout(
+    part: dict[str, object], shortfall: str, openstack: OpenStack, cloud: RecordedCloud
+) -> None:
+    cloud.answers["vm1", SET_ALL] = (200, reports(cpu_priority=applied(5)))
+    for action in (SET_ALL, GET_ALL):
+        cloud.answers["vm2", action] = (202, reports(cpu_priority=part))
+    began = time.monotonic()
+    ended = openstack.bad("set", "--wait", "--timeout", "1", "--cpu-priority", "5", "vm1", "vm2")
+    assert 1 <= time.monotonic() - began < 30
+    assert [row[:2] for row in ended.rows()[1:]] == [["vm1", "applied"], ["vm2", "pending"]]
+    assert ended.rows()[2][2] == f"saved, but not applied after 1 s: {shortfall}"
+    assert [each for each in cloud.asked if each[1] == GET_ALL]
+
+
+def test_all_that_was_waited_for_in_vain_is_told(
+    openstack: OpenStack, cloud: RecordedCloud
+) -> None:
+    cloud.answers["vm1", SET_ALL] = (202, reports(
+        memory={"requested": 9, "applied": 300.5, "state": "pending", "reason": "on its way"},
+        io_priority=applied(500), net_priority=waiting(None)))
+    ended = openstack.bad("unset", "--all", "--wait", "--timeout", "0", "vm1")
+    assert ended.rows()[1][2] == (
+        "saved, but not applied after 0 s: memory 9 MiB requested, 300.5 MiB applied: on its way; "
+        "net_priority unset, default none, nothing applied: the server is not running")
+    assert [action for _name, action, _value in cloud.asked] == [SET_ALL]
+
+
+def test_a_timeout_is_nothing_without_waiting(
+    openstack: OpenStack, cloud: RecordedCloud
+) -> None:
+    error = openstack.bad("set", "--timeout", "5", "--cpu-priority", "5", "vm1").error()
+    assert error == "Give --timeout together with --wait."
+    for wrong in ("-1", "1.5", "soon", "nan", "", "9" * 20):
+        ended = openstack("server", "qos", "unset", "--all", "--wait", f"--timeout={wrong}", "vm1")
+        assert ended.status == 2
+        assert f"argument --timeout: {wrong!r} is not a whole number of seconds" in ended.err
+    assert cloud.asked == []
+    for command in ("set", "unset"):
+        told = " ".join(openstack("help", "server", "qos", command).out.split())
+        assert "--timeout <seconds> Wait no longer" in told
+        assert "Default: 600." in told
+
+
+@pytest.mark.parametrize(("words", "third", "status"), [
+    (("set", "--cpu-priority", "5"), (200, reports(cpu_priority=applied(5))), 141),
+    (("set", "--cpu-priority", "5"), fault(409, "no"), 1),
+    (("unset", "--cpu-priority"), (200, reports()), 141)])
+def test_every_server_is_tried_although_nobody_reads(
+    words: tuple[str, ...], third: tuple[int, object], status: int, cloud: RecordedCloud
+) -> None:
+    for name in ("vm1", "vm2"):
+        cloud.answers[name, SET_ALL] = (200, reports())
+    cloud.answers["vm3", SET_ALL] = third
+    here, there = os.pipe()
+    os.close(here)
+    with process(cloud, *words, "vm1", "vm2", "vm3", stderr=subprocess.PIPE,
+                 stdout=there) as command:
+        os.close(there)
+        _out, err = command.communicate(timeout=60)
+    assert [name for name, *_ in cloud.asked] == ["vm1", "vm2", "vm3"]
+    assert (command.returncode, err) == (status, "")
 
 
 def test_nobody_wants_to_wait_any_longer(cloud: RecordedCloud) -> None:

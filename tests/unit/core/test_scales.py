@@ -25,6 +25,20 @@ def test_a_weight_stands_for_shares_that_give_it(weight: int) -> None:
     assert least <= shares <= most
 
 
+@given(st.integers(2, 262144))
+def test_shares_are_alike_that_one_weight_stands_for(shares: int) -> None:
+    least, most = scales.cpu_shares_alike(scales.cpu_shares(scales.cpu_weight(shares)))
+    assert least <= shares <= most
+    assert (least, most) == scales.cpu_shares_span(scales.cpu_weight(shares))
+
+
+@pytest.mark.parametrize(("held", "alike"), [
+    (133, (128, 138)), (1024, (1019, 1029)), (128, (128, 128)), (1025, (1025, 1025)),
+    (102400, (102395, 262144))])
+def test_shares_that_a_host_may_hold(held: int, alike: tuple[int, int]) -> None:
+    assert scales.cpu_shares_alike(held) == alike
+
+
 @pytest.mark.parametrize(("shares", "weight"), [
     (2, 1), (15, 1), (16, 2), (1024, 100), (1495, 146), (2048, 200), (102400, 10000),
     (262144, 10000),

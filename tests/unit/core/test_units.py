@@ -61,6 +61,17 @@ def test_a_value_of_the_host_is_shown_in_the_unit_of_the_api() -> None:
     assert units.MIB.to_host(units.UNLIMITED) == units.MIB.from_host(units.UNLIMITED) == -1
 
 
+def test_a_value_is_held_as_far_as_scales_can_tell() -> None:
+    exact = units.Unit("weight", "weight")
+    assert exact.holds(100, 100)
+    assert not exact.holds(101, 100)
+    assert not exact.holds(None, 100)
+    coarse = units.Unit("trial", "trial", alike=lambda applied: (applied - 2, applied + 2))
+    assert [value for value in range(10) if coarse.holds(5, value)] == [3, 4, 5, 6, 7]
+    assert not coarse.holds(None, 5)
+    assert units.MIB.holds(0.5, 0) is False
+
+
 def test_a_unit_reads_what_people_write() -> None:
     assert units.MIB.parse("1.5G") == 1536
     assert units.Unit("shares", "shares").parse("-5") == -5
