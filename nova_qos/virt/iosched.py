@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What divides a disk's devices by weights: the I/O scheduler BFQ, or io.cost of cgroup v2."""
 
-import os
 import re
-import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from nova_qos.virt.definition import Disk
+from nova_qos.virt.lookups import Answer, Lookups, Silence
 
 _BLOCK = Path("/sys/block")
 _DEVICES = Path("/sys/dev/block")
@@ -19,15 +18,18 @@ _IO_COST = Path("/sys/fs/cgroup/io.cost.qos")
 #: An NVMe namespace; one with several paths passes its requests on to devices like nvme0c1n1.
 _NVME = re.compile(r"(nvme\d+)(n\d+)")
 Divider = Literal["bfq", "io.cost"]
+_ANY: tuple[Divider, ...] = ("bfq", "io.cost")
+#: For all threads, so that only one waits for a path.
+_LOOKUPS = Lookups()
 
 
 @dataclass(frozen=True)
 class Division:
     """How I/O weights divide the disks of a server.
 
-    ``dividers`` is what looks at weights, for at least one device below. ``why_not`` says why
-    weights do not have an effect on every disk; None if they have. ``undivided`` are the devices,
-    in /sys, that do not look at weights.
+    ``dividers`` is what looks at weights, for at least one device below; all that might, where a
+    device is not known. ``why_not`` says why weights do not have an effect on every disk; None if
+    they have. ``undivided`` are the devices, in /sys, that do not look at weights.
     """
 
     dividers: frozenset[Divider]
@@ -39,19 +41,23 @@ class Division:
 class _Part:
     """One device below a disk, or one disk without: what divides it, or why nothing does."""
 
-    divider: Divider | None = None
+    dividers: tuple[Divider, ...] = ()
     why_not: str | None = None
     device: Path | None = None
 
 
 def look(disks: Iterable[Disk]) -> Division:
-    """Look at the devices that take these disks' requests."""
-    parts = [part for disk in disks for part in _parts(disk)]
+    """Look at the devices that take these disks' requests; a file system that does not answer is
+    waited for, for a second."""
+    disks = tuple(disks)
+    answers = _LOOKUPS.devices(disk.path for disk in disks if disk.path is not None)
+    parts = [part for disk in disks for part in _parts(disk, answers.get(disk.path or ""))]
     if not parts:
         return Division(frozenset(), "the server has no disk", ())
     reasons = dict.fromkeys(part.why_not for part in parts if part.why_not)
     return Division(
-        frozenset(part.divider for part in parts if part.divider), "; ".join(reasons) or None,
+        frozenset(divider for part in parts for divider in part.dividers),
+        "; ".join(reasons) or None,
         tuple(dict.fromkeys(part.device for part in parts if part.device)))
 
 
@@ -66,28 +72,30 @@ def offered(device: Path) -> str:
     return text if _ACTIVE.search(text) else ""
 
 
-def _parts(disk: Disk) -> list[_Part]:
-    if disk.path is None:
+def _parts(disk: Disk, answer: Answer | None) -> list[_Part]:
+    if answer is None:
         return [_Part(
             why_not=f"disk {disk.target} ({disk.kind}) is not on a block device of this host")]
-    try:
-        device = _device_below(disk.path)
-    except OSError as error:
-        return [_Part(why_not=f"the device below disk {disk.target} is unknown: {error.strerror}: "
-                              f"{disk.path}")]
-    if device is None:
+    if isinstance(answer, Silence):
+        return [_Part(_ANY, f"disk {disk.target}: its file system does not answer, since "
+                            f"{answer.for_s:.0f} s")]
+    if isinstance(answer, OSError):
+        return [_Part(_ANY, f"the device below disk {disk.target} is unknown: {answer.strerror}: "
+                            f"{disk.path}")]
+    link = _DEVICES / answer
+    if not link.exists():
         return [_Part(why_not=f"disk {disk.target} lies on a file system without a block device "
                               "of its own")]
-    return [_part(disk, each) for each in _scheduling(device)]
+    return [_part(disk, each) for each in _scheduling(_whole(link.resolve()))]
 
 
 def _part(disk: Disk, device: Path) -> _Part:
     active = _ACTIVE.search(offered(device))
     scheduler = active[1] if active else "none"
     if scheduler == "bfq":
-        return _Part("bfq")
+        return _Part(("bfq",))
     if _has_io_cost(device):
-        return _Part("io.cost")
+        return _Part(("io.cost",))
     only = "bfq, or with io.cost" if _IO_COST.exists() else "bfq"
     return _Part(device=device, why_not=(
         f"device {device.name} below disk {disk.target} has I/O scheduler {scheduler}; "
@@ -101,14 +109,6 @@ def _has_io_cost(device: Path) -> bool:
     except OSError:
         return False
     return any(words[0] == number and "enable=1" in words for words in lines if words)
-
-
-def _device_below(path: str) -> Path | None:
-    """The whole block device, in /sys, that holds a file or is the block device named."""
-    status = os.stat(path)
-    number = status.st_rdev if stat.S_ISBLK(status.st_mode) else status.st_dev
-    link = _DEVICES / f"{os.major(number)}:{os.minor(number)}"
-    return _whole(link.resolve()) if link.exists() else None
 
 
 def _whole(device: Path) -> Path:

@@ -2,6 +2,7 @@
 """What divides a disk's devices, on a picture of /sys; real schedulers are in the host tier."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from nova_qos.virt import disk, iosched
 from nova_qos.virt.definition import Definition, Disk
 from nova_qos.virt.groups import Group
 from nova_qos.virt.kernel import Configuration, Kernel
+from nova_qos.virt.lookups import Lookups
 from nova_qos.virt.systemd import Systemd
 
 #: A device that only passes requests on: a new kernel has no file, an older one says "none".
@@ -239,3 +241,28 @@ def test_the_weight_goes_to_what_divides_below(lvm: Sys, session: OneGroup) -> N
     lvm.io_cost.write_text("")
     lvm.use("sdx", "none [bfq]")
     assert knob.read()["io_priority"].applied == 700
+
+
+def test_a_silent_file_system_costs_its_own_disk_alone(
+    sdx: Sys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back = threading.Event()
+
+    def status(path: str) -> os.stat_result:
+        if path == "/dead/disk":
+            back.wait(30)
+        return os.stat(path)
+
+    monkeypatch.setattr(iosched, "_LOOKUPS", Lookups(status, 0.6))
+    sdx.use("sdx", "none [bfq]")
+    division = iosched.look([sdx.disk, Disk("vdb", "file", "/dead/disk")])
+    back.set()
+    assert division.why_not == "disk vdb: its file system does not answer, since 1 s"
+    # whatever is below, it gets the weight that was asked for
+    assert division.dividers == {"bfq", "io.cost"}
+
+
+def test_where_the_device_is_unknown_each_scheduler_has_the_weight(tmp_path: Path) -> None:
+    session = OneGroup(tmp_path / "group", Disk("vda", "file", "/nonexistent/disk"))
+    disk.WeightV2(session, Systemd()).write({"io_priority": 500})  # type: ignore[arg-type]
+    assert session.weights() == (500, 500)
