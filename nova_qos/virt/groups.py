@@ -8,12 +8,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from nova_qos.core import errors
+
 ROOT = Path("/sys/fs/cgroup")
 #: What systemd calls "infinity" and the kernel "max".
 MOST = 2**64 - 1
 #: The group inside a domain's own that libvirt puts its processes into, where systemd owns that.
 INNER = "libvirt"
 _MARK = "user.nova_qos"
+_SCOPE = "machine-qemu\\x2d"
+_LONGEST_MACHINE = 64
 #: systemd changes a group a moment after it has answered.
 _ARRIVAL_SECONDS = 2.0
 _POLL_SECONDS = 0.01
@@ -92,29 +96,68 @@ class Group:
                     yield Group(self.path / entry.name, self._root)
 
 
+def machine(domain_id: int, name: str) -> str:
+    """What libvirt calls a running domain where it makes a control group, such as
+    qemu-3-instance-0000002a: its id, and what is left of its name in a host's name."""
+    kept = _squeezed(re.sub(r"[^A-Za-z0-9.-]", "", name)).lstrip(".-")
+    return f"qemu-{domain_id}-{kept}"[:_LONGEST_MACHINE].rstrip(".-")
+
+
+def machine_of(group: Group) -> str | None:
+    """The ``machine`` that a group was made for; None for a group that is not a domain's own.
+
+    With systemd such a group is a scope, in whose name systemd escapes hyphens; without it a
+    directory.
+    """
+    name = group.name
+    if name.startswith(_SCOPE):
+        name = name.removeprefix("machine-").removesuffix(".scope").replace("\\x2d", "-")
+    elif name.startswith("qemu-"):
+        name = name.removesuffix(".libvirt-qemu")
+    else:
+        return None
+    return _squeezed(name)
+
+
 def is_domain(group: Group) -> bool:
-    """Whether a group is a domain's own, by the names that libvirt gives: with systemd a scope,
-    without it a directory."""
-    return group.name.startswith(("machine-qemu\\x2d", "qemu-"))
+    """Whether a group is a domain's own."""
+    return group.name.startswith((_SCOPE, "qemu-"))
 
 
-_DOMAIN = re.compile(r"(?:machine-qemu\\x2d|qemu-)(\d+)(?:\\x2d|-)")
+def by_machine(root: Path = ROOT) -> dict[str, Group]:
+    """The groups of all running domains by their ``machine``, listed once; without those that
+    ``find`` raises an error for."""
+    found = _by_machine(root)
+    return {name: named[0] for name, named in found.items() if len(named) == 1}
 
 
-def by_domain(root: Path = ROOT) -> dict[int, Group]:
-    """The groups of all running domains by their ids, listed once."""
-    return {int(named[1]): group for place in partitions(root) for group in place.below()
-            if (named := _DOMAIN.match(group.name))}
+def find(named: str, root: Path = ROOT) -> Group | None:
+    """The group of a running domain, by its ``machine``; None where it has none of its own.
+
+    Not by its id alone: a second libvirt, such as one in a container, counts its domains as well.
+
+    :raises HostCannot: there are several of this name
+    """
+    found = _by_machine(root).get(named, [])
+    if len(found) > 1:
+        places = " and ".join(sorted(str(group.path) for group in found))
+        raise errors.HostCannot(
+            f"which control group is this server's is not known: {places} have its name")
+    return found[0] if found else None
 
 
-def find(domain_id: int, root: Path = ROOT) -> Group | None:
-    """The group of a running domain; None where it has none of its own."""
-    starts = (f"machine-qemu\\x2d{domain_id}\\x2d", f"qemu-{domain_id}-")
+def _by_machine(root: Path) -> dict[str, list[Group]]:
+    found: dict[str, list[Group]] = {}
     for place in partitions(root):
         for group in place.below():
-            if group.name.startswith(starts):
-                return group
-    return None
+            if (named := machine_of(group)) is not None:
+                found.setdefault(named, []).append(group)
+    return found
+
+
+def _squeezed(name: str) -> str:
+    # older versions of libvirt leave some runs as they are
+    return re.sub(r"([.-])[.-]+", r"\1", name)
 
 
 def partitions(root: Path = ROOT) -> Iterator[Group]:

@@ -101,7 +101,8 @@ class Session:
         files are translated."""
         try:
             group = self._seen.group if self._seen else None
-            group = group or groups.find(self._domain_id())
+            group = group or groups.find(
+                self.call(lambda domain: groups.machine(domain.ID(), domain.name())))
             if group is None:
                 self._live_state()
                 raise errors.HostCannot(
