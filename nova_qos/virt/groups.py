@@ -16,8 +16,10 @@ MOST = 2**64 - 1
 #: The group inside a domain's own that libvirt puts its processes into, where systemd owns that.
 INNER = "libvirt"
 _MARK = "user.nova_qos"
-_SCOPE = "machine-qemu\\x2d"
+#: The group of a domain: with systemd a scope, without it a directory.
+_DOMAIN = re.compile(r"(?:machine-qemu\\x2d|qemu-)\d+(?:\\x2d|-)")
 _LONGEST_MACHINE = 64
+_LINKS_OF_LEAF = 2
 #: systemd changes a group a moment after it has answered.
 _ARRIVAL_SECONDS = 2.0
 _POLL_SECONDS = 0.01
@@ -39,6 +41,15 @@ class Group:
     def controllers(self) -> list[str]:
         """The controllers that it has."""
         return (self.path / "cgroup.controllers").read_text().split()
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it holds no groups, or has gone."""
+        try:
+            # a directory has a link from each one in it, one from itself, one from above
+            return self.path.stat().st_nlink == _LINKS_OF_LEAF
+        except FileNotFoundError:
+            return True
 
     def has(self, file: str) -> bool:
         """Whether the kernel offers a file here."""
@@ -103,25 +114,9 @@ def machine(domain_id: int, name: str) -> str:
     return f"qemu-{domain_id}-{kept}"[:_LONGEST_MACHINE].rstrip(".-")
 
 
-def machine_of(group: Group) -> str | None:
-    """The ``machine`` that a group was made for; None for a group that is not a domain's own.
-
-    With systemd such a group is a scope, in whose name systemd escapes hyphens; without it a
-    directory.
-    """
-    name = group.name
-    if name.startswith(_SCOPE):
-        name = name.removeprefix("machine-").removesuffix(".scope").replace("\\x2d", "-")
-    elif name.startswith("qemu-"):
-        name = name.removesuffix(".libvirt-qemu")
-    else:
-        return None
-    return _squeezed(name)
-
-
 def is_domain(group: Group) -> bool:
     """Whether a group is a domain's own."""
-    return group.name.startswith((_SCOPE, "qemu-"))
+    return _DOMAIN.match(group.name) is not None
 
 
 def by_machine(root: Path = ROOT) -> dict[str, Group]:
@@ -148,11 +143,16 @@ def find(named: str, root: Path = ROOT) -> Group | None:
 
 def _by_machine(root: Path) -> dict[str, list[Group]]:
     found: dict[str, list[Group]] = {}
-    for place in partitions(root):
-        for group in place.below():
-            if (named := machine_of(group)) is not None:
-                found.setdefault(named, []).append(group)
+    for group in domains(root):
+        found.setdefault(_machine_of(group), []).append(group)
     return found
+
+
+def _machine_of(group: Group) -> str:
+    """The ``machine`` that a domain's group was made for."""
+    name = group.name.removeprefix("machine-").removesuffix(".scope")
+    # in the name of a scope, systemd escapes hyphens
+    return _squeezed(name.removesuffix(".libvirt-qemu").replace("\\x2d", "-"))
 
 
 def _squeezed(name: str) -> str:
@@ -160,14 +160,33 @@ def _squeezed(name: str) -> str:
     return re.sub(r"([.-])[.-]+", r"\1", name)
 
 
+def domains(root: Path = ROOT) -> Iterator[Group]:
+    """The groups of all running domains, wherever they are: libvirt makes them below its own group
+    where it runs in a container without systemd."""
+    return (group for group in _below(Group(root, root)) if is_domain(group))
+
+
 def partitions(root: Path = ROOT) -> Iterator[Group]:
     """Every group that can hold those of domains, the outer ones last."""
-    for group in Group(root, root).below():
-        yield from _partitions(group)
+    return (group for group in _below(Group(root, root)) if not is_domain(group))
 
 
-def _partitions(group: Group) -> Iterator[Group]:
-    if group.name == "machine" or group.name.endswith((".slice", ".partition")):
-        for inner in group.below():
-            yield from _partitions(inner)
-        yield group
+def _below(group: Group) -> Iterator[Group]:
+    """All groups below one that are domains' or may hold those, the outer ones last."""
+    try:
+        inner = list(group.below())
+    except FileNotFoundError:
+        # it has gone meanwhile
+        return
+    for each in inner:
+        if is_domain(each):
+            yield each
+        elif _holds_domains(each):
+            yield from _below(each)
+            yield each
+
+
+def _holds_domains(group: Group) -> bool:
+    # those which only hold groups are looked at also when their last domain has ended
+    return (group.name == "machine" or group.name.endswith((".slice", ".partition"))
+            or not group.is_leaf)
