@@ -43,6 +43,7 @@ class Definition:
     ``pinned`` says why the guest's memory cannot be given back to the host, None when it can.
     ``balloon_model`` is None without a balloon; ``stats_period_s`` 0 without statistics.
     ``dedicated_cpus``: each of its vCPUs may run on one CPU of the host only, and no two on one.
+    ``name`` is libvirt's.
     """
 
     pinned: str | None
@@ -52,6 +53,7 @@ class Definition:
     interfaces: tuple[Interface, ...] = ()
     autodeflates: bool = False
     dedicated_cpus: bool = False
+    name: str = ""
 
     @classmethod
     def parse(cls, xml: str) -> "Definition":
@@ -73,6 +75,7 @@ class Definition:
             interfaces=tuple(
                 _interface(each) for each in root.iterfind("devices/interface")),
             dedicated_cpus=_has_dedicated_cpus(root),
+            name=root.findtext("name", ""),
         )
 
 

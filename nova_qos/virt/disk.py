@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disk I/O weights, with cgroup v1 and v2."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from nova_qos.core import errors, scales
 from nova_qos.core.reading import Reading
@@ -27,7 +27,7 @@ class WeightV1:
     def read(self) -> Mapping[str, Reading]:
         """The weight that the kernel's scheduler uses."""
         weight = self._session.call(lambda domain: domain.blkioParameters(LIVE))["weight"]
-        why_not = iosched.why_not_effective(self._session.definition().disks)
+        why_not = iosched.look(self._session.definition().disks).why_not
         return {"io_priority": Reading(weight, effective=why_not is None, reason=why_not)}
 
     def write(self, values: Mapping[str, int]) -> None:
@@ -44,11 +44,11 @@ class WeightV2:
 
     def read(self) -> Mapping[str, Reading]:
         """The weight that the kernel's scheduler uses."""
-        disks = self._session.definition().disks
+        division = iosched.look(self._session.definition().disks)
         with self._session.group("io") as group:
-            weight = group.read(_weight_files(group, iosched.dividers(disks))[0])
-        why_not = iosched.why_not_effective(disks)
-        return {"io_priority": Reading(weight, effective=why_not is None, reason=why_not)}
+            weight = group.read(_weight_files(group, division.dividers)[0])
+        return {"io_priority": Reading(
+            weight, effective=division.why_not is None, reason=division.why_not)}
 
     def write(self, values: Mapping[str, int]) -> None:
         """Set the weight for every scheduler that divides the domain's disks."""
@@ -57,7 +57,7 @@ class WeightV2:
         weight = values["io_priority"]
         if not 1 <= weight <= _MOST_WEIGHT:
             raise errors.HostRefused(f"weight: the kernel does not accept weight {weight}")
-        dividers = iosched.dividers(self._session.definition().disks)
+        dividers = iosched.look(self._session.definition().disks).dividers
         with self._session.group("io") as group:
             first, *others = _weight_files(group, dividers)
             for_systemd = scales.systemd_io_weight(weight) if first == _BFQ else weight
@@ -74,24 +74,23 @@ def abilities(configuration: Configuration, kernel: Kernel) -> Mapping[str, Abil
             f"servers' disks are not files on this host ([libvirt] images_type = {kind}); get-qos "
             "of a server shows whether weights have an effect")
     else:
-        why_not = iosched.why_not_effective([Disk(path, "file", path)])
+        division = iosched.look([Disk(path, "file", path)])
+        why_not = division.why_not
         if why_not is not None:
-            why_not += _advice(path)
+            why_not += "".join(map(_advice, division.undivided))
     return {"io_priority": Ability(kernel.why_not("io"), why_not, kernel.cgroup)}
 
 
-def _advice(path: str) -> str:
-    with suppress(OSError):
-        device = iosched.device_below(path)
-        if device is not None:
-            offered = (device / "queue" / "scheduler").read_text().strip()
-            load = "" if "bfq" in offered else "load the module bfq and "
-            return (f". It offers {offered}: {load}write bfq to "
-                    f"/sys/block/{device.name}/queue/scheduler")
-    return ""
+def _advice(device: Path) -> str:
+    offered = iosched.offered(device)
+    if not offered:
+        return ""
+    load = "" if "bfq" in offered else "load the module bfq and "
+    return (f". {device.name} offers {offered}: {load}write bfq to "
+            f"/sys/block/{device.name}/queue/scheduler")
 
 
-def _weight_files(group: Group, dividers: set[iosched.Divider]) -> list[str]:
+def _weight_files(group: Group, dividers: Collection[iosched.Divider]) -> list[str]:
     """The files of what divides the domain's disks; where nothing does, the one that would be
     looked at first."""
     offered = [file for file in (_BFQ, _IO) if group.has(file)]

@@ -8,12 +8,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from nova_qos.core import errors
+
 ROOT = Path("/sys/fs/cgroup")
 #: What systemd calls "infinity" and the kernel "max".
 MOST = 2**64 - 1
 #: The group inside a domain's own that libvirt puts its processes into, where systemd owns that.
 INNER = "libvirt"
 _MARK = "user.nova_qos"
+#: The group of a domain: with systemd a scope, without it a directory.
+_DOMAIN = re.compile(r"(?:machine-qemu\\x2d|qemu-)\d+(?:\\x2d|-)")
+_LONGEST_MACHINE = 64
+_LINKS_OF_LEAF = 2
 #: systemd changes a group a moment after it has answered.
 _ARRIVAL_SECONDS = 2.0
 _POLL_SECONDS = 0.01
@@ -35,6 +41,15 @@ class Group:
     def controllers(self) -> list[str]:
         """The controllers that it has."""
         return (self.path / "cgroup.controllers").read_text().split()
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it holds no groups, or has gone."""
+        try:
+            # a directory has a link from each one in it, one from itself, one from above
+            return self.path.stat().st_nlink == _LINKS_OF_LEAF
+        except FileNotFoundError:
+            return True
 
     def has(self, file: str) -> bool:
         """Whether the kernel offers a file here."""
@@ -92,39 +107,86 @@ class Group:
                     yield Group(self.path / entry.name, self._root)
 
 
+def machine(domain_id: int, name: str) -> str:
+    """What libvirt calls a running domain where it makes a control group, such as
+    qemu-3-instance-0000002a: its id, and what is left of its name in a host's name."""
+    kept = _squeezed(re.sub(r"[^A-Za-z0-9.-]", "", name)).lstrip(".-")
+    return f"qemu-{domain_id}-{kept}"[:_LONGEST_MACHINE].rstrip(".-")
+
+
 def is_domain(group: Group) -> bool:
-    """Whether a group is a domain's own, by the names that libvirt gives: with systemd a scope,
-    without it a directory."""
-    return group.name.startswith(("machine-qemu\\x2d", "qemu-"))
+    """Whether a group is a domain's own."""
+    return _DOMAIN.match(group.name) is not None
 
 
-_DOMAIN = re.compile(r"(?:machine-qemu\\x2d|qemu-)(\d+)(?:\\x2d|-)")
+def by_machine(root: Path = ROOT) -> dict[str, Group]:
+    """The groups of all running domains by their ``machine``, listed once; without those that
+    ``find`` raises an error for."""
+    found = _by_machine(root)
+    return {name: named[0] for name, named in found.items() if len(named) == 1}
 
 
-def by_domain(root: Path = ROOT) -> dict[int, Group]:
-    """The groups of all running domains by their ids, listed once."""
-    return {int(named[1]): group for place in partitions(root) for group in place.below()
-            if (named := _DOMAIN.match(group.name))}
+def find(named: str, root: Path = ROOT) -> Group | None:
+    """The group of a running domain, by its ``machine``; None where it has none of its own.
+
+    Not by its id alone: a second libvirt, such as one in a container, counts its domains as well.
+
+    :raises HostCannot: there are several of this name
+    """
+    found = _by_machine(root).get(named, [])
+    if len(found) > 1:
+        places = " and ".join(sorted(str(group.path) for group in found))
+        raise errors.HostCannot(
+            f"which control group is this server's is not known: {places} have its name")
+    return found[0] if found else None
 
 
-def find(domain_id: int, root: Path = ROOT) -> Group | None:
-    """The group of a running domain; None where it has none of its own."""
-    starts = (f"machine-qemu\\x2d{domain_id}\\x2d", f"qemu-{domain_id}-")
-    for place in partitions(root):
-        for group in place.below():
-            if group.name.startswith(starts):
-                return group
-    return None
+def _by_machine(root: Path) -> dict[str, list[Group]]:
+    found: dict[str, list[Group]] = {}
+    for group in domains(root):
+        found.setdefault(_machine_of(group), []).append(group)
+    return found
+
+
+def _machine_of(group: Group) -> str:
+    """The ``machine`` that a domain's group was made for."""
+    name = group.name.removeprefix("machine-").removesuffix(".scope")
+    # in the name of a scope, systemd escapes hyphens
+    return _squeezed(name.removesuffix(".libvirt-qemu").replace("\\x2d", "-"))
+
+
+def _squeezed(name: str) -> str:
+    # older versions of libvirt leave some runs as they are
+    return re.sub(r"([.-])[.-]+", r"\1", name)
+
+
+def domains(root: Path = ROOT) -> Iterator[Group]:
+    """The groups of all running domains, wherever they are: libvirt makes them below its own group
+    where it runs in a container without systemd."""
+    return (group for group in _below(Group(root, root)) if is_domain(group))
 
 
 def partitions(root: Path = ROOT) -> Iterator[Group]:
     """Every group that can hold those of domains, the outer ones last."""
-    for group in Group(root, root).below():
-        yield from _partitions(group)
+    return (group for group in _below(Group(root, root)) if not is_domain(group))
 
 
-def _partitions(group: Group) -> Iterator[Group]:
-    if group.name == "machine" or group.name.endswith((".slice", ".partition")):
-        for inner in group.below():
-            yield from _partitions(inner)
-        yield group
+def _below(group: Group) -> Iterator[Group]:
+    """All groups below one that are domains' or may hold those, the outer ones last."""
+    try:
+        inner = list(group.below())
+    except FileNotFoundError:
+        # it has gone meanwhile
+        return
+    for each in inner:
+        if is_domain(each):
+            yield each
+        elif _holds_domains(each):
+            yield from _below(each)
+            yield each
+
+
+def _holds_domains(group: Group) -> bool:
+    # those which only hold groups are looked at also when their last domain has ended
+    return (group.name == "machine" or group.name.endswith((".slice", ".partition"))
+            or not group.is_leaf)

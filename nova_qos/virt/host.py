@@ -122,7 +122,7 @@ class LibvirtSnapshot:
         network: SeenNetwork | None,
     ) -> None:
         self._host, self._listed, self._network = host, listed, network
-        self._groups: Mapping[int, Group] = groups.by_domain() if is_unified else {}
+        self._groups: Mapping[str, Group] = groups.by_machine() if is_unified else {}
         # the groups above servers are the same for all of them
         look_above = functools.cache(lambda path: protection.look_above(Group(path)))
         self._above: LookAbove = lambda group: look_above(group.path)
@@ -132,8 +132,8 @@ class LibvirtSnapshot:
         listed = self._listed.get(server_uuid)
         if listed is None:
             raise failures.not_running()
-        seen = Seen(listed.state, listed.balloon, listed.definition,
-                    self._groups.get(listed.domain_id))
+        machine = groups.machine(listed.domain_id, listed.definition.name)
+        seen = Seen(listed.state, listed.balloon, listed.definition, self._groups.get(machine))
         return self._host.seen_domain(server_uuid, seen, self._above, self._read_network)
 
     def _read_network(self, interfaces: Interfaces) -> Mapping[str, Reading]:

@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What configuration and kernel say about a host before any server runs; changes nothing."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from nova_qos.virt import groups
 
-#: Where libvirt puts servers' groups in cgroup v2: with systemd, and without.
-_ABOVE_SERVERS = ("machine.slice", "machine")
 #: The controllers by their names in cgroup v2, and those of cgroup v1.
 _V1_NAMES = {"cpu": "cpu", "memory": "memory", "io": "blkio"}
 
@@ -74,13 +71,11 @@ class Kernel:
                         f"{group}/cgroup.subtree_control")
         return None
 
-    def _above_servers(self) -> Iterator[Path]:
-        """The groups that pass controllers on to those of servers; systemd does that only once
-        there is a server."""
-        for name in _ABOVE_SERVERS:
-            group = self.groups / name
-            if any(each.is_dir() for each in group.glob("*")):
-                yield from (self.groups, group)
+    def _above_servers(self) -> list[Path]:
+        """The groups that pass controllers on to those of servers, the outer ones first; systemd
+        does that only once there is a server."""
+        above = {group.path for domain in groups.domains(self.groups) for group in domain.above()}
+        return [self.groups, *sorted(above)] if above else []
 
 
 def _words(file: Path) -> list[str]:

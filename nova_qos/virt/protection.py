@@ -83,12 +83,12 @@ class Protection:
             group.set_mark(needed)
         else:
             group.set_mark()
-            if systemd.owns(group.name):
+            if systemd.owns(group):
                 # a 0 left behind would be in the way of what an administrator writes later
                 self._manager.forget_property(group.name, _PROPERTY)
 
     def _write(self, group: Group, size: int) -> None:
-        if systemd.owns(group.name):
+        if systemd.owns(group):
             self._manager.set_property(group.name, _PROPERTY, size)
         else:
             group.write(FILE, size)

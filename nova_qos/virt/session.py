@@ -101,12 +101,15 @@ class Session:
         files are translated."""
         try:
             group = self._seen.group if self._seen else None
-            group = group or groups.find(self._domain_id())
+            if group is None:
+                machine = self.call(lambda domain: groups.machine(domain.ID(), domain.name()))
+                group = groups.find(machine)
             if group is None:
                 self._live_state()
                 raise errors.HostCannot(
-                    "libvirt gave this server no control group of its own; see cgroup_controllers "
-                    "in libvirt's qemu.conf")
+                    f"libvirt gave this server no control group of its own: there is no {machine} "
+                    f"below {groups.ROOT}; see cgroup_controllers in libvirt's qemu.conf, and let "
+                    "the agent see all groups of the host")
             if controller not in group.controllers:
                 raise errors.HostCannot(
                     f"this host's servers have no cgroup controller {controller}; see "

@@ -22,9 +22,11 @@ _FORBIDDEN = ("AccessDenied", "InteractiveAuthorizationRequired", "AuthFailed")
 _TOLD = (Path("/run/systemd/system.control"), Path("/run/systemd/transient"))
 
 
-def owns(group_name: str) -> bool:
-    """Whether a group of this name is systemd's to change."""
-    return group_name.endswith(_UNITS) and _RUNS.exists()
+def owns(group: Group) -> bool:
+    """Whether a group is systemd's to change: a unit's, and not one of the same name in a
+    container."""
+    return (group.name.endswith(_UNITS) and _RUNS.exists()
+            and all(above.name.endswith(".slice") for above in group.above()))
 
 
 class Systemd:
@@ -38,7 +40,7 @@ class Systemd:
     ) -> None:
         """Set a file of a group to a value: through systemd's property where systemd owns the
         group, else by writing the file."""
-        if owns(group.name):
+        if owns(group):
             self.set_property(group.name, name, property_value)
             # not every version of systemd maps the property to the same value
             if group.comes_to(file, value):

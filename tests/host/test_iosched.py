@@ -90,19 +90,19 @@ def test_weight_acts_under_bfq_only(bench: RealBench, loop: LoopDisk, guest: Tes
 def test_disk_that_is_a_block_device(loop: LoopDisk, suffix: str) -> None:
     disk = Disk("vdb", "block", f"{loop.device}{suffix}")
     loop.use("bfq")
-    assert iosched.why_not_effective([disk]) is None
+    assert iosched.look([disk]).why_not is None
     loop.use("none")
     assert f"{loop.device.name} below disk vdb has I/O scheduler none" in (
-        iosched.why_not_effective([disk]) or ""
+        iosched.look([disk]).why_not or ""
     )
 
 
 def test_one_bad_disk_is_enough(loop: LoopDisk) -> None:
     loop.use("bfq")
     good = Disk("vda", "block", str(loop.device))
-    assert iosched.why_not_effective([good]) is None
+    assert iosched.look([good]).why_not is None
     assert "vdb (network)" in (
-        iosched.why_not_effective([good, Disk("vdb", "network", None)]) or ""
+        iosched.look([good, Disk("vdb", "network", None)]).why_not or ""
     )
 
 
@@ -116,7 +116,7 @@ def test_one_bad_disk_is_enough(loop: LoopDisk) -> None:
     ],
 )
 def test_why_a_weight_does_nothing(disks: list[Disk], words: str) -> None:
-    assert words in (iosched.why_not_effective(disks) or "")
+    assert words in (iosched.look(disks).why_not or "")
 
 
 @pytest.fixture(scope="module")

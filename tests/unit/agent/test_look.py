@@ -11,6 +11,7 @@ from nova_qos.core import errors
 from nova_qos.core.reading import Reading
 from nova_qos.core.server import Flavor
 from nova_qos.resources import TABLE
+from tests.fakehost import FakeDomain, FakeKnob
 from tests.unit.agent.conftest import Site
 
 ALL = {"memory": 300, "memory_soft_limit": 200, "cpu_priority": 2048, "io_priority": 300,
@@ -196,3 +197,20 @@ def test_a_resource_without_a_knob_is_always_held(
     assert site.looker.look("one") is None
     assert site.check("one")
     assert domain.writes == []
+
+
+def test_a_check_reads_what_is_saved_alone(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read of a server's disks may wait for a file system."""
+    _record, domain = site.add("one", cpu_priority=2048)
+    site.looker.look("one")
+    asked: list[str] = []
+
+    def knob(name: str) -> FakeKnob:
+        asked.append(name)
+        return FakeDomain.knob(domain, name)
+
+    monkeypatch.setattr(domain, "knob", knob)
+    assert site.check("one")
+    assert asked == ["cpu_group"]

@@ -48,7 +48,9 @@ def test_memory_held_in_place_is_pinned(top: str, word: str) -> None:
 
 
 def test_usual_devices_pin_nothing() -> None:
-    definition = parse('<hostdev mode="subsystem" type="usb"/><interface type="bridge"/>')
+    definition = parse('<hostdev mode="subsystem" type="usb"/><interface type="bridge"/>',
+                       "<name>instance-0000002a</name>")
+    assert definition.name == "instance-0000002a"
     assert definition.pinned is None
     assert (definition.balloon_model, definition.stats_period_s) == ("virtio", 10)
 

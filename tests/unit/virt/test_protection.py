@@ -122,6 +122,21 @@ def test_what_was_put_to_nothing_is_ours_again(host: Host) -> None:
     assert host.mib("machine") == 100
 
 
+def test_a_libvirt_in_a_container(host: Host) -> None:
+    server = "pods/one/container/machine/qemu-4-four.libvirt-qemu"
+    for group in (host.root / server, *(host.root / server).parents):
+        if host.root in group.parents:
+            group.mkdir(parents=True, exist_ok=True)
+            (group / FILE).write_text("0")
+    host.set(server, 100)
+    assert [host.mib(group) for group in (
+        "pods", "pods/one", "pods/one/container", "pods/one/container/machine")] == [100] * 4
+    assert host.why_not(server) is None
+    host.stop(server)
+    Protection(Systemd(), host.root).tidy()
+    assert (host.mib("pods"), host.mib("pods/one/container/machine")) == (0, 0)
+
+
 def test_libvirt_s_own_group_inside_has_the_same(host: Host) -> None:
     inner = f"{ONE}/libvirt"
     (host.root / inner).mkdir()

@@ -47,8 +47,9 @@ def v2(v1: Kernel) -> Kernel:
 def run_server(kernel: Kernel, above: str, controllers: str) -> None:
     group = kernel.groups / above
     (group / "qemu-1-instance-00000001").mkdir(parents=True)
-    (kernel.groups / "cgroup.subtree_control").write_text(controllers)
-    (group / "cgroup.subtree_control").write_text(controllers)
+    for each in (group, *group.parents):
+        if kernel.groups in (each, *each.parents):
+            (each / "cgroup.subtree_control").write_text(controllers)
 
 
 def told(kernel: Kernel, configuration: Configuration = CONFIGURATION) -> dict[str, str]:
@@ -88,7 +89,8 @@ def test_a_v2_controller_that_the_kernel_does_not_have(v2: Kernel) -> None:
         "cgroup v1 mount in how it is started")
 
 
-@pytest.mark.parametrize("above", ["machine.slice", "machine"])
+@pytest.mark.parametrize("above", [
+    "machine.slice", "machine", "kubepods.slice/x.slice/cri-containerd-1.scope/machine"])
 def test_a_v2_controller_that_is_kept_from_servers(v2: Kernel, above: str) -> None:
     run_server(v2, above, "cpu io memory\n")
     assert told(v2)["cpu_priority"] == "works (cgroup v2)"
@@ -97,6 +99,13 @@ def test_a_v2_controller_that_is_kept_from_servers(v2: Kernel, above: str) -> No
         f"cannot because servers' groups have no controller cpu; write +cpu to "
         f"{v2.groups}/{above}/cgroup.subtree_control")
     assert told(v2)["memory_soft_limit"].startswith("works")
+
+
+def test_of_several_groups_the_outermost_is_named(v2: Kernel) -> None:
+    run_server(v2, "kubepods.slice/x.slice/cri-containerd-1.scope/machine", "cpu io memory\n")
+    for group in ("kubepods.slice/x.slice", "kubepods.slice"):
+        (v2.groups / group / "cgroup.subtree_control").write_text("io memory\n")
+    assert f"to {v2.groups}/kubepods.slice/cgroup" in told(v2)["cpu_priority"]
 
 
 @pytest.mark.parametrize("period_s", [0, -1])
