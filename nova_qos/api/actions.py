@@ -40,6 +40,10 @@ class QosController(wsgi.Controller):
         """The server that the request names, if the caller may."""
         return Server(*self._parts, req, uuid, rules)
 
+    def server_to_read(self, req: Any, uuid: str, rule: str) -> Server:
+        """As ``server``, where nothing is needed of it but its host."""
+        return Server(*self._parts, req, uuid, (rule,), attributes=())
+
 
 def _resource_controller(row: Resource) -> type[QosController]:
     # Built by a function because nova wants one decorated method an action, and the decorators
@@ -52,7 +56,7 @@ def _resource_controller(row: Resource) -> type[QosController]:
         @translated
         @wsgi.action(names.get_action)
         def get(self, req: Any, id: str, body: Body) -> Body:
-            server = self.server(req, id, names.get_rule)
+            server = self.server_to_read(req, id, names.get_rule)
             require(get_body, body, req)
             return row.answer_get(_present(server.read([row.name])[row.name]))
 
@@ -109,7 +113,7 @@ class BalloonDriver(QosController):
     @translated
     @wsgi.action(BALLOON)
     def balloon(self, req: Any, id: str, body: Body) -> Body:
-        server = self.server(req, id, MEMORY.names.get_rule)
+        server = self.server_to_read(req, id, MEMORY.names.get_rule)
         require(_BALLOON_BODY, body, req)
         return {"ballooning_enabled": server.has_balloon()}
 

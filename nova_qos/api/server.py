@@ -31,12 +31,13 @@ class Server:
 
     def __init__(
         self, compute_api: compute.API, agent: AgentClient, request: Any, uuid: str,
-        rules: Iterable[str],
+        rules: Iterable[str], attributes: Iterable[str] = settings.ATTRIBUTES,
     ) -> None:
+        """:param attributes: what to load of the server; what is missing is loaded when needed"""
         self._agent = agent
         self._context = request.environ["nova.context"]
         self._instance = common.get_instance(
-            compute_api, self._context, uuid, expected_attrs=list(settings.ATTRIBUTES))
+            compute_api, self._context, uuid, expected_attrs=list(attributes))
         owner = {"project_id": self._instance.project_id, "user_id": self._instance.user_id}
         for rule in rules:
             self._context.can(rule, target=owner)
@@ -126,7 +127,7 @@ class Server:
                 raise errors.ServerNotRunning(_NOWHERE)
             answer = self._agent.set(self._context, host, self.saved, changes, force, names)
         except (errors.Unreachable, errors.ServerNotRunning) as error:
-            # saved all the same, and applied when the host can
+            # still saved, and applied when the host can
             self._save(trace, lambda known: _entries(changes, known, changes))
             return dict.fromkeys(TABLE, Reading.unread(error))
         pending = {name for name, reading in answer.readings.items() if reading.unmet == "pending"}

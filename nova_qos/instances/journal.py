@@ -19,7 +19,8 @@ from nova_qos.resources import TABLE
 #: of the agent.
 _LAST = 50
 _BY_KEY = {row.names.stored_as.removeprefix(PREFIX): name for name, row in TABLE.items()}
-_LINE = re.compile(r"qos (\d{1,15})((?: [a-z_]+=(?:-?\d{1,15}|lifted|none))+)")
+_NONE = "none"
+_LINE = re.compile(rf"qos (\d{{1,15}})((?: [a-z_]+=(?:-?\d{{1,15}}|{MARK}|{_NONE}))+)")
 
 
 def line(changes: Entries) -> str:
@@ -53,10 +54,10 @@ def _newest(all_changes: Iterable[Entries]) -> dict[str, Entry]:
 
 
 def _value(entry: Entry) -> str:
-    return str(entry.value) if entry.value is not None else MARK if entry.marked else "none"
+    return str(entry.value) if entry.value is not None else MARK if entry.marked else _NONE
 
 
 def _entry(value: str, stamp: int) -> Entry:
-    if value in (MARK, "none"):
+    if value in (MARK, _NONE):
         return Entry(None, value == MARK, stamp)
     return Entry(int(value), False, stamp)
