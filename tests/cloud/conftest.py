@@ -39,7 +39,8 @@ def _named(admin: Person, kind: str, service: str, path: str, name: str) -> str:
     return str(found[0]["id"])
 
 
-def _create(admin: Person, name: str, image: str = IMAGE, flavor: str = "m512") -> str:
+def create(admin: Person, name: str, image: str = IMAGE, flavor: str = "m512") -> str:
+    """Have nova make a server, and do not wait for it."""
     flavors = admin.request("GET", "/flavors").json()["flavors"]
     wanted = {
         "name": name,
@@ -60,7 +61,7 @@ def _boot(admin: Person, name: str) -> str:
         if old["status"] in ("ACTIVE", "SHUTOFF"):
             return str(old["id"])
         admin.delete(old["id"])
-    return _create(admin, name)
+    return create(admin, name)
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +89,7 @@ def boot(admin: Person) -> Iterator[Callable[[str, str], str]]:
     made: list[str] = []
 
     def make(name: str, flavor: str) -> str:
-        made.append(_create(admin, name, flavor=flavor))
+        made.append(create(admin, name, flavor=flavor))
         admin.wait_for_status(made[-1], "ACTIVE")
         return made[-1]
 
@@ -117,7 +118,7 @@ def clean(admin: Person, servers: dict[str, str]) -> Iterator[None]:
 
 @pytest.fixture
 def no_balloon(admin: Person) -> Iterator[str]:
-    server = _create(admin, "without-balloon", IMAGE_WITHOUT_BALLOON)
+    server = create(admin, "without-balloon", IMAGE_WITHOUT_BALLOON)
     admin.wait_for_status(server, "ACTIVE")
     yield server
     admin.delete(server)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was answered 200 or 202 is saved and in force, whoever else saves the server meanwhile.
 
-``NOVA_QOS_TEST_ROUNDS`` says how often; before a release, 1000.
+``NOVA_QOS_TEST_ROUNDS`` says how often, before a release 1000; ``NOVA_QOS_TEST_OPERATIONS`` how
+often nova really performs an operation, then 30.
 """
 
 import os
 import random
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -16,11 +16,13 @@ from typing import Any
 import pytest
 
 from tests.cloud.api import Person, wait_for
+from tests.cloud.conftest import create
 from tests.cloud.host import Observer
 from tests.cloud.values import AT_ONCE, await_held, held
-from tools.bed.stack.layout import Layout
+from tests.cloud.writer import Writer, writer
 
-ROUNDS = int(os.environ.get("NOVA_QOS_TEST_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("NOVA_QOS_TEST_ROUNDS", "8"))
+OPERATIONS_ROUNDS = int(os.environ.get("NOVA_QOS_TEST_OPERATIONS", "1"))
 _REASONS = "2.73"
 #: Two requests begin within this time of each other (s).
 _APART_S = 0.1
@@ -108,35 +110,20 @@ def test_beside_other_sets_on_no_host(admin: Person, boot: Callable[[str, str], 
     assert lost == []
 
 
-@pytest.fixture
-def guest_password() -> Iterator[Callable[[str, str], None]]:
-    """Posts a guest's password by nova's own code, as its metadata service does it."""
-    layout = Layout.of_environment()
-    process = subprocess.Popen(
-        [layout.program("python"), "-c", _POSTER, str(layout.etc("nova") / "nova.conf")],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin
-    assert process.stdout
-    assert process.stdout.readline() == "ready\n"
-
-    def post(server: str, password: str) -> None:
-        print(server, password, file=process.stdin, flush=True)
-        assert process.stdout
-        assert process.stdout.readline() == "posted\n"
-
-    yield post
-    process.stdin.close()
-    assert process.wait(20) == 0
+def test_beside_a_guests_password(admin: Person, host: Observer, vm1: str) -> None:
+    with writer() as nova:
+        lost = lost_beside_passwords(admin, vm1, nova)
+    assert lost == []
+    await_held(host, vm1, held(host, vm1) | {"cpu_priority": 2000 + ROUNDS}, 20)
+    admin.act(vm1, "set-qos", dict.fromkeys(AT_ONCE))
 
 
-def test_beside_a_guests_password(
-    admin: Person, host: Observer, vm1: str, guest_password: Callable[[str, str], None]
-) -> None:
+def lost_beside_passwords(admin: Person, vm1: str, nova: Writer) -> list[Any]:
     lost = []
     for number in range(ROUNDS):
         share, password = 2000 + number, f"password-{number}"
         _, (answer, _) = together(
-            partial(guest_password, vm1, password),
+            partial(nova.post_password, vm1, password),
             partial(admin.act, vm1, "set-cpu-priority", {"share": share}))
         assert answer == 200
         seen = requested(admin, vm1)["cpu_priority"]
@@ -152,23 +139,119 @@ def test_beside_a_guests_password(
                       admin.request("GET", path).json()["password"])
         if (seen, told) != (share + 1, ""):
             lost.append((number, seen, told))
+    return lost
+
+
+Steps = Sequence[tuple[dict[str, str | None], dict[str, str | None]]]
+#: What nova saves in such an operation: keys of system_metadata and fields of the instance, from
+#: one copy (nova/compute/api.py, manager.py, virt/libvirt/driver.py).
+OPERATIONS: dict[str, Steps] = {
+    "rescue": [
+        ({}, {"task_state": "rescuing"}),
+        ({"rescue_image_base_ref": "image"}, {"vm_state": "rescued", "task_state": None}),
+        ({"rescue_image_base_ref": None}, {"vm_state": "active"})],
+    "resize": [
+        ({"image_base_image_ref": "image"}, {"task_state": "resize_prep"}),
+        ({"old_vm_state": "active"}, {"task_state": "resize_migrating"}),
+        ({}, {"vm_state": "resized", "task_state": None}),
+        ({"old_vm_state": None}, {"vm_state": "active"})],
+    "migrate": [
+        ({}, {"task_state": "migrating"}),
+        ({"clean_attempts": "1"}, {"task_state": None}),
+        ({"clean_attempts": None}, {})],
+    "BUILD": [
+        ({}, {"vm_state": "building", "task_state": None}),
+        ({"boot_roles": "roles"}, {"task_state": "networking"}),
+        ({"network_allocated": "True"}, {"task_state": "spawning"}),
+        ({"boot_roles": None}, {"vm_state": "active", "task_state": None})],
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_interleaved_with_what_nova_saves(
+    admin: Person, servers: dict[str, str], operation: str
+) -> None:
+    """Sets at random moments of such an operation: taken and kept, or refused."""
+    vm3 = servers["vm3"]
+    wanted, lost, answers = requested(admin, vm3)["cpu_priority"], [], {200: 0, 409: 0}
+    with writer() as nova, ThreadPoolExecutor(1) as pool:
+        for number in range(ROUNDS):
+            share = 2000 + number
+            nova.load(vm3)
+            asked = pool.submit(together, partial(
+                admin.act, vm3, "set-cpu-priority", {"share": share}))
+            for keys, fields in OPERATIONS[operation]:
+                time.sleep(random.uniform(0, _APART_S / 4))
+                assert nova.save(keys, **fields)
+            (status, _), = asked.result()
+            answers[status] += 1
+            wanted = share if status == 200 else wanted
+            seen = requested(admin, vm3)["cpu_priority"]
+            if seen != wanted:
+                lost.append((number, status, wanted, seen))
+    print(f"\n  {operation}: {answers[200]} sets taken, {answers[409]} refused, {len(lost)} lost")
     assert lost == []
-    await_held(host, vm1, held(host, vm1) | {"cpu_priority": share + 1}, 20)
-    admin.act(vm1, "set-qos", dict.fromkeys(AT_ONCE))
+    assert admin.act(vm3, "set-qos", {"cpu_priority": None})[0] == 200
 
 
-#: nova's metadata service needs a proxy that the demo has not; this is what it calls.
-_POSTER = """
-import sys
-from types import SimpleNamespace
-from nova import config, objects
-from nova.api.metadata import password
-config.parse_args(['poster', '--config-file', sys.argv[1]], default_config_files=[sys.argv[1]])
-objects.register_all()
-print('ready', flush=True)
-for line in sys.stdin:
-    server, secret = line.split()
-    request = SimpleNamespace(method='POST', body=secret.encode(), content_length=len(secret))
-    password.handle_password(request, SimpleNamespace(uuid=server, password=None))
-    print('posted', flush=True)
-"""
+def hammer(admin: Person, server: str, until: Callable[[], bool]) -> tuple[int | None, set[int]]:
+    """Set its CPU priority again and again until that holds: the last value taken, and all that was
+    answered."""
+    taken, answered, share = None, set(), 2000
+    while not until():
+        share += 1
+        status, _ = admin.act(server, "set-cpu-priority", {"share": share})
+        answered.add(status)
+        taken = share if status in (200, 202) else taken
+    return taken, answered
+
+
+def rescued(admin: Person, server: str) -> None:
+    for action, status in (("rescue", "RESCUE"), ("unrescue", "ACTIVE")):
+        admin.act(server, action)
+        admin.wait_for_status(server, status)
+
+
+def resized(admin: Person, server: str) -> None:
+    flavors = admin.request("GET", "/flavors").json()["flavors"]
+    for name in ("m512", "m256"):
+        flavor = next(each["id"] for each in flavors if each["name"] == name)
+        admin.act(server, "resize", {"flavorRef": flavor})
+        admin.wait_for_status(server, "VERIFY_RESIZE")
+        admin.act(server, "confirmResize")
+        admin.wait_for_status(server, "ACTIVE")
+
+
+@pytest.mark.parametrize("operation", [rescued, resized], ids=["rescue", "resize"])
+def test_beside_an_operation(
+    admin: Person, host: Observer, boot: Callable[[str, str], str],
+    operation: Callable[[Person, str], None],
+) -> None:
+    server = boot("lost-operated", "m256")
+    for _ in range(OPERATIONS_ROUNDS):
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(operation, admin, server)
+            taken, answered = hammer(admin, server, done.done)
+            done.result()
+        assert answered <= {200, 202, 409}
+        assert taken is not None
+        assert requested(admin, server)["cpu_priority"] == taken
+        wait_for(lambda taken=taken: host.cgroup(server, "cpu", "cpu.shares") == taken, 30,
+                 "it is in force")
+
+
+def test_beside_a_build(admin: Person, host: Observer) -> None:
+    for _ in range(OPERATIONS_ROUNDS):
+        server = create(admin, "lost-built", flavor="m256")
+        try:
+            taken, answered = hammer(
+                admin, server, lambda server=server: admin.show(server)["status"] == "ACTIVE")
+            assert answered <= {200, 202, 409}
+            if taken is None:
+                taken = 1999
+                assert admin.act(server, "set-cpu-priority", {"share": taken})[0] == 200
+            assert requested(admin, server)["cpu_priority"] == taken
+            wait_for(lambda server=server, taken=taken:
+                     host.cgroup(server, "cpu", "cpu.shares") == taken, 30, "it is in force")
+        finally:
+            admin.delete(server)
