@@ -9,7 +9,7 @@ from pathlib import Path
 from tools.bed import progress
 from tools.bed.errors import TestbedError
 from tools.bed.processes import Daemon, wait_until
-from tools.bed.stack import code, config, leftovers, network, schema, services, storage
+from tools.bed.stack import code, config, firewall, leftovers, network, schema, services, storage
 from tools.bed.stack.layout import Layout
 from tools.bed.together import together
 
@@ -58,6 +58,7 @@ def up(layout: Layout) -> None:
     step("disk with the bfq scheduler", lambda: storage.up(layout))
     step("MariaDB, RabbitMQ, memcached, Open vSwitch, libvirt", lambda: _infrastructure(layout))
     step("databases of all services", lambda: schema.synchronise(layout))
+    firewall.remember(layout)
     step("network devices", lambda: network.up(layout))
     keystone, *others = services.apis(layout)
     step("keystone", keystone.start)
@@ -124,6 +125,7 @@ def down(layout: Layout) -> None:
         services.libvirt(layout).remove()
     leftovers.end(layout)
     network.down(layout)
+    firewall.clear(layout)
     storage.down(layout)
     for name in ("db", "rabbitmq", "libvirt", "lib", "run", "images", "keys", "etc", "staging"):
         shutil.rmtree(layout.state / name, ignore_errors=True)
