@@ -35,7 +35,7 @@ _LARGEST_SEGMENT = 65536 + _HEADER_BYTES
 
 
 def classid(minor: int) -> int:
-    """The kernel's number of a class; also the mark of the packets that belong to it."""
+    """The kernel's number of a class."""
     return MAJOR << 16 | minor
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pyroute2 import IPRoute
 
 from nova_qos.host import Ability, Interfaces
-from nova_qos.net import layout, uplinks
+from nova_qos.net import advice, layout, uplinks
 from nova_qos.net.htb import KINDS, Trees
 from nova_qos.net.layout import WHOLE, Layout, Share, Tree
 from nova_qos.net.nft import Table
@@ -61,9 +61,9 @@ class Objects:
             self._table.rehearse(each.index)
         names = ", ".join(each.name for each in self.uplinks)
         missing = ", ".join(self._looked_up[1])
-        if missing:
-            return Ability(without_effect=f"there is no uplink {missing} on this host now")
-        return Ability(how=f"on uplink {names}")
+        warnings = tuple(advice.of_rules(self._ipr, self._table.marks))
+        why_not = f"there is no uplink {missing} on this host now" if missing else None
+        return Ability(without_effect=why_not, how=f"on uplink {names}", warnings=warnings)
 
     def require_shapeable(self, interfaces: Interfaces) -> None:
         """:raises HostCannot: packets of these interfaces never pass an uplink as such
@@ -151,7 +151,7 @@ class Objects:
     def _view(self, shaped: set[int], share: FindShare, index: FindIndex) -> View:
         uplinks, missing = self._looked_up
         rules = self._table.read() if shaped else None
-        return View(uplinks, missing, shaped, rules, share, index)
+        return View(uplinks, missing, shaped, rules, share, index, self._table.marks)
 
     def priorities(self, there: Layout, minors: Mapping[str, int]) -> dict[str, int]:
         """Those that the listed classes stand for, by server."""

@@ -10,6 +10,7 @@ from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Interfaces
 from nova_qos.net import layout
 from nova_qos.net.layout import WHOLE, Rules, Share
+from nova_qos.net.marks import Marks
 from nova_qos.net.uplinks import Uplink
 
 #: The resource whose value the classes hold.
@@ -34,6 +35,7 @@ class View:
     rules: Rules | None
     share: FindShare
     index: FindIndex
+    marks: Marks
 
     def read(self, interfaces: Interfaces) -> Reading:
         """The priority of these interfaces' packets; details: the weight of their class.
@@ -84,7 +86,7 @@ class View:
                     yield f"there is no device {each.tap} now"
                 elif rules.taps.get(device) != minor:
                     yield f"packets from device {each.tap} are not marked"
-        if rules.marks.get(layout.classid(minor)) != minor:
+        if rules.marks.get(self.marks.of(minor)) != minor:
             yield "no rule selects the server's class for its mark"
 
 

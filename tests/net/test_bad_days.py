@@ -153,7 +153,7 @@ HARM = {
     "address": "nft delete element netdev nova_qos by_mac {{ fa:16:3e:00:00:00 }}",
     "address of one without priority":
         "nft delete element netdev nova_qos by_mac {{ fa:16:3e:00:00:03 }}",
-    "mark": "nft delete element netdev nova_qos by_mark {{ 0x5ca10010 }}",
+    "mark": "nft delete element netdev nova_qos by_mark {{ 0x10 }}",
     "the host's addresses": "nft flush set netdev nova_qos host_macs",
     "tap's rule": "nft flush chain netdev nova_qos {tap}",
     "tap's chain": "nft flush chain netdev nova_qos {tap}; nft delete chain netdev nova_qos {tap}",

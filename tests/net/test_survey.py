@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a host says that it can do with network priorities, before anybody asks it to."""
 
+import re
 import socket
 import sys
 
@@ -50,6 +51,28 @@ def test_no_uplink_known(make_quiet: MakeQuiet) -> None:
     with bench.host.inside():
         found = Outbound((), 80, 50).abilities()["net_priority"]
     assert str(found).startswith("cannot because found no uplink")
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("rule add fwmark 0x1/0x1 lookup 100 priority 7", r"'ip rule' 7 .*0x1/0x1.* without 0x1$"),
+        ("-6 rule add fwmark 0x2000/0x3000 lookup 100 priority 7",
+         r"'ip -6 rule' 7 .*0x2000/0x3000.* without 0x1000$"),
+        ("rule add not fwmark 0xca6c lookup 100 priority 7",
+         r"0xca6c/0xffffffff.* without 0x1fff$"),
+        ("rule add fwmark 0x80000/0xff0000 lookup 100", None),
+        ("rule add fwmark 0x8000/0xc000 lookup 100", None),
+    ])
+def test_routing_rules_that_look_at_our_bits(
+    make_quiet: MakeQuiet, rule: str, said: str | None
+) -> None:
+    bench = make_quiet(1)
+    bench.host.run("ip", *rule.split())
+    found = survey(bench)
+    assert found.works
+    assert len(found.warnings) == (said is not None)
+    assert re.search(said or "", "".join(found.warnings))
 
 
 @pytest.mark.parametrize("owner", FOREIGN)
