@@ -62,8 +62,11 @@ class Objects:
         names = ", ".join(each.name for each in self.uplinks)
         missing = ", ".join(self._looked_up[1])
         warnings = tuple(advice.of_rules(self._ipr, self._table.marks))
-        why_not = f"there is no uplink {missing} on this host now" if missing else None
-        return Ability(without_effect=why_not, how=f"on uplink {names}", warnings=warnings)
+        why_not = [
+            *([f"there is no uplink {missing} on this host now"] if missing else []),
+            *(each.obstacle for each in self.uplinks if each.obstacle)]
+        return Ability(
+            without_effect="; ".join(why_not) or None, how=f"on uplink {names}", warnings=warnings)
 
     def require_shapeable(self, interfaces: Interfaces) -> None:
         """:raises HostCannot: packets of these interfaces never pass an uplink as such

@@ -16,27 +16,29 @@ _MAIN_TABLE = 254
 #: Kinds of devices that stand for a wire; None is a network card.
 _WIRES = (None, "bond", "team", "vlan")
 _SWITCH = "openvswitch"
+_BRIDGES = ("bridge", _SWITCH)
+# what sends through one device below it
+_UPPER = ("vlan", "macvlan", "ipvlan")
+_IFF_LOOPBACK = 0x8
 _LOOPBACK = "00:00:00:00:00:00"
 
 
 @dataclass(frozen=True)
 class Uplink:
-    """A device that is there now."""
+    """A device that is there now; ``obstacle`` says why packets of servers do not pass its queue,
+    None when they do."""
 
     index: int
     name: str
     mtu: int
+    obstacle: str | None = None
 
 
 def find(ipr: IPRoute, name: str) -> Uplink | None:
     """The device of that name; None when there is none."""
-    try:
-        (link,) = ipr.link("get", ifname=name)
-    except NetlinkError as error:
-        if failures.is_gone(error):
-            return None
-        raise failures.of_netlink(error, f"to show device {name}") from error
-    return Uplink(link["index"], name, link.get_attr("IFLA_MTU"))
+    link = _link(ipr, name, ifname=name)
+    return None if link is None else Uplink(
+        link["index"], name, link.get_attr("IFLA_MTU"), _obstacle(ipr, link))
 
 
 def of_default_route(ipr: IPRoute) -> list[str]:
@@ -73,6 +75,31 @@ def present(ipr: IPRoute, names: Sequence[str]) -> tuple[list[Uplink], list[str]
     return uplinks, missing
 
 
+def _link(ipr: IPRoute, name: str, **which: object) -> Any | None:
+    try:
+        (link,) = ipr.link("get", **which)
+    except NetlinkError as error:
+        if failures.is_gone(error):
+            return None
+        raise failures.of_netlink(error, f"to show device {name}") from error
+    return link
+
+
+def _obstacle(ipr: IPRoute, link: Any) -> str | None:
+    name = link.get_attr("IFLA_IFNAME")
+    if link["flags"] & _IFF_LOOPBACK:
+        return f"no packet leaves the host through {name}; name a network card"
+    below: Any | None = link
+    while below is not None and _kind(below) in _UPPER and below.get_attr("IFLA_LINK"):
+        below = _link(ipr, name, index=below.get_attr("IFLA_LINK"))
+    if below is None or _kind(below) not in _BRIDGES:
+        return None
+    bridge = below.get_attr("IFLA_IFNAME")
+    what = f"{name} is a bridge" if bridge == name else f"{name} lies on bridge {bridge}"
+    return (f"{what}: what a bridge forwards does not pass its own queue; name the network card "
+            "below it")
+
+
 def _default_devices(ipr: IPRoute) -> Iterator[int]:
     for family in (socket.AF_INET, socket.AF_INET6):
         for route in ipr.route("dump", family=family):
@@ -96,7 +123,7 @@ def _wires(links: dict[int, Any], index: int) -> Iterator[str]:
     kind = _kind(link)
     if kind == "vlan" and link.get_attr("IFLA_LINK") in links:
         yield from _wires(links, link.get_attr("IFLA_LINK"))
-    elif kind in ("bridge", _SWITCH):
+    elif kind in _BRIDGES:
         # whichever of Open vSwitch's bridges has a port, the kernel names the datapath as master
         masters = {index} if kind == "bridge" else {
             each for each, other in links.items() if _kind(other) == _SWITCH}

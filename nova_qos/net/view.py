@@ -69,6 +69,8 @@ class View:
         for name in self.missing:
             yield f"there is no uplink {name} now"
         for each in self.uplinks:
+            if each.obstacle:
+                yield each.obstacle
             if each.name not in weights or each.index not in self.shaped:
                 yield f"the server's class on uplink {each.name} is missing or was changed"
             elif each.index not in rules.gates:

@@ -46,6 +46,34 @@ def test_an_uplink_that_is_not_there(make_quiet: MakeQuiet) -> None:
         "cannot because there is no uplink up7 on this host now")
 
 
+BRIDGES = (
+    "link add br7 type bridge", "link add link br7 name upper7 type macvlan",
+    "link add link up0 name upper0 type macvlan")
+
+
+@pytest.mark.parametrize(
+    ("uplink", "said"),
+    [
+        ("br7", "br7 is a bridge: what a bridge forwards"),
+        ("upper7", "upper7 lies on bridge br7: what a bridge forwards"),
+        ("lo", "no packet leaves the host through lo; name a network card"),
+    ])
+def test_an_uplink_whose_queue_packets_do_not_pass(
+    make_quiet: MakeQuiet, uplink: str, said: str
+) -> None:
+    bench = make_quiet(1)
+    bench.host.ip(*BRIDGES)
+    assert survey(bench, "upper0").works
+    found = survey(bench, "up0", uplink)
+    assert str(found).startswith(f"works without effect because {said}")
+    bench.uplinks = (uplink,)
+    bench.restart_agent()
+    bench.prioritize(0, 5)
+    reading = bench.reading(0)
+    assert (reading.applied, reading.effective) == (5, False)
+    assert (reading.reason or "").startswith(said)
+
+
 def test_no_uplink_known(make_quiet: MakeQuiet) -> None:
     bench = make_quiet(1)
     with bench.host.inside():

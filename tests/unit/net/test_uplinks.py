@@ -19,6 +19,7 @@ from nova_qos.net import uplinks
 def link(index: int, name: str, kind: str | None = None, **attributes: int) -> ifinfmsg:
     message = ifinfmsg()
     message["index"] = index
+    message["flags"] = 0x8 if name == "lo" else 0
     message["attrs"] = [("IFLA_IFNAME", name)]
     message["attrs"] += [(f"IFLA_{key.upper()}", value) for key, value in attributes.items()]
     if kind is not None:
@@ -43,6 +44,11 @@ class Netlink:
 
     def get_links(self) -> list[ifinfmsg]:
         return self._links
+
+    def link(self, command: str, **which: Any) -> list[ifinfmsg]:
+        assert command == "get"
+        return [each for each in self._links if which in (
+            {"index": each["index"]}, {"ifname": each.get_attr("IFLA_IFNAME")})]
 
     def route(self, command: str, family: int) -> Iterator[Any]:
         assert command == "dump"
@@ -83,3 +89,19 @@ def test_wire_below_the_default_route(
 def test_an_unknown_uplink_asks_for_the_option(host: Netlink) -> None:
     with pytest.raises(errors.HostRefused, match="uplinks"):
         uplinks.of_default_route(host)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("eth0", None), ("eth0.7", None), ("lo", "no packet leaves the host"),
+     ("br0", "br0 is a bridge"), ("br-ex", "br-ex is a bridge"),
+     ("br0.7", "br0.7 lies on bridge br0"), ("upper", "upper lies on bridge br0")])
+def test_uplink_whose_queue_packets_do_not_pass(name: str, said: str | None) -> None:
+    host = Netlink([
+        link(1, "lo"), CARD, link(3, "eth0.7", "vlan", link=2), link(4, "br0", "bridge"),
+        link(5, "br-ex", "openvswitch"), link(6, "br0.7", "vlan", link=4),
+        link(7, "upper", "macvlan", link=6)], [])
+    found = uplinks.find(host, name)
+    assert found is not None
+    assert (found.obstacle or "").startswith(said or "")
+    assert (found.obstacle is None) == (said is None)
