@@ -22,7 +22,7 @@ from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
 from nova_qos.core import errors
 from nova_qos.net import failures, queue
-from nova_qos.net.layout import MAJOR, WHOLE, Share, Tree, classid
+from nova_qos.net.layout import MAJOR, NO_QUEUE, WHOLE, Share, Tree, classid
 
 #: What the kernel must have.
 KINDS = ("htb", "tbf")
@@ -33,8 +33,6 @@ _ROOT = MAJOR << 16
 _BURST_SECONDS, _LEAST_BURST_BYTES = 0.002, 2000
 # The kernel keeps a burst as a duration at the class's rate, which must fit into 32 bits.
 _LONGEST_BURST_SECONDS = 200
-# What may wait in a class: enough for TCP to fill the uplink over a long way.
-_QUEUE_SECONDS, _LEAST_QUEUE_FRAMES = 0.1, 64
 
 
 class Trees:
@@ -91,13 +89,18 @@ class Trees:
     def share(self, device: int, minor: int) -> Share | None:
         """One class, None when there is none."""
         found = self._one(RTM_GETTCLASS, device, handle=classid(minor))
-        return None if found is None else _share(found)
+        if found is None:
+            return None
+        # the handle of the queue, where there is one beside HTB's own
+        below = self._one(RTM_GETQDISC, device, parent=classid(minor)) if found["info"] else None
+        return _share(found, NO_QUEUE if below is None else _limit(below))
 
     def read(self, device: int) -> Tree:
         """Every class of the device's tree; none when the device is gone."""
         with _refusing("to list classes"):
+            queues = queue.limits(device)
             return {
-                each["handle"] & 0xFFFF: _share(each)
+                each["handle"] & 0xFFFF: _share(each, queues.get(each["handle"], NO_QUEUE))
                 for each in self._ipr.get_classes(index=device) if each["handle"] >> 16 == MAJOR
             }
 
@@ -123,18 +126,37 @@ class Trees:
                 parent=parent, rate=share.rate, ceil=share.ceil, quantum=share.quantum, prio=0,
                 burst=short, cburst=burst)
 
-    def put_queue(self, device: int, minor: int, frame: int, capacity: int) -> None:
-        """Give a class its queue, which cuts what is larger than a frame; sizes in bytes."""
-        limit = max(int(capacity * _QUEUE_SECONDS), _LEAST_QUEUE_FRAMES * frame)
+    def put_queue(self, device: int, minor: int, frame: int, limit: int) -> bool:
+        """Give a class its queue, which cuts what is larger than a frame, whatever queue it has
+        now; sizes in bytes. False when it can have none, since others have made classes below."""
         message = queue.message(device, classid(minor), frame, limit)
         flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
-        with _refusing(f"the queue of class {MAJOR:x}:{minor:x} on device {device}"):
-            self._ipr.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
+        try:
+            with _refusing(f"the queue of class {MAJOR:x}:{minor:x} on device {device}"):
+                self._ipr.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
+        except errors.HostRefused as error:
+            if _errno(error) != errno.EINVAL:
+                raise
+            return False
+        return True
 
-    def drop(self, device: int, minor: int) -> None:
-        """Take a class away, with the packets that wait in it."""
-        with _refusing(f"to remove class {MAJOR:x}:{minor:x}", gone_is_good=True):
-            self._ipr.tc("del-class", index=device, handle=classid(minor))
+    def drop_queue(self, device: int, minor: int) -> None:
+        """Give a class HTB's own queue again."""
+        what = f"to remove the queue of class {MAJOR:x}:{minor:x}"
+        with _refusing(what, gone_is_good=True):
+            self._ipr.tc("del", index=device, parent=classid(minor))
+
+    def drop(self, device: int, minor: int) -> bool:
+        """Take a class away, with the packets that wait in it; False when others hold it: a filter
+        leads to it, or it has classes below."""
+        try:
+            with _refusing(f"to remove class {MAJOR:x}:{minor:x}", gone_is_good=True):
+                self._ipr.tc("del-class", index=device, handle=classid(minor))
+        except errors.HostRefused as error:
+            if _errno(error) != errno.EBUSY:
+                raise
+            return False
+        return True
 
     def _owner(self, device: int, root: Any) -> str:
         kind, major = root.get_attr("TCA_KIND"), root["handle"] >> 16
@@ -160,15 +182,24 @@ class Trees:
         return next((each for each in answers if each.get_attr("TCA_KIND")), None)
 
 
-def _share(message: Any) -> Share:
+def _share(message: Any, limit: int) -> Share:
     options = message.get_attr("TCA_OPTIONS")
     parameters = options.get_attr("TCA_HTB_PARMS")
-    # the handle of the queue, where there is one beside HTB's own
     return Share(
-        cuts=message["info"] != 0,
         rate=options.get_attr("TCA_HTB_RATE64") or parameters["rate"],
         ceil=options.get_attr("TCA_HTB_CEIL64") or parameters["ceil"],
-        quantum=parameters["quantum"])
+        quantum=parameters["quantum"], queue=limit, prio=parameters["prio"])
+
+
+def _limit(message: Any) -> int:
+    options = message.get_attr("TCA_OPTIONS") if message.get_attr("TCA_KIND") == "tbf" else None
+    parameters = options.get_attr("TCA_TBF_PARMS") if options else {"rate": 0, "limit": 0}
+    return queue.limit(parameters["rate"], parameters["limit"])
+
+
+def _errno(error: errors.QosError) -> int | None:
+    cause = error.__cause__
+    return cause.code if isinstance(cause, NetlinkError) else None
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 """Trees and rules together: listed, changed in an order that harms no traffic, and read back."""
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -61,12 +61,21 @@ class Objects:
             self._table.rehearse(each.index)
         names = ", ".join(each.name for each in self.uplinks)
         missing = ", ".join(self._looked_up[1])
-        warnings = tuple(advice.of_rules(self._ipr, self._table.marks))
+        warnings = (*advice.of_rules(self._ipr, self._table.marks), *self._held_by_others(shaped))
         why_not = [
             *([f"there is no uplink {missing} on this host now"] if missing else []),
             *(each.obstacle for each in self.uplinks if each.obstacle)]
         return Ability(
             without_effect="; ".join(why_not) or None, how=f"on uplink {names}", warnings=warnings)
+
+    def _held_by_others(self, shaped: set[int]) -> Iterator[str]:
+        rules = self._table.read() if shaped else None
+        ours = set(rules.marks.values()) if rules else set()
+        for each in self.uplinks:
+            tree = self._trees.read(each.index) if rules and each.index in shaped else {}
+            if names := layout.held_by_others(tree, ours):
+                yield (f"another program holds class {', '.join(names)} on {each.name}, by a "
+                       "filter or by classes below; remove these")
 
     def require_shapeable(self, interfaces: Interfaces) -> None:
         """:raises HostCannot: packets of these interfaces never pass an uplink as such
@@ -88,7 +97,8 @@ class Objects:
         """Change what is listed as ``before`` into ``after``.
 
         Classes come before the rules that choose them and go after those, and no class grows
-        before others have made room: at no time is more guaranteed than there is.
+        before others have made room: at no time is more guaranteed than there is. Classes that
+        others hold stay, with the least guarantee; they are added to ``after``.
         """
         usable = {device: tree for device, tree in before.trees.items()
                   if not layout.must_be_made_anew(tree, after.trees.get(device))}
@@ -105,9 +115,16 @@ class Objects:
         for device in before.trees.keys() - after.trees.keys():
             self._trees.remove(device)
         for device, tree in after.trees.items():
-            for minor in usable.get(device, {}).keys() - tree.keys():
-                self._trees.drop(device, minor)
+            held = self._drop(device, usable.get(device, {}).keys() - tree.keys())
             self._grow(device, usable.get(device, {}), tree)
+            after.trees[device] = {**tree, **{
+                minor: replace(usable[device][minor], rate=layout.LEAST_RATE) for minor in held}}
+
+    def _drop(self, device: int, minors: set[int]) -> set[int]:
+        """Remove classes; returns those that others hold."""
+        held = {minor for minor in minors if not self._trees.drop(device, minor)}
+        # perhaps one was held by another that has gone since
+        return {minor for minor in held if not self._trees.drop(device, minor)}
 
     def _make_room(self, device: int, before: Tree, after: Tree) -> None:
         whole = after[WHOLE]
@@ -128,8 +145,13 @@ class Objects:
 
     def _put(self, device: int, minor: int, new: Share, old: Share | None, whole: Share) -> None:
         self._trees.put(device, minor, new, old)
-        if new.cuts and not (old and old.cuts):
-            self._trees.put_queue(device, minor, frame=whole.quantum, capacity=whole.rate)
+        if new.queue == (old.queue if old else layout.NO_QUEUE):
+            return
+        if new.cuts:
+            # where it can have none, the server's reading says so
+            self._trees.put_queue(device, minor, frame=whole.quantum, limit=new.queue)
+        else:
+            self._trees.drop_queue(device, minor)
 
     def view(self) -> View:
         """For reading one server: its classes are looked up one by one, when they are needed.

@@ -5,6 +5,7 @@ The state of the kernel is cached between calls, so that a change need not list 
 If the kernel differs from the cache, everything is listed and the change tried once more.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from nova_qos.net.view import NAME, SeenUplinks, minor_of
 #: How often a reading is tried before it waits for a change to end.
 _MOST_LOOKS = 3
 _Seen = TypeVar("_Seen")
+_LOG = logging.getLogger(__name__)
 _BYTES_PER_MBIT = 125_000
 #: Bits of a mark that neutron, kube-proxy and Calico leave free.
 DEFAULT_MARK_MASK = 0x1FFF
@@ -71,6 +73,8 @@ class Outbound:
         self._found: Sequence[str] = ()
         self._changes = 0
         self._known: _Known | None = None
+        # the classes that others hold, by device
+        self._held: dict[int, list[str]] = {}
         # None until those that an earlier agent has left in the kernel were looked for
         self._priorities: dict[str, int] | None = None
 
@@ -222,8 +226,18 @@ class Outbound:
             objects.change(known.layout, after)
         finally:
             self._changes += 1
+        self._tell_held(after, set(weights))
         self._known = _Known(after, minors, known.host_macs)
         self._priorities = priorities
+
+    def _tell_held(self, there: Layout, ours: set[int]) -> None:
+        held = {device: names for device, tree in there.trees.items()
+                if (names := layout.held_by_others(tree, ours))}
+        if held != self._held:
+            for device, names in held.items():
+                _LOG.warning("Device %d has classes that another program holds, by a filter or by "
+                             "classes below: %s", device, ", ".join(names))
+        self._held = held
 
     def _minors(
         self, known: _Known, running: Mapping[str, Interfaces], priorities: Mapping[str, int]

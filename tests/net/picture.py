@@ -17,6 +17,8 @@ _CLASS = re.compile(
     r"class htb (?P<name>[0-9a-f]+:[0-9a-f]+) (?:parent )?(?P<parent>\S+) "
     r"(?:leaf \S+ )?(?:prio (?P<prio>\d+) quantum (?P<quantum>\d+) )?"
     r"rate (?P<rate>\S+) .*?ceil (?P<ceil>\S+) .*?\n Sent (?P<sent>\d+) bytes")
+_QUEUE = re.compile(
+    r"^qdisc (?P<kind>\S+) \S+ (?:dev \S+ )?parent (?P<parent>\S+)(?P<options>.*)$", re.M)
 _CHAIN = re.compile(
     r'chain (?P<name>\S+) {\n\s+type filter hook (?P<hook>\S+) device "(?P<device>[^"]+)" '
     r"priority [^;]+; policy accept;\n(?P<rules>[^}]*)}")
@@ -112,8 +114,9 @@ def root(host: Namespace, device: str) -> str:
 
 def classes(host: Namespace, device: str) -> dict[str, HtbClass]:
     """Every HTB class by name."""
-    shown = json.loads(host.run("tc", "-j", "qdisc", "show", "dev", device))
-    queues = {each["parent"]: each["kind"] for each in shown if "parent" in each}
+    # its JSON leaves out what a queue is made with
+    queues = {each["parent"]: f"{each['kind']} {each['options'].strip()}"
+              for each in _QUEUE.finditer(host.run("tc", "qdisc", "show", "dev", device))}
     return {
         each["name"]: HtbClass(
             parent=each["parent"], prio=int(each["prio"] or 0),
