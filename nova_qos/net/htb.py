@@ -27,6 +27,7 @@ from nova_qos.net.layout import MAJOR, NO_QUEUE, WHOLE, Share, Tree, classid
 #: What the kernel must have.
 KINDS = ("htb", "tbf")
 _ROOT = MAJOR << 16
+_VERSION = 3
 # Burst of a class at the uplink's rate: large enough that a late timer loses no capacity,
 # and no more, since it is sent beyond the rate. Measured: with one packet a busy machine loses
 # 1 % of the capacity, with 10 ms the shares of a few seconds are off by 2 %.
@@ -44,6 +45,7 @@ class Trees:
 
     def __init__(self, ipr: IPRoute) -> None:
         self._ipr = ipr
+        self._has_length: dict[int, bool] = {}
         # pyroute2 0.9 forgets to set what its own nlm_request looks at
         ipr.status["nlm_generator"] = False
 
@@ -91,9 +93,9 @@ class Trees:
         found = self._one(RTM_GETTCLASS, device, handle=classid(minor))
         if found is None:
             return None
-        # the handle of the queue, where there is one beside HTB's own
-        below = self._one(RTM_GETQDISC, device, parent=classid(minor)) if found["info"] else None
-        return _share(found, NO_QUEUE if below is None else _limit(below))
+        # that is the handle of the queue, where there is one beside HTB's own
+        limit = queue.limit(device, classid(minor)) if found["info"] else NO_QUEUE
+        return _share(found, limit)
 
     def read(self, device: int) -> Tree:
         """Every class of the device's tree; none when the device is gone."""
@@ -106,8 +108,17 @@ class Trees:
 
     def create(self, device: int) -> None:
         """An empty tree: without classes all packets pass at once."""
+        message = tcmsg()
+        message.update(index=device, parent=TC_H_ROOT, handle=_ROOT)
+        options: list[list[Any]] = [
+            ["TCA_HTB_INIT", {"version": _VERSION, "rate2quantum": 10, "defcls": 0}]]
         with _refusing(f"a tree on device {device}"):
-            self._ipr.tc("add", "htb", device, _ROOT, default=0)
+            if self._has_no_length(device):
+                # what has no class, so the host's own packets, would be dropped
+                options.append(["TCA_HTB_DIRECT_QLEN", queue.USUAL_FRAMES])
+            message["attrs"] = [["TCA_KIND", "htb"], ["TCA_OPTIONS", {"attrs": options}]]
+            flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
+            self._ipr.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
 
     def remove(self, device: int) -> None:
         """Take the tree away, if it is there; the kernel puts its default in place."""
@@ -140,11 +151,22 @@ class Trees:
             return False
         return True
 
-    def drop_queue(self, device: int, minor: int) -> None:
-        """Give a class HTB's own queue again."""
-        what = f"to remove the queue of class {MAJOR:x}:{minor:x}"
+    def put_plain_queue(self, device: int, minor: int, has_other: bool) -> None:
+        """Give a class HTB's own queue, or one like it on a device where that holds nothing.
+
+        :param has_other: whether the class has a queue beside HTB's own
+        """
+        what = f"the queue of class {MAJOR:x}:{minor:x} on device {device}"
         with _refusing(what, gone_is_good=True):
-            self._ipr.tc("del", index=device, parent=classid(minor))
+            if device not in self._has_length:
+                # asked after the tree is made, at which the kernel gives some devices a length
+                self._has_length[device] = not self._has_no_length(device)
+            if not self._has_length[device]:
+                message = queue.plain_message(device, classid(minor))
+                flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
+                self._ipr.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
+            elif has_other:
+                self._ipr.tc("del", index=device, parent=classid(minor))
 
     def drop(self, device: int, minor: int) -> bool:
         """Take a class away, with the packets that wait in it; False when others hold it: a filter
@@ -157,6 +179,11 @@ class Trees:
                 raise
             return False
         return True
+
+    def _has_no_length(self, device: int) -> bool:
+        """Whether the kernel's queues hold nothing there: they take txqueuelen for their length."""
+        return any(link.get_attr("IFLA_TXQLEN") == 0
+                   for link in self._ipr.link("get", index=device))
 
     def _owner(self, device: int, root: Any) -> str:
         kind, major = root.get_attr("TCA_KIND"), root["handle"] >> 16
@@ -189,12 +216,6 @@ def _share(message: Any, limit: int) -> Share:
         rate=options.get_attr("TCA_HTB_RATE64") or parameters["rate"],
         ceil=options.get_attr("TCA_HTB_CEIL64") or parameters["ceil"],
         quantum=parameters["quantum"], queue=limit, prio=parameters["prio"])
-
-
-def _limit(message: Any) -> int:
-    options = message.get_attr("TCA_OPTIONS") if message.get_attr("TCA_KIND") == "tbf" else None
-    parameters = options.get_attr("TCA_TBF_PARMS") if options else {"rate": 0, "limit": 0}
-    return queue.limit(parameters["rate"], parameters["limit"])
 
 
 def _errno(error: errors.QosError) -> int | None:

@@ -145,13 +145,13 @@ class Objects:
 
     def _put(self, device: int, minor: int, new: Share, old: Share | None, whole: Share) -> None:
         self._trees.put(device, minor, new, old)
-        if new.queue == (old.queue if old else layout.NO_QUEUE):
+        if old and new.queue == old.queue:
             return
         if new.cuts:
             # where it can have none, the server's reading says so
             self._trees.put_queue(device, minor, frame=whole.quantum, limit=new.queue)
         else:
-            self._trees.drop_queue(device, minor)
+            self._trees.put_plain_queue(device, minor, has_other=old is not None)
 
     def view(self) -> View:
         """For reading one server: its classes are looked up one by one, when they are needed.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The devices through which servers' traffic leaves the host."""
 
+import re
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ _BRIDGES = ("bridge", _SWITCH)
 # what sends through one device below it
 _UPPER = ("vlan", "macvlan", "ipvlan")
 _IFF_LOOPBACK = 0x8
+# as the kernel names the ports of such a card (Documentation/networking/switchdev.rst)
+_FUNCTION, _PHYSICAL = re.compile(r"(c\d+)?pf\d+"), re.compile(r"p\d+(s\d+)?")
 _LOOPBACK = "00:00:00:00:00:00"
 
 
@@ -116,6 +119,15 @@ def _kind(link: Any) -> str | None:
     return None if information is None else information.get_attr("IFLA_INFO_KIND")
 
 
+def _stands_for_a_guest(link: Any) -> bool:
+    """Whether a card that is switched in hardware has it in place of a function of the card."""
+    port = link.get_attr("IFLA_PHYS_PORT_NAME")
+    if port is None:
+        return False
+    in_switch = link.get_attr("IFLA_PHYS_SWITCH_ID") is not None
+    return bool(_FUNCTION.match(port)) or (in_switch and not _PHYSICAL.fullmatch(port))
+
+
 def _wires(links: dict[int, Any], index: int) -> Iterator[str]:
     link = links.get(index)
     if link is None or link.get_attr("IFLA_IFNAME") == "lo":
@@ -130,5 +142,5 @@ def _wires(links: dict[int, Any], index: int) -> Iterator[str]:
         for port, other in links.items():
             if other.get_attr("IFLA_MASTER") in masters and _kind(other) in _WIRES:
                 yield from _wires(links, port)
-    elif kind in (*_WIRES, "veth", "macvlan"):
+    elif kind in (*_WIRES, "veth", "macvlan") and not _stands_for_a_guest(link):
         yield link.get_attr("IFLA_IFNAME")

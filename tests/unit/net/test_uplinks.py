@@ -16,7 +16,9 @@ from nova_qos.core import errors
 from nova_qos.net import uplinks
 
 
-def link(index: int, name: str, kind: str | None = None, **attributes: int) -> ifinfmsg:
+def link(
+    index: int, name: str, kind: str | None = None, **attributes: int | str
+) -> ifinfmsg:
     message = ifinfmsg()
     message["index"] = index
     message["flags"] = 0x8 if name == "lo" else 0
@@ -78,6 +80,32 @@ def test_wire_below_the_default_route(
 ) -> None:
     host = Netlink(links, [route(device), route(99, length=24), route(98, table=255)])
     assert uplinks.of_default_route(host) == found
+
+
+SWITCHED = [link(9, "ovs-system", "openvswitch"), link(10, "br-ex", "openvswitch")]
+
+
+def port(index: int, port_name: str | None, switch_id: str | None = "0a1b") -> ifinfmsg:
+    """A port of Open vSwitch that a card which switches in hardware has made."""
+    named = {} if port_name is None else {"phys_port_name": port_name}
+    switched = {} if switch_id is None else {"phys_switch_id": switch_id}
+    return link(index, f"port{index}", master=9, **named, **switched)
+
+
+@pytest.mark.parametrize(
+    "name", ["pf0vf1", "pf0", "pf1sf88", "c1pf0vf3", "0", "17"])
+def test_what_stands_for_a_guest_is_no_uplink(name: str) -> None:
+    host = Netlink([*SWITCHED, port(2, "p0"), port(3, name)], [route(10)])
+    assert uplinks.of_default_route(host) == ["port2"]
+    with pytest.raises(errors.HostRefused, match="uplinks"):
+        uplinks.of_default_route(Netlink([*SWITCHED, port(3, name)], [route(10)]))
+
+
+def test_ports_that_are_wires() -> None:
+    host = Netlink(
+        [*SWITCHED, port(2, "p0"), port(3, "p1s2"), port(4, None), port(5, "7", switch_id=None)],
+        [route(10)])
+    assert uplinks.of_default_route(host) == ["port2", "port3", "port4", "port5"]
 
 
 @pytest.mark.parametrize(
