@@ -9,12 +9,19 @@ from functools import cached_property
 from pyroute2 import IPRoute
 
 from nova_qos.host import Ability, Interfaces
-from nova_qos.net import advice, layout, uplinks
+from nova_qos.net import advice, filters, layout, uplinks
 from nova_qos.net.htb import KINDS, Trees
 from nova_qos.net.layout import WHOLE, Layout, Share, Tree
 from nova_qos.net.nft import Table
 from nova_qos.net.uplinks import Uplink
-from nova_qos.net.view import FindIndex, FindShare, View, require_interface, require_shapeable
+from nova_qos.net.view import (
+    FindIndex,
+    FindShare,
+    Redirects,
+    View,
+    require_interface,
+    require_shapeable,
+)
 
 
 class Objects:
@@ -61,7 +68,8 @@ class Objects:
             self._table.rehearse(each.index)
         names = ", ".join(each.name for each in self.uplinks)
         missing = ", ".join(self._looked_up[1])
-        warnings = (*advice.of_rules(self._ipr, self._table.marks), *self._held_by_others(shaped))
+        warnings = (*advice.warnings(self._ipr, self._table.marks, self.uplinks),
+                    *self._held_by_others(shaped))
         why_not = [
             *([f"there is no uplink {missing} on this host now"] if missing else []),
             *(each.obstacle for each in self.uplinks if each.obstacle)]
@@ -159,7 +167,7 @@ class Objects:
         :raises HostCannot: see ``shaped``
         :raises HostRefused: no uplink is there now, or nft refuses to list the rules
         """
-        return self._view(self.shaped(), self._trees.share, index_of)
+        return self._view(self.shaped(), self._trees.share, index_of, filters.redirects)
 
     def snapshot(self) -> View:
         """For reading many servers: everything is listed once.
@@ -170,13 +178,17 @@ class Objects:
         trees = {device: self._trees.read(device) for device in shaped}
         # not from pyroute2, which takes a millisecond of CPU for each device
         indexes = {name: index for index, name in socket.if_nameindex()}
+        redirecting = {each for each in filters.devices() if filters.redirects(each)}
         return self._view(
-            shaped, lambda device, minor: trees.get(device, {}).get(minor), indexes.get)
+            shaped, lambda device, minor: trees.get(device, {}).get(minor), indexes.get,
+            redirecting.__contains__)
 
-    def _view(self, shaped: set[int], share: FindShare, index: FindIndex) -> View:
+    def _view(
+        self, shaped: set[int], share: FindShare, index: FindIndex, redirects: Redirects
+    ) -> View:
         uplinks, missing = self._looked_up
         rules = self._table.read() if shaped else None
-        return View(uplinks, missing, shaped, rules, share, index, self._table.marks)
+        return View(uplinks, missing, shaped, rules, share, index, redirects, self._table.marks)
 
     def priorities(self, there: Layout, minors: Mapping[str, int]) -> dict[str, int]:
         """Those that the listed classes stand for, by server."""

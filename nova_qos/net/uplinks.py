@@ -15,7 +15,7 @@ from nova_qos.net import failures
 
 _MAIN_TABLE = 254
 #: Kinds of devices that stand for a wire; None is a network card.
-_WIRES = (None, "bond", "team", "vlan")
+WIRES = (None, "bond", "team", "vlan")
 _SWITCH = "openvswitch"
 _BRIDGES = ("bridge", _SWITCH)
 # what sends through one device below it
@@ -93,9 +93,9 @@ def _obstacle(ipr: IPRoute, link: Any) -> str | None:
     if link["flags"] & _IFF_LOOPBACK:
         return f"no packet leaves the host through {name}; name a network card"
     below: Any | None = link
-    while below is not None and _kind(below) in _UPPER and below.get_attr("IFLA_LINK"):
+    while below is not None and kind_of(below) in _UPPER and below.get_attr("IFLA_LINK"):
         below = _link(ipr, name, index=below.get_attr("IFLA_LINK"))
-    if below is None or _kind(below) not in _BRIDGES:
+    if below is None or kind_of(below) not in _BRIDGES:
         return None
     bridge = below.get_attr("IFLA_IFNAME")
     what = f"{name} is a bridge" if bridge == name else f"{name} lies on bridge {bridge}"
@@ -114,7 +114,8 @@ def _default_devices(ipr: IPRoute) -> Iterator[int]:
                 yield device
 
 
-def _kind(link: Any) -> str | None:
+def kind_of(link: Any) -> str | None:
+    """The kind of a device that was listed; None for a network card."""
     information = link.get_attr("IFLA_LINKINFO")
     return None if information is None else information.get_attr("IFLA_INFO_KIND")
 
@@ -132,15 +133,15 @@ def _wires(links: dict[int, Any], index: int) -> Iterator[str]:
     link = links.get(index)
     if link is None or link.get_attr("IFLA_IFNAME") == "lo":
         return
-    kind = _kind(link)
+    kind = kind_of(link)
     if kind == "vlan" and link.get_attr("IFLA_LINK") in links:
         yield from _wires(links, link.get_attr("IFLA_LINK"))
     elif kind in _BRIDGES:
         # whichever of Open vSwitch's bridges has a port, the kernel names the datapath as master
         masters = {index} if kind == "bridge" else {
-            each for each, other in links.items() if _kind(other) == _SWITCH}
+            each for each, other in links.items() if kind_of(other) == _SWITCH}
         for port, other in links.items():
-            if other.get_attr("IFLA_MASTER") in masters and _kind(other) in _WIRES:
+            if other.get_attr("IFLA_MASTER") in masters and kind_of(other) in WIRES:
                 yield from _wires(links, port)
-    elif kind in (*_WIRES, "veth", "macvlan") and not _stands_for_a_guest(link):
+    elif kind in (*WIRES, "veth", "macvlan") and not _stands_for_a_guest(link):
         yield link.get_attr("IFLA_IFNAME")

@@ -19,6 +19,8 @@ NAME = "net_priority"
 FindShare = Callable[[int, int], Share | None]
 #: The index of a device by its name; None when there is none.
 FindIndex = Callable[[str], int | None]
+#: Whether a filter sends some of a device's incoming packets elsewhere; the device by number.
+Redirects = Callable[[int], bool]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class View:
     rules: Rules | None
     share: FindShare
     index: FindIndex
+    redirects: Redirects
     marks: Marks
 
     def read(self, interfaces: Interfaces) -> Reading:
@@ -88,6 +91,9 @@ class View:
                     yield f"there is no device {each.tap} now"
                 elif rules.taps.get(device) != minor:
                     yield f"packets from device {each.tap} are not marked"
+                elif self.redirects(device):
+                    yield (f"a tc filter redirects packets from device {each.tap} past the rules "
+                           "that select their class")
         if rules.marks.get(self.marks.of(minor)) != minor:
             yield "no rule selects the server's class for its mark"
 

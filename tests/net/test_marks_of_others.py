@@ -10,6 +10,7 @@ from nova_qos.net.outbound import Outbound
 from tests.net.bench import DEFAULT_WEIGHT, RATE_MBIT, QuietBench, SiteBench
 from tests.net.conftest import MakeBench, MakeQuiet
 from tests.net.picture import class_bytes, class_of, look
+from tools.bed.namespace import Namespace
 from tools.bed.site import BRIDGE, UPLINK, Path
 
 PACKETS = 10
@@ -98,6 +99,65 @@ def test_routers_of_neutron_leave_our_bits(make_bench: MakeBench, number: int) -
     bench.host.run("nft", "-f", "-", text=ROUTER)
     send_some(bench, number)
     assert bytes_of(bench, number) > PACKETS * 1000
+
+
+def test_router_in_a_namespace_of_its_own_is_a_stranger(make_bench: MakeBench) -> None:
+    """A veth pair into another namespace clears the mark, and the address is the router's then:
+    what it forwards is not told apart, and --check warns of such devices."""
+    bench = make_bench("bridge", [1])
+    (guest,) = bench.site.guests
+    router = Namespace("router")
+    try:
+        bench.host.ip(
+            "link add br-int type bridge forward_delay 0 mcast_snooping 0", "link set br-int up",
+            "link set tap1 master br-int",
+            f"link add qr type veth peer name inside netns {router.name}",
+            f"link add qg type veth peer name outside netns {router.name}",
+            "link set qr master br-int up", f"link set qg master {BRIDGE} up")
+        router.ip("link set inside up", "address add 10.99.0.1/24 dev inside",
+                  "link set outside up", "address add 10.77.0.9/16 dev outside")
+        router.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0",
+                   "net.ipv4.conf.inside.rp_filter=0")
+        guest.namespace.ip(
+            "address flush dev eth0", "address add 10.99.0.5/24 dev eth0",
+            "route add default via 10.99.0.1")
+        bench.prioritize(0, 5)
+        send_some(bench, 0)
+        assert bytes_of(bench, 0) < PACKETS * 100
+        assert class_bytes(bench.host, UPLINK)["5ca1:fffe"] > PACKETS * 1000
+        with bench.host.inside():
+            warnings = bench.shaper.abilities()["net_priority"].warnings
+        assert any("qg, qr" in each and "other network namespaces" in each for each in warnings)
+    finally:
+        router.remove()
+
+
+REDIRECT = ("tc filter add dev tap1 parent ffff: protocol all prio 1 u32 match u32 0 0 action "
+            "mirred egress {} dev up0")
+
+
+def test_packets_that_a_filter_redirects(make_bench: MakeBench) -> None:
+    """As Open vSwitch does with hw-offload: they meet no rule of nftables."""
+    bench = make_bench("bridge", [1, 1])
+    bench.prioritize(0, 5)
+    bench.prioritize(1, 6)
+    bench.host.run("tc", "qdisc", "add", "dev", "tap1", "ingress")
+    for what, effective in (("mirror", True), ("redirect", False)):
+        bench.host.run(*REDIRECT.format(what).split())
+        reading = bench.reading(0)
+        assert (reading.applied, reading.effective) == (5, effective)
+        with bench.host.inside():
+            seen, ability = bench.shaper.snapshot(), bench.shaper.abilities()["net_priority"]
+        assert seen.read(bench.servers[bench.uuids[0]])["net_priority"] == reading
+        warned = [each for each in ability.warnings if "tc filter" in each]
+        assert bool(warned) != effective
+        if effective:
+            bench.host.run("tc", "filter", "del", "dev", "tap1", "parent", "ffff:")
+    assert "tap1" in warned[0]
+    assert "a tc filter redirects packets from device tap1" in (reading.reason or "")
+    assert bench.reading(1).effective
+    send_some(bench, 0)
+    assert bytes_of(bench, 0) < PACKETS * 100
 
 
 def test_rules_of_kubernetes_meet_no_packet_of_a_server(make_bench: MakeBench) -> None:
