@@ -1,7 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every option of ours; they stand in nova.conf."""
 
-from oslo_config import cfg
+from oslo_config import cfg, types
+
+
+class MarkMask(types.String):
+    """A string such as 0x00001fff: 8 to 16 of the 32 bits of a packet's mark."""
+
+    def __init__(self) -> None:
+        super().__init__(regex="0x[0-9a-fA-F]{1,8}$", type_name="bits in hexadecimal")
+
+    def __call__(self, value: object) -> str:
+        text = str(super().__call__(value))
+        if not 8 <= int(text, 16).bit_count() <= 16:
+            raise ValueError(f"{text} does not have 8 to 16 bits")
+        return text
+
 
 GROUP = cfg.OptGroup("nova_qos", title="Resources of running servers")
 TC_GROUP = cfg.OptGroup("tc", title="Outbound traffic of servers")
@@ -46,6 +60,18 @@ OPTIONS = [
         help="Weight of a server without a network priority while another server of the host "
         "has one. A priority p has the weight 99 - p, so 50 is like priority 49. Larger gives "
         "more to servers that nobody has set.",
+    ),
+    cfg.Opt(
+        "mark_mask",
+        type=MarkMask(),
+        default="0x00001fff",
+        help="Bits of a packet's mark that carry the number of its server's class while a server "
+        "of the host has a network priority; other bits stay as they are. No other program of the "
+        "host may use these bits. The default avoids those of neutron's address scopes and Calico "
+        "(0xffff0000), kube-proxy (0x4000 and 0x8000) and the CNI plug-in portmap (0x2000); choose "
+        "other bits where nova-qos-agent --check warns of a rule. A host can have half as many "
+        "servers as there are numbers: 13 bits, the default, are enough for 4088 with a priority "
+        "and as many without, 8 bits for 120.",
     ),
     cfg.IntOpt(
         "cpu_share_per_vcpu",

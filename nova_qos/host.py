@@ -20,12 +20,13 @@ class Ability:
 
     ``cannot`` says why the host refuses every setting as it is configured; ``without_effect``
     why it takes settings that have no effect. With neither it works, and ``how`` may tell the
-    mechanism.
+    mechanism. ``warnings`` are sentences on what may disturb it or others nevertheless.
     """
 
     cannot: str | None = None
     without_effect: str | None = None
     how: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def works(self) -> bool:

@@ -66,7 +66,8 @@ def _uri() -> str:
 
 def _network() -> Outbound:
     options = CONF.nova_qos
-    return Outbound(options.uplinks, CONF.tc.htb_rate, options.default_net_weight)
+    return Outbound(options.uplinks, CONF.tc.htb_rate, options.default_net_weight,
+                    int(options.mark_mask, 16))
 
 
 def main() -> None:

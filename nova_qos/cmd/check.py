@@ -30,8 +30,13 @@ def run(options: cfg.ConfigOpts, uri: str, network: Network) -> int:
 
 
 def lines(abilities: Mapping[str, Ability]) -> list[str]:
-    """The report, in the table's order; what no object of the host holds is left out."""
-    return [f"{name}: {abilities[name]}\n" for name, row in TABLE.items() if row.knob is not None]
+    """The report, in the table's order, and warnings after it; what no object of the host holds is
+    left out."""
+    names = [name for name, row in TABLE.items() if row.knob is not None]
+    return [
+        *(f"{name}: {abilities[name]}\n" for name in names),
+        *(f"warning: {name}: {each}\n" for name in names for each in abilities[name].warnings),
+    ]
 
 
 def _configuration(options: cfg.ConfigOpts, uri: str) -> Configuration:

@@ -22,19 +22,18 @@ from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
 from nova_qos.core import errors
 from nova_qos.net import failures, queue
-from nova_qos.net.layout import MAJOR, WHOLE, Share, Tree, classid
+from nova_qos.net.layout import MAJOR, NO_QUEUE, WHOLE, Share, Tree, classid
 
 #: What the kernel must have.
 KINDS = ("htb", "tbf")
 _ROOT = MAJOR << 16
+_VERSION = 3
 # Burst of a class at the uplink's rate: large enough that a late timer loses no capacity,
 # and no more, since it is sent beyond the rate. Measured: with one packet a busy machine loses
 # 1 % of the capacity, with 10 ms the shares of a few seconds are off by 2 %.
 _BURST_SECONDS, _LEAST_BURST_BYTES = 0.002, 2000
 # The kernel keeps a burst as a duration at the class's rate, which must fit into 32 bits.
 _LONGEST_BURST_SECONDS = 200
-# What may wait in a class: enough for TCP to fill the uplink over a long way.
-_QUEUE_SECONDS, _LEAST_QUEUE_FRAMES = 0.1, 64
 
 
 class Trees:
@@ -46,6 +45,7 @@ class Trees:
 
     def __init__(self, ipr: IPRoute) -> None:
         self._ipr = ipr
+        self._has_length: dict[int, bool] = {}
         # pyroute2 0.9 forgets to set what its own nlm_request looks at
         ipr.status["nlm_generator"] = False
 
@@ -91,20 +91,34 @@ class Trees:
     def share(self, device: int, minor: int) -> Share | None:
         """One class, None when there is none."""
         found = self._one(RTM_GETTCLASS, device, handle=classid(minor))
-        return None if found is None else _share(found)
+        if found is None:
+            return None
+        # that is the handle of the queue, where there is one beside HTB's own
+        limit = queue.limit(device, classid(minor)) if found["info"] else NO_QUEUE
+        return _share(found, limit)
 
     def read(self, device: int) -> Tree:
         """Every class of the device's tree; none when the device is gone."""
         with _refusing("to list classes"):
+            queues = queue.limits(device)
             return {
-                each["handle"] & 0xFFFF: _share(each)
+                each["handle"] & 0xFFFF: _share(each, queues.get(each["handle"], NO_QUEUE))
                 for each in self._ipr.get_classes(index=device) if each["handle"] >> 16 == MAJOR
             }
 
     def create(self, device: int) -> None:
         """An empty tree: without classes all packets pass at once."""
+        message = tcmsg()
+        message.update(index=device, parent=TC_H_ROOT, handle=_ROOT)
+        options: list[list[Any]] = [
+            ["TCA_HTB_INIT", {"version": _VERSION, "rate2quantum": 10, "defcls": 0}]]
         with _refusing(f"a tree on device {device}"):
-            self._ipr.tc("add", "htb", device, _ROOT, default=0)
+            if self._has_no_length(device):
+                # what has no class, so the host's own packets, would be dropped
+                options.append(["TCA_HTB_DIRECT_QLEN", queue.USUAL_FRAMES])
+            message["attrs"] = [["TCA_KIND", "htb"], ["TCA_OPTIONS", {"attrs": options}]]
+            flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
+            self._ipr.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
 
     def remove(self, device: int) -> None:
         """Take the tree away, if it is there; the kernel puts its default in place."""
@@ -123,18 +137,53 @@ class Trees:
                 parent=parent, rate=share.rate, ceil=share.ceil, quantum=share.quantum, prio=0,
                 burst=short, cburst=burst)
 
-    def put_queue(self, device: int, minor: int, frame: int, capacity: int) -> None:
-        """Give a class its queue, which cuts what is larger than a frame; sizes in bytes."""
-        limit = max(int(capacity * _QUEUE_SECONDS), _LEAST_QUEUE_FRAMES * frame)
+    def put_queue(self, device: int, minor: int, frame: int, limit: int) -> bool:
+        """Give a class its queue, which cuts what is larger than a frame, whatever queue it has
+        now; sizes in bytes. False when it can have none, since others have made classes below."""
         message = queue.message(device, classid(minor), frame, limit)
         flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
-        with _refusing(f"the queue of class {MAJOR:x}:{minor:x} on device {device}"):
-            self._ipr.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
+        try:
+            with _refusing(f"the queue of class {MAJOR:x}:{minor:x} on device {device}"):
+                self._ipr.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
+        except errors.HostRefused as error:
+            if _errno(error) != errno.EINVAL:
+                raise
+            return False
+        return True
 
-    def drop(self, device: int, minor: int) -> None:
-        """Take a class away, with the packets that wait in it."""
-        with _refusing(f"to remove class {MAJOR:x}:{minor:x}", gone_is_good=True):
-            self._ipr.tc("del-class", index=device, handle=classid(minor))
+    def put_plain_queue(self, device: int, minor: int, has_other: bool) -> None:
+        """Give a class HTB's own queue, or one like it on a device where that holds nothing.
+
+        :param has_other: whether the class has a queue beside HTB's own
+        """
+        what = f"the queue of class {MAJOR:x}:{minor:x} on device {device}"
+        with _refusing(what, gone_is_good=True):
+            if device not in self._has_length:
+                # asked after the tree is made, at which the kernel gives some devices a length
+                self._has_length[device] = not self._has_no_length(device)
+            if not self._has_length[device]:
+                message = queue.plain_message(device, classid(minor))
+                flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
+                self._ipr.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
+            elif has_other:
+                self._ipr.tc("del", index=device, parent=classid(minor))
+
+    def drop(self, device: int, minor: int) -> bool:
+        """Take a class away, with the packets that wait in it; False when others hold it: a filter
+        leads to it, or it has classes below."""
+        try:
+            with _refusing(f"to remove class {MAJOR:x}:{minor:x}", gone_is_good=True):
+                self._ipr.tc("del-class", index=device, handle=classid(minor))
+        except errors.HostRefused as error:
+            if _errno(error) != errno.EBUSY:
+                raise
+            return False
+        return True
+
+    def _has_no_length(self, device: int) -> bool:
+        """Whether the kernel's queues hold nothing there: they take txqueuelen for their length."""
+        return any(link.get_attr("IFLA_TXQLEN") == 0
+                   for link in self._ipr.link("get", index=device))
 
     def _owner(self, device: int, root: Any) -> str:
         kind, major = root.get_attr("TCA_KIND"), root["handle"] >> 16
@@ -160,15 +209,18 @@ class Trees:
         return next((each for each in answers if each.get_attr("TCA_KIND")), None)
 
 
-def _share(message: Any) -> Share:
+def _share(message: Any, limit: int) -> Share:
     options = message.get_attr("TCA_OPTIONS")
     parameters = options.get_attr("TCA_HTB_PARMS")
-    # the handle of the queue, where there is one beside HTB's own
     return Share(
-        cuts=message["info"] != 0,
         rate=options.get_attr("TCA_HTB_RATE64") or parameters["rate"],
         ceil=options.get_attr("TCA_HTB_CEIL64") or parameters["ceil"],
-        quantum=parameters["quantum"])
+        quantum=parameters["quantum"], queue=limit, prio=parameters["prio"])
+
+
+def _errno(error: errors.QosError) -> int | None:
+    cause = error.__cause__
+    return cause.code if isinstance(cause, NetlinkError) else None
 
 
 @contextmanager

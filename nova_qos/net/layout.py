@@ -20,6 +20,8 @@ STRAYS = 0xFFFE
 WITH_PRIORITY, WITHOUT_PRIORITY = range(0x0010, 0x8000), range(0x8000, 0xFFF0)
 #: In bytes/s: below, a packet's duration does not fit into the kernel's fields.
 LEAST_RATE = 16
+#: A class whose packets wait in HTB's own queue, and one whose queue others have made.
+NO_QUEUE, STRANGE_QUEUE = 0, -1
 _PRIORITY_OF_NO_WEIGHT = 99
 PRIORITIES = range(_PRIORITY_OF_NO_WEIGHT)
 _EXACT_WEIGHT_BITS = 10
@@ -32,10 +34,12 @@ _HEADER_BYTES = 22
 # too much and a round of large quanta is short, the quanta are large (figures: decision 0004).
 _CUT_UP_TO = 31_250_000
 _LARGEST_SEGMENT = 65536 + _HEADER_BYTES
+# What may wait in a class: enough for TCP to fill the uplink over a long way.
+_QUEUE_SECONDS, _LEAST_QUEUE_FRAMES = 0.1, 64
 
 
 def classid(minor: int) -> int:
-    """The kernel's number of a class; also the mark of the packets that belong to it."""
+    """The kernel's number of a class."""
     return MAJOR << 16 | minor
 
 
@@ -52,12 +56,19 @@ def priority_of_weight(weight: int) -> int:
 @dataclass(frozen=True)
 class Share:
     """A class: what it is guaranteed and may take at most, in bytes/s, how many bytes it may
-    borrow a round, and whether its queue cuts large segments."""
+    borrow a round, how many may wait in its queue that cuts large segments, NO_QUEUE for HTB's own
+    queue or STRANGE_QUEUE for any other, and its precedence."""
 
     rate: int
     ceil: int
     quantum: int
-    cuts: bool
+    queue: int
+    prio: int = 0
+
+    @property
+    def cuts(self) -> bool:
+        """Whether large segments are cut."""
+        return self.queue > 0
 
 
 Tree = dict[int, Share]
@@ -72,10 +83,11 @@ def tree(weights: Mapping[int, int], capacity: int, mtu: int) -> Tree:
     """
     unit = _unit(capacity, mtu)
     budget = _budget(sum(weights.values()))
-    shares = {WHOLE: Share(capacity, capacity, unit, cuts=False)}
+    queue = _queue(capacity, unit)
+    shares = {WHOLE: Share(capacity, capacity, unit, NO_QUEUE)}
     for minor, weight in weights.items():
         rate = max(LEAST_RATE, capacity * weight // budget)
-        shares[minor] = Share(rate, capacity, weight * unit, _cuts(capacity))
+        shares[minor] = Share(rate, capacity, weight * unit, queue)
     return shares
 
 
@@ -85,14 +97,20 @@ def weight_of_share(share: Share, whole: Share) -> int:
 
 
 def is_sound(share: Share, whole: Share, mtu: int) -> bool:
-    """Whether the class still has its ceiling and its queue, and the queue still accepts the
-    uplink's largest frame."""
-    return (share.ceil == whole.ceil and share.cuts == _cuts(whole.rate)
+    """Whether the class still has its ceiling, its precedence and its queue, and the queue still
+    accepts the uplink's largest frame."""
+    return (share.ceil == whole.ceil and share.prio == whole.prio
+            and share.queue == _queue(whole.rate, whole.quantum)
             and whole.quantum == _unit(whole.rate, mtu))
 
 
 def _cuts(capacity: int) -> bool:
     return capacity <= _CUT_UP_TO
+
+
+def _queue(capacity: int, frame: int) -> int:
+    most = max(int(capacity * _QUEUE_SECONDS), _LEAST_QUEUE_FRAMES * frame)
+    return most if _cuts(capacity) else NO_QUEUE
 
 
 def _unit(capacity: int, mtu: int) -> int:
@@ -105,6 +123,12 @@ def must_be_made_anew(before: Tree, after: Tree | None) -> bool:
     uplink's MTU was changed), or the class of the whole is missing."""
     return after is not None and (
         WHOLE not in before or before[WHOLE].quantum != after[WHOLE].quantum)
+
+
+def held_by_others(tree: Tree, ours: Container[int]) -> list[str]:
+    """The names of the classes below the whole that are neither the strays' nor in ``ours``."""
+    return [f"{MAJOR:x}:{minor:x}" for minor in sorted(tree)
+            if minor not in (WHOLE, STRAYS) and minor not in ours]
 
 
 def _budget(total: int) -> int:

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 from nova_qos.core import errors
 from nova_qos.net import failures
-from nova_qos.net.layout import MAJOR, STRAYS, Rules, classid
+from nova_qos.net.layout import MAJOR, STRAYS, Rules
+from nova_qos.net.marks import Marks
 
 _TIMEOUT_SECONDS = 30
 _ABSENT = "No such file or directory"
@@ -31,9 +32,10 @@ _Key = TypeVar("_Key", str, int)
 
 
 class Table:
-    """A table of family netdev."""
+    """A table of family netdev, whose rules use these marks."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, marks: Marks) -> None:
+        self.marks = marks
         self._name = name
         self._place = {"family": "netdev", "table": name}
         self._itself = {"table": {"family": "netdev", "name": name}}
@@ -41,7 +43,7 @@ class Table:
     def read(self) -> Rules | None:
         """Everything in it; None when there is no such table."""
         listed = self._run("list", "table", "netdev", self._name, absent_is_none=True)
-        return None if listed is None else _rules(json.loads(listed)["nftables"])
+        return None if listed is None else _rules(json.loads(listed)["nftables"], self.marks)
 
     def change(self, before: Rules | None, after: Rules) -> None:
         """Change the table into its target state in one transaction.
@@ -64,8 +66,9 @@ class Table:
 
         :raises HostCannot, HostRefused: as ``change``
         """
-        rehearsal = Table(f"{self._name}_rehearsal")
-        commands = [*rehearsal._made(), *rehearsal._tap_chain(device, STRAYS),
+        rehearsal = Table(f"{self._name}_rehearsal", self.marks)
+        commands = [*rehearsal._made(),
+                    *rehearsal._tap_chain(device, self.marks.with_priority[0]),
                     *rehearsal._gate_chain(device)]
         rehearsal._run("--check", "-f", "-", commands=commands)
 
@@ -122,11 +125,11 @@ class Table:
 
     def _tap_chain(self, device: int, minor: int) -> Iterator[Command]:
         yield self._hooked(f"{_TAP}{device}", device, "ingress", _FIRST)
-        yield from self._chain_rules(f"{_TAP}{device}", _tap_rules(minor))
+        yield from self._chain_rules(f"{_TAP}{device}", _tap_rules(self.marks, minor))
 
     def _gate_chain(self, device: int) -> Iterator[Command]:
         yield self._hooked(f"{_GATE}{device}", device, "egress", 0)
-        yield from self._chain_rules(f"{_GATE}{device}", _GATE_RULES)
+        yield from self._chain_rules(f"{_GATE}{device}", _gate_rules(self.marks))
 
     def _chain_rules(self, chain: str, rules: list[Rule]) -> Iterator[Command]:
         for rule in rules:
@@ -160,21 +163,25 @@ def _set(key: str, value: object) -> Command:
     return {"mangle": {"key": {"meta": {"key": key}}, "value": value}}
 
 
-def _tap_rules(minor: int) -> list[Rule]:
-    return [[_set("mark", classid(minor))]]
+def _tap_rules(marks: Marks, minor: int) -> list[Rule]:
+    return [[_set("mark", {"|": [{"&": [_MARK, marks.others]}, marks.of(minor)]})]]
 
 
 _SOURCE = {"payload": {"protocol": "ether", "field": "saddr"}}
-# Later rules overrule earlier ones: a guest can choose its address, but nobody the mark.
-_GATE_RULES: list[Rule] = [
-    [{"match": {"op": "!=", "left": _SOURCE, "right": f"@{_HOST_MACS}"}},
-     _set("priority", _name(STRAYS))],
-    [_set("priority", {"map": {"key": _SOURCE, "data": f"@{_BY_MAC}"}})],
-    [_set("priority", {"map": {"key": {"meta": {"key": "mark"}}, "data": f"@{_BY_MARK}"}})],
-]
+_MARK = {"meta": {"key": "mark"}}
 
 
-def _rules(listed: list[Command]) -> Rules:
+def _gate_rules(marks: Marks) -> list[Rule]:
+    # later rules overrule earlier ones: a guest can choose its address, but not its mark
+    return [
+        [{"match": {"op": "!=", "left": _SOURCE, "right": f"@{_HOST_MACS}"}},
+         _set("priority", _name(STRAYS))],
+        [_set("priority", {"map": {"key": _SOURCE, "data": f"@{_BY_MAC}"}})],
+        [_set("priority", {"map": {"key": {"&": [_MARK, marks.mask]}, "data": f"@{_BY_MARK}"}})],
+    ]
+
+
+def _rules(listed: list[Command], marks: Marks) -> Rules:
     """What the listed objects hold; a chain with other rules than ours is foreign."""
     rules = Rules()
     chains: dict[str, list[Rule]] = {
@@ -183,23 +190,26 @@ def _rules(listed: list[Command]) -> Rules:
         if "rule" in each:
             chains[each["rule"]["chain"]].append(each["rule"]["expr"])
     _add_elements(rules, listed)
+    gate_rules = _gate_rules(marks)
     for chain, expressions in chains.items():
         named = _CHAIN.fullmatch(chain)
         kind, device = (named[1], int(named[2])) if named else (None, 0)
-        if kind == _GATE and expressions == _GATE_RULES:
+        if kind == _GATE and expressions == gate_rules:
             rules.gates.add(device)
-        elif kind == _TAP and (minor := _marked(expressions)) is not None:
+        elif kind == _TAP and (minor := _marked(expressions, marks)) is not None:
             rules.taps[device] = minor
         else:
             rules.foreign.add(chain)
     return rules
 
 
-def _marked(rules: list[Rule]) -> int | None:
+def _marked(rules: list[Rule], marks: Marks) -> int | None:
     """The class that a tap's packets are marked with, if its chain does that and no more."""
     match rules:
-        case [[{"mangle": {"value": int(mark)}}]] if rules == _tap_rules(mark & 0xFFFF):
-            return mark & 0xFFFF
+        case [[{"mangle": {"key": key, "value": {"|": [{"&": [left, int(kept)]}, int(mark)]}}}]]:
+            # nft lists a bit that is set as kept or not, as its version likes it
+            if key == left == _MARK and kept & ~mark == marks.others:
+                return marks.minor(mark)
     return None
 
 

@@ -2,19 +2,26 @@
 """Trees and rules together: listed, changed in an order that harms no traffic, and read back."""
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
 from pyroute2 import IPRoute
 
 from nova_qos.host import Ability, Interfaces
-from nova_qos.net import layout, uplinks
+from nova_qos.net import advice, filters, layout, uplinks
 from nova_qos.net.htb import KINDS, Trees
 from nova_qos.net.layout import WHOLE, Layout, Share, Tree
 from nova_qos.net.nft import Table
 from nova_qos.net.uplinks import Uplink
-from nova_qos.net.view import FindIndex, FindShare, View, require_interface, require_shapeable
+from nova_qos.net.view import (
+    FindIndex,
+    FindShare,
+    Redirects,
+    View,
+    require_interface,
+    require_shapeable,
+)
 
 
 class Objects:
@@ -61,9 +68,22 @@ class Objects:
             self._table.rehearse(each.index)
         names = ", ".join(each.name for each in self.uplinks)
         missing = ", ".join(self._looked_up[1])
-        if missing:
-            return Ability(without_effect=f"there is no uplink {missing} on this host now")
-        return Ability(how=f"on uplink {names}")
+        warnings = (*advice.warnings(self._ipr, self._table.marks, self.uplinks),
+                    *self._held_by_others(shaped))
+        why_not = [
+            *([f"there is no uplink {missing} on this host now"] if missing else []),
+            *(each.obstacle for each in self.uplinks if each.obstacle)]
+        return Ability(
+            without_effect="; ".join(why_not) or None, how=f"on uplink {names}", warnings=warnings)
+
+    def _held_by_others(self, shaped: set[int]) -> Iterator[str]:
+        rules = self._table.read() if shaped else None
+        ours = set(rules.marks.values()) if rules else set()
+        for each in self.uplinks:
+            tree = self._trees.read(each.index) if rules and each.index in shaped else {}
+            if names := layout.held_by_others(tree, ours):
+                yield (f"another program holds class {', '.join(names)} on {each.name}, by a "
+                       "filter or by classes below; remove these")
 
     def require_shapeable(self, interfaces: Interfaces) -> None:
         """:raises HostCannot: packets of these interfaces never pass an uplink as such
@@ -85,7 +105,8 @@ class Objects:
         """Change what is listed as ``before`` into ``after``.
 
         Classes come before the rules that choose them and go after those, and no class grows
-        before others have made room: at no time is more guaranteed than there is.
+        before others have made room: at no time is more guaranteed than there is. Classes that
+        others hold stay, with the least guarantee; they are added to ``after``.
         """
         usable = {device: tree for device, tree in before.trees.items()
                   if not layout.must_be_made_anew(tree, after.trees.get(device))}
@@ -102,9 +123,16 @@ class Objects:
         for device in before.trees.keys() - after.trees.keys():
             self._trees.remove(device)
         for device, tree in after.trees.items():
-            for minor in usable.get(device, {}).keys() - tree.keys():
-                self._trees.drop(device, minor)
+            held = self._drop(device, usable.get(device, {}).keys() - tree.keys())
             self._grow(device, usable.get(device, {}), tree)
+            after.trees[device] = {**tree, **{
+                minor: replace(usable[device][minor], rate=layout.LEAST_RATE) for minor in held}}
+
+    def _drop(self, device: int, minors: set[int]) -> set[int]:
+        """Remove classes; returns those that others hold."""
+        held = {minor for minor in minors if not self._trees.drop(device, minor)}
+        # perhaps one was held by another that has gone since
+        return {minor for minor in held if not self._trees.drop(device, minor)}
 
     def _make_room(self, device: int, before: Tree, after: Tree) -> None:
         whole = after[WHOLE]
@@ -125,8 +153,13 @@ class Objects:
 
     def _put(self, device: int, minor: int, new: Share, old: Share | None, whole: Share) -> None:
         self._trees.put(device, minor, new, old)
-        if new.cuts and not (old and old.cuts):
-            self._trees.put_queue(device, minor, frame=whole.quantum, capacity=whole.rate)
+        if old and new.queue == old.queue:
+            return
+        if new.cuts:
+            # where it can have none, the server's reading says so
+            self._trees.put_queue(device, minor, frame=whole.quantum, limit=new.queue)
+        else:
+            self._trees.put_plain_queue(device, minor, has_other=old is not None)
 
     def view(self) -> View:
         """For reading one server: its classes are looked up one by one, when they are needed.
@@ -134,7 +167,7 @@ class Objects:
         :raises HostCannot: see ``shaped``
         :raises HostRefused: no uplink is there now, or nft refuses to list the rules
         """
-        return self._view(self.shaped(), self._trees.share, index_of)
+        return self._view(self.shaped(), self._trees.share, index_of, filters.redirects)
 
     def snapshot(self) -> View:
         """For reading many servers: everything is listed once.
@@ -145,13 +178,17 @@ class Objects:
         trees = {device: self._trees.read(device) for device in shaped}
         # not from pyroute2, which takes a millisecond of CPU for each device
         indexes = {name: index for index, name in socket.if_nameindex()}
+        redirecting = {each for each in filters.devices() if filters.redirects(each)}
         return self._view(
-            shaped, lambda device, minor: trees.get(device, {}).get(minor), indexes.get)
+            shaped, lambda device, minor: trees.get(device, {}).get(minor), indexes.get,
+            redirecting.__contains__)
 
-    def _view(self, shaped: set[int], share: FindShare, index: FindIndex) -> View:
+    def _view(
+        self, shaped: set[int], share: FindShare, index: FindIndex, redirects: Redirects
+    ) -> View:
         uplinks, missing = self._looked_up
         rules = self._table.read() if shaped else None
-        return View(uplinks, missing, shaped, rules, share, index)
+        return View(uplinks, missing, shaped, rules, share, index, redirects, self._table.marks)
 
     def priorities(self, there: Layout, minors: Mapping[str, int]) -> dict[str, int]:
         """Those that the listed classes stand for, by server."""

@@ -5,6 +5,7 @@ The state of the kernel is cached between calls, so that a change need not list 
 If the kernel differs from the cache, everything is listed and the change tried once more.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Ability, Interfaces, Neighbours
 from nova_qos.net import failures, layout, uplinks
 from nova_qos.net.layout import Layout, Rules
+from nova_qos.net.marks import Marks
 from nova_qos.net.nft import Table
 from nova_qos.net.objects import Objects, index_of
 from nova_qos.net.view import NAME, SeenUplinks, minor_of
@@ -27,7 +29,10 @@ from nova_qos.net.view import NAME, SeenUplinks, minor_of
 #: How often a reading is tried before it waits for a change to end.
 _MOST_LOOKS = 3
 _Seen = TypeVar("_Seen")
+_LOG = logging.getLogger(__name__)
 _BYTES_PER_MBIT = 125_000
+#: Bits of a mark that neutron, kube-proxy and Calico leave free.
+DEFAULT_MARK_MASK = 0x1FFF
 
 
 @dataclass
@@ -47,24 +52,29 @@ class Outbound:
     """
 
     def __init__(
-        self, names: Sequence[str], rate_mbit: int, default_weight: int, table: str = "nova_qos"
+        self, names: Sequence[str], rate_mbit: int, default_weight: int,
+        mark_mask: int = DEFAULT_MARK_MASK, table: str = "nova_qos",
     ) -> None:
         """Nothing is touched until a priority is written.
 
         :param names: the uplinks; none = those of the default route
         :param rate_mbit: what all servers may send together through each uplink, in Mbit/s
         :param default_weight: of a server without a priority, 1 to 99
+        :param mark_mask: the bits of a packet's mark to use
         """
         self._names = tuple(names)
         self._capacity = rate_mbit * _BYTES_PER_MBIT
         self._default_weight = default_weight
-        self._table = Table(table)
+        self._marks = Marks(mark_mask)
+        self._table = Table(table, self._marks)
         self._lock = threading.Lock()
         # written under the lock alone: the uplinks as they were found last, and the number of
         # changes that began or ended, which is odd while one is under way
         self._found: Sequence[str] = ()
         self._changes = 0
         self._known: _Known | None = None
+        # the classes that others hold, by device
+        self._held: dict[int, list[str]] = {}
         # None until those that an earlier agent has left in the kernel were looked for
         self._priorities: dict[str, int] | None = None
 
@@ -209,14 +219,25 @@ class Outbound:
             weights[layout.STRAYS] = self._default_weight
             after.trees = {each.index: layout.tree(weights, self._capacity, each.mtu)
                            for each in objects.uplinks}
-            after.rules = _rules(running, minors, known.host_macs, set(after.trees))
+            after.rules = _rules(
+                running, minors, known.host_macs, set(after.trees), self._marks)
         self._changes += 1
         try:
             objects.change(known.layout, after)
         finally:
             self._changes += 1
+        self._tell_held(after, set(weights))
         self._known = _Known(after, minors, known.host_macs)
         self._priorities = priorities
+
+    def _tell_held(self, there: Layout, ours: set[int]) -> None:
+        held = {device: names for device, tree in there.trees.items()
+                if (names := layout.held_by_others(tree, ours))}
+        if held != self._held:
+            for device, names in held.items():
+                _LOG.warning("Device %d has classes that another program holds, by a filter or by "
+                             "classes below: %s", device, ", ".join(names))
+        self._held = held
 
     def _minors(
         self, known: _Known, running: Mapping[str, Interfaces], priorities: Mapping[str, int]
@@ -224,7 +245,8 @@ class Outbound:
         taken = {minor for tree in known.layout.trees.values() for minor in tree}
         given: dict[int, str] = {}
         for server in running:
-            kind = layout.WITH_PRIORITY if server in priorities else layout.WITHOUT_PRIORITY
+            kind = (self._marks.with_priority if server in priorities
+                    else self._marks.without_priority)
             minor = known.minors.get(server, -1)
             if minor not in kind or minor in given:
                 minor = layout.free_minor(kind, taken)
@@ -235,11 +257,11 @@ class Outbound:
 
 def _rules(
     running: Mapping[str, Interfaces], minors: Mapping[str, int], host_macs: set[str],
-    gates: set[int],
+    gates: set[int], marks: Marks,
 ) -> Rules:
     rules = Rules(gates=gates, host_macs=host_macs)
     for server, minor in minors.items():
-        rules.marks[layout.classid(minor)] = minor
+        rules.marks[marks.of(minor)] = minor
         for each in running[server]:
             # the first of two servers with one address keeps it; their marks tell them apart
             if each.obstacle is None:

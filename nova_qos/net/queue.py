@@ -5,12 +5,24 @@ Of what every kernel has, TBF alone cuts a segment that is larger than its burst
 (net/sched/sch_tbf.c).
 """
 
-from pyroute2.netlink import nla, nlmsg
+import errno
+import struct
+
+from pyroute2.netlink import NLM_F_ACK, NLM_F_DUMP, NLM_F_ECHO, nla, nlmsg
+from pyroute2.netlink.rtnl import RTM_GETQDISC
 from pyroute2.netlink.rtnl.tcmsg import tcmsg
+
+from nova_qos.net.layout import NO_QUEUE, STRANGE_QUEUE
+from nova_qos.net.netlink import TCA_KIND, TCA_OPTIONS, Attributes, ask, attributes
 
 _UNLIMITED_RATE = 10**12
 _U32_MAX = 2**32 - 1
 _ETHERNET = 1
+#: What the kernel lets wait for a device that says nothing else, in frames.
+USUAL_FRAMES = 1000
+# tc_fifo_qopt, and tc_tbf_qopt, which holds two rates first
+_U32, _TBF_PARMS = struct.Struct("=I"), struct.Struct("=8xI12xI")
+_TCA_TBF_PARMS = 1
 
 
 class TbfMessage(nlmsg):
@@ -44,6 +56,50 @@ class TbfMessage(nlmsg):
                 ("peak_cell_align", "h"), ("peak_mpu", "H"), ("peak", "I"),
                 ("limit", "I"), ("buffer", "I"), ("mtu", "I"),
             )
+
+
+def limit(device: int, parent: int) -> int:
+    """How many bytes may wait in the queue of class ``parent``, which has one beside HTB's own;
+    NO_QUEUE when it is like HTB's own, STRANGE_QUEUE when it is neither that nor one of ours.
+
+    :raises OSError: the kernel refuses to tell
+    """
+    try:
+        found = ask(RTM_GETQDISC, NLM_F_ACK | NLM_F_ECHO, device, parent)
+        return next((_limit(listed) for _, _, listed in found), NO_QUEUE)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENODEV):
+            return NO_QUEUE
+        raise
+
+
+def limits(device: int) -> dict[int, int]:
+    """``limit`` of each queue of a device, by the number of its class.
+
+    :raises OSError: the kernel refuses to list them
+    """
+    return {parent: _limit(listed)
+            for index, parent, listed in ask(RTM_GETQDISC, NLM_F_DUMP, device) if index == device}
+
+
+def _limit(listed: Attributes) -> int:
+    options = listed.get(TCA_OPTIONS, b"")
+    match listed[TCA_KIND]:
+        case b"pfifo\0" if _U32.unpack_from(options)[0] == USUAL_FRAMES:
+            return NO_QUEUE
+        case b"tbf\0":
+            rate, most = _TBF_PARMS.unpack_from(attributes(options)[_TCA_TBF_PARMS])
+            # the kernel tells neither the burst nor, in 32 bits, a rate as large as ours
+            return int(most) if rate == _U32_MAX else STRANGE_QUEUE
+    return STRANGE_QUEUE
+
+
+def plain_message(device: int, parent: int) -> tcmsg:
+    """To make a queue like HTB's own for class ``parent``, on a device of the usual length."""
+    made = tcmsg()
+    made.update(index=device, parent=parent, handle=0)
+    made["attrs"] = [["TCA_KIND", "pfifo"], ["TCA_OPTIONS", {"limit": USUAL_FRAMES}]]
+    return made
 
 
 def message(device: int, parent: int, frame: int, limit: int) -> TbfMessage:

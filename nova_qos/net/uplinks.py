@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The devices through which servers' traffic leaves the host."""
 
+import re
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,29 +15,33 @@ from nova_qos.net import failures
 
 _MAIN_TABLE = 254
 #: Kinds of devices that stand for a wire; None is a network card.
-_WIRES = (None, "bond", "team", "vlan")
+WIRES = (None, "bond", "team", "vlan")
 _SWITCH = "openvswitch"
+_BRIDGES = ("bridge", _SWITCH)
+# what sends through one device below it
+_UPPER = ("vlan", "macvlan", "ipvlan")
+_IFF_LOOPBACK = 0x8
+# as the kernel names the ports of such a card (Documentation/networking/switchdev.rst)
+_FUNCTION, _PHYSICAL = re.compile(r"(c\d+)?pf\d+"), re.compile(r"p\d+(s\d+)?")
 _LOOPBACK = "00:00:00:00:00:00"
 
 
 @dataclass(frozen=True)
 class Uplink:
-    """A device that is there now."""
+    """A device that is there now; ``obstacle`` says why packets of servers do not pass its queue,
+    None when they do."""
 
     index: int
     name: str
     mtu: int
+    obstacle: str | None = None
 
 
 def find(ipr: IPRoute, name: str) -> Uplink | None:
     """The device of that name; None when there is none."""
-    try:
-        (link,) = ipr.link("get", ifname=name)
-    except NetlinkError as error:
-        if failures.is_gone(error):
-            return None
-        raise failures.of_netlink(error, f"to show device {name}") from error
-    return Uplink(link["index"], name, link.get_attr("IFLA_MTU"))
+    link = _link(ipr, name, ifname=name)
+    return None if link is None else Uplink(
+        link["index"], name, link.get_attr("IFLA_MTU"), _obstacle(ipr, link))
 
 
 def of_default_route(ipr: IPRoute) -> list[str]:
@@ -73,6 +78,31 @@ def present(ipr: IPRoute, names: Sequence[str]) -> tuple[list[Uplink], list[str]
     return uplinks, missing
 
 
+def _link(ipr: IPRoute, name: str, **which: object) -> Any | None:
+    try:
+        (link,) = ipr.link("get", **which)
+    except NetlinkError as error:
+        if failures.is_gone(error):
+            return None
+        raise failures.of_netlink(error, f"to show device {name}") from error
+    return link
+
+
+def _obstacle(ipr: IPRoute, link: Any) -> str | None:
+    name = link.get_attr("IFLA_IFNAME")
+    if link["flags"] & _IFF_LOOPBACK:
+        return f"no packet leaves the host through {name}; name a network card"
+    below: Any | None = link
+    while below is not None and kind_of(below) in _UPPER and below.get_attr("IFLA_LINK"):
+        below = _link(ipr, name, index=below.get_attr("IFLA_LINK"))
+    if below is None or kind_of(below) not in _BRIDGES:
+        return None
+    bridge = below.get_attr("IFLA_IFNAME")
+    what = f"{name} is a bridge" if bridge == name else f"{name} lies on bridge {bridge}"
+    return (f"{what}: what a bridge forwards does not pass its own queue; name the network card "
+            "below it")
+
+
 def _default_devices(ipr: IPRoute) -> Iterator[int]:
     for family in (socket.AF_INET, socket.AF_INET6):
         for route in ipr.route("dump", family=family):
@@ -84,24 +114,34 @@ def _default_devices(ipr: IPRoute) -> Iterator[int]:
                 yield device
 
 
-def _kind(link: Any) -> str | None:
+def kind_of(link: Any) -> str | None:
+    """The kind of a device that was listed; None for a network card."""
     information = link.get_attr("IFLA_LINKINFO")
     return None if information is None else information.get_attr("IFLA_INFO_KIND")
+
+
+def _stands_for_a_guest(link: Any) -> bool:
+    """Whether a card that is switched in hardware has it in place of a function of the card."""
+    port = link.get_attr("IFLA_PHYS_PORT_NAME")
+    if port is None:
+        return False
+    in_switch = link.get_attr("IFLA_PHYS_SWITCH_ID") is not None
+    return bool(_FUNCTION.match(port)) or (in_switch and not _PHYSICAL.fullmatch(port))
 
 
 def _wires(links: dict[int, Any], index: int) -> Iterator[str]:
     link = links.get(index)
     if link is None or link.get_attr("IFLA_IFNAME") == "lo":
         return
-    kind = _kind(link)
+    kind = kind_of(link)
     if kind == "vlan" and link.get_attr("IFLA_LINK") in links:
         yield from _wires(links, link.get_attr("IFLA_LINK"))
-    elif kind in ("bridge", _SWITCH):
+    elif kind in _BRIDGES:
         # whichever of Open vSwitch's bridges has a port, the kernel names the datapath as master
         masters = {index} if kind == "bridge" else {
-            each for each, other in links.items() if _kind(other) == _SWITCH}
+            each for each, other in links.items() if kind_of(other) == _SWITCH}
         for port, other in links.items():
-            if other.get_attr("IFLA_MASTER") in masters and _kind(other) in _WIRES:
+            if other.get_attr("IFLA_MASTER") in masters and kind_of(other) in WIRES:
                 yield from _wires(links, port)
-    elif kind in (*_WIRES, "veth", "macvlan"):
+    elif kind in (*WIRES, "veth", "macvlan") and not _stands_for_a_guest(link):
         yield link.get_attr("IFLA_IFNAME")

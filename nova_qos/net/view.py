@@ -10,6 +10,7 @@ from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Interfaces
 from nova_qos.net import layout
 from nova_qos.net.layout import WHOLE, Rules, Share
+from nova_qos.net.marks import Marks
 from nova_qos.net.uplinks import Uplink
 
 #: The resource whose value the classes hold.
@@ -18,6 +19,8 @@ NAME = "net_priority"
 FindShare = Callable[[int, int], Share | None]
 #: The index of a device by its name; None when there is none.
 FindIndex = Callable[[str], int | None]
+#: Whether a filter sends some of a device's incoming packets elsewhere; the device by number.
+Redirects = Callable[[int], bool]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class View:
     rules: Rules | None
     share: FindShare
     index: FindIndex
+    redirects: Redirects
+    marks: Marks
 
     def read(self, interfaces: Interfaces) -> Reading:
         """The priority of these interfaces' packets; details: the weight of their class.
@@ -67,6 +72,8 @@ class View:
         for name in self.missing:
             yield f"there is no uplink {name} now"
         for each in self.uplinks:
+            if each.obstacle:
+                yield each.obstacle
             if each.name not in weights or each.index not in self.shaped:
                 yield f"the server's class on uplink {each.name} is missing or was changed"
             elif each.index not in rules.gates:
@@ -84,7 +91,10 @@ class View:
                     yield f"there is no device {each.tap} now"
                 elif rules.taps.get(device) != minor:
                     yield f"packets from device {each.tap} are not marked"
-        if rules.marks.get(layout.classid(minor)) != minor:
+                elif self.redirects(device):
+                    yield (f"a tc filter redirects packets from device {each.tap} past the rules "
+                           "that select their class")
+        if rules.marks.get(self.marks.of(minor)) != minor:
             yield "no rule selects the server's class for its mark"
 
 

@@ -17,9 +17,13 @@ _CLASS = re.compile(
     r"class htb (?P<name>[0-9a-f]+:[0-9a-f]+) (?:parent )?(?P<parent>\S+) "
     r"(?:leaf \S+ )?(?:prio (?P<prio>\d+) quantum (?P<quantum>\d+) )?"
     r"rate (?P<rate>\S+) .*?ceil (?P<ceil>\S+) .*?\n Sent (?P<sent>\d+) bytes")
+_QUEUE = re.compile(
+    r"^qdisc (?P<kind>\S+) \S+ (?:dev \S+ )?parent (?P<parent>\S+)(?P<options>.*)$", re.M)
 _CHAIN = re.compile(
     r'chain (?P<name>\S+) {\n\s+type filter hook (?P<hook>\S+) device "(?P<device>[^"]+)" '
     r"priority [^;]+; policy accept;\n(?P<rules>[^}]*)}")
+# nft lists the bits that are set as kept, too
+_MARK = re.compile(r"(?:meta mark & 0xffff[ef][0-9a-f]{3} \| )?0x([0-9a-f]{8})\b(?! map)")
 _BIT = {"bit": 1, "Kbit": 1000, "Mbit": 10**6, "Gbit": 10**9, "Tbit": 10**12}
 
 
@@ -72,7 +76,7 @@ def look(bench: Bench) -> Picture:
         },
         macs={mac: names.get(name, name) for mac, name in by_mac.items()},
         marks={
-            _named_mark(f"{mark:#x}", names): names.get(name, name)
+            _named_mark(f"{mark:#010x}", names): names.get(name, name)
             for mark, name in _elements(listed, "by_mark").items()
         },
         host_macs=frozenset(_elements(listed, "host_macs")),
@@ -110,8 +114,9 @@ def root(host: Namespace, device: str) -> str:
 
 def classes(host: Namespace, device: str) -> dict[str, HtbClass]:
     """Every HTB class by name."""
-    shown = json.loads(host.run("tc", "-j", "qdisc", "show", "dev", device))
-    queues = {each["parent"]: each["kind"] for each in shown if "parent" in each}
+    # its JSON leaves out what a queue is made with
+    queues = {each["parent"]: f"{each['kind']} {each['options'].strip()}"
+              for each in _QUEUE.finditer(host.run("tc", "qdisc", "show", "dev", device))}
     return {
         each["name"]: HtbClass(
             parent=each["parent"], prio=int(each["prio"] or 0),
@@ -173,10 +178,14 @@ def _names(bench: Bench, by_mac: Mapping[str, str]) -> dict[str, str]:
 
 
 def _named_mark(text: str, names: Mapping[str, str]) -> str:
-    """A mark has the number of its class."""
-    return re.sub(
-        r"0x5ca1([0-9a-f]{4})",
-        lambda found: "of " + names.get(f"5ca1:{int(found[1], 16):x}", found[0]), text)
+    return _MARK.sub(
+        lambda found: "of " + names.get(_class_of_mark(int(found[1], 16)), found[0]), text)
+
+
+def _class_of_mark(mark: int) -> str:
+    """Marks count up from 16: even with a priority, odd without."""
+    number, without = divmod(mark - 16, 2)
+    return f"5ca1:{number + (0x8000 if without else 0x10):x}"
 
 
 def _listed(host: Namespace) -> list[dict[str, Any]]:

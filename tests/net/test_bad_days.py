@@ -11,7 +11,8 @@ import pytest
 from nova_qos.core import errors
 from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Interfaces
-from tests.net.bench import QuietBench, tap_lines, uplink_lines
+from nova_qos.net.outbound import Outbound
+from tests.net.bench import DEFAULT_WEIGHT, QuietBench, tap_lines, uplink_lines
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import class_of, classes, everything, look, made_anew, root
 from tools.bed.site import UPLINK
@@ -146,6 +147,12 @@ HARM = {
     "the class of one without priority": "tc class del dev up1 classid {last}",
     "the strays' class": "tc class del dev up0 classid 5ca1:fffe",
     "a queue": "tc qdisc del dev up0 parent 5ca1:10",
+    "a queue that others have made": "tc qdisc replace dev up0 parent 5ca1:10 pfifo limit 1",
+    "a queue of our kind that limits":
+        "tc qdisc change dev up0 parent 5ca1:10 tbf rate 1mbit burst 2000 limit 20000",
+    "precedence":
+        "tc class change dev up0 parent 5ca1:1 classid 5ca1:10 htb rate {rate} ceil 80mbit "
+        "quantum {quantum} prio 7",
     "rate": "tc class change dev up0 parent 5ca1:1 classid 5ca1:10 htb rate 1mbit ceil 2mbit",
     "ceil": "tc class change dev up0 parent 5ca1:1 classid 5ca1:10 htb rate 1mbit ceil 2mbit "
         "quantum {quantum}",
@@ -153,7 +160,7 @@ HARM = {
     "address": "nft delete element netdev nova_qos by_mac {{ fa:16:3e:00:00:00 }}",
     "address of one without priority":
         "nft delete element netdev nova_qos by_mac {{ fa:16:3e:00:00:03 }}",
-    "mark": "nft delete element netdev nova_qos by_mark {{ 0x5ca10010 }}",
+    "mark": "nft delete element netdev nova_qos by_mark {{ 0x10 }}",
     "the host's addresses": "nft flush set netdev nova_qos host_macs",
     "tap's rule": "nft flush chain netdev nova_qos {tap}",
     "tap's chain": "nft flush chain netdev nova_qos {tap}; nft delete chain netdev nova_qos {tap}",
@@ -180,6 +187,7 @@ def do_harm(bench: QuietBench, what: str) -> None:
         "tap": f"tap{_index(bench, 'tap1')}", "gate": f"uplink{_index(bench, 'up0')}",
         "last": class_of(bench.host, "fa:16:3e:00:00:03"),
         "quantum": classes(bench.host, "up0")["5ca1:10"].quantum,
+        "rate": f"{classes(bench.host, 'up0')['5ca1:10'].rate}bit",
     }
     for command in HARM[what].format(**names).split("; "):
         bench.host.run(*command.split())
@@ -200,6 +208,32 @@ def test_taken_away_by_hand(bench: QuietBench, what: str, repair: Repair) -> Non
         assert look(bench) != before, "a write repairs this, too: take it from the list"
         return
     assert look(bench) == before
+
+
+@REPAIRS
+@pytest.mark.parametrize("rate_mbit", [80, 400])
+def test_queue_that_others_have_put_in_place(
+    make_quiet: MakeQuiet, rate_mbit: int, repair: Repair
+) -> None:
+    """At once no setting has an effect; above 250 Mbit/s a class has no queue of ours."""
+    bench = make_quiet(2)
+    bench.shaper = Outbound(bench.uplinks, rate_mbit, DEFAULT_WEIGHT)
+    bench.prioritize(0, 0)
+    bench.prioritize(1, 73)
+    before = look(bench)
+    for queue in ("bfifo limit 3000", "pfifo limit 1", "tbf rate 1mbit burst 2000 limit 20000"):
+        bench.host.run(*f"tc qdisc replace dev up0 parent 5ca1:10 {queue}".split())
+        reading = bench.reading(0)
+        assert (reading.applied, reading.effective) == (UNLIMITED, False)
+        assert "was changed" in (reading.reason or "")
+        with bench.host.inside():
+            seen = bench.shaper.snapshot().read(bench.servers[bench.uuids[0]])
+        assert seen["net_priority"] == reading
+        bench.tidy(correct=False)
+        assert look(bench) != before
+        repair(bench)
+        assert look(bench) == before
+        assert bench.reading(0).effective
 
 
 def test_two_servers_at_once(make_quiet: MakeQuiet) -> None:
@@ -271,17 +305,63 @@ def test_host_that_lacks_something(
     assert everything(bench.host) == before
 
 
-def test_kernel_that_refuses_a_class(bench: QuietBench) -> None:
-    """A class that a filter of somebody else's leads to cannot be removed."""
-    bench.host.run(
-        "tc", "filter", "add", "dev", "up0", "parent", "5ca1:", "protocol", "all", "prio", "1",
-        "u32", "match", "u32", "0", "0", "classid", "5ca1:10")
-    with pytest.raises(errors.HostRefused, match=r"5ca1:10.*busy"):
-        bench.prioritize(0, UNLIMITED)
+THEIR_FILTER = (
+    "tc filter add dev up0 parent 5ca1: protocol all prio 1 u32 match u32 0 0 classid {}")
+HELD = {
+    "a class of ours": (THEIR_FILTER.format("5ca1:10"),),
+    "a class of theirs": (
+        "tc class add dev up0 parent 5ca1:1 classid 5ca1:777 htb rate 1mbit",
+        THEIR_FILTER.format("5ca1:777")),
+    "a class below a class of ours": (
+        "tc class add dev up0 parent 5ca1:10 classid 5ca1:777 htb rate 1mbit",
+        THEIR_FILTER.format("5ca1:777")),
+}
+
+
+@pytest.mark.parametrize("what", HELD)
+@pytest.mark.parametrize("agent", ["same agent", "new agent"])
+def test_class_that_others_hold(
+    bench: QuietBench, what: str, agent: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A filter leads to it, so that it cannot be removed: it stays, and hinders nobody."""
+    wanted = look(bench)
+    for line in HELD[what]:
+        bench.host.run(*line.split())
+    if agent == "new agent":
+        bench.restart_agent()
+    bench.prioritize(0, UNLIMITED)
+    bench.prioritize(2, 5)
+    bench.prioritize(1, 6)
+    bench.tidy()
+    found = bench.reading(0), bench.reading(1), bench.reading(2)
+    assert [each.applied for each in found] == [UNLIMITED, 6, 5]
+    assert all(each.effective for each in found)
+    name = HELD[what][-1].split()[-1]
+    assert classes(bench.host, "up0")[name].rate <= 1000
+    with bench.host.inside():
+        ability = bench.shaper.abilities()["net_priority"]
+    assert any(name in each and "up0" in each for each in ability.warnings)
+    told = [each.getMessage() for each in caplog.records if name in each.getMessage()]
+    assert told
+    for _ in range(3):
+        bench.tidy()
+    assert len(told) == sum(name in each.getMessage() for each in caplog.records), "told again"
+    bench.prioritize(2, UNLIMITED)
     bench.host.run("tc", "filter", "del", "dev", "up0", "parent", "5ca1:")
+    bench.prioritize(1, PRIORITIES[1])
     bench.prioritize(0, PRIORITIES[0])
     bench.tidy()
-    assert look(bench) == made_anew(bench, PRIORITIES)
+    assert look(bench) == wanted
+
+
+def test_class_below_one_of_ours(bench: QuietBench) -> None:
+    """It takes the queue of ours with it: that server's priority has no effect, others' have."""
+    for line in HELD["a class below a class of ours"]:
+        bench.host.run(*line.split())
+    bench.prioritize(1, 6)
+    bench.tidy()
+    assert not bench.reading(0).effective
+    assert (bench.reading(1).applied, bench.reading(1).effective) == (6, True)
 
 
 def test_nft_that_refuses(make_quiet: MakeQuiet) -> None:

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tc and nft show after our writes: all that is wanted, and nothing of others touched."""
 
+import fcntl
 import json
+import re
+import socket
+import struct
 from dataclasses import replace
 
 import pytest
@@ -9,16 +13,27 @@ import pytest
 from nova_qos.core import errors
 from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Interface
+from nova_qos.net.outbound import Outbound
 from tests.net.bench import DEFAULT_WEIGHT, RATE_MBIT, QuietBench, tap_interface
 from tests.net.conftest import MakeQuiet
-from tests.net.picture import Chain, classes, disciplines, everything, look, root, tables
+from tests.net.picture import (
+    Chain,
+    class_bytes,
+    classes,
+    disciplines,
+    everything,
+    look,
+    root,
+    tables,
+)
 from tools.bed.site import UPLINK
 
+_TUNSETIFF, _TAP_WITHOUT_HEADER = 0x400454CA, 0x1002
 CAPACITY = RATE_MBIT * 1_000_000
 GATE_RULES = (
     "ether saddr != @host_macs meta priority set 5ca1:fffe",
     "meta priority set ether saddr map @by_mac",
-    "meta priority set meta mark map @by_mark",
+    "meta priority set meta mark & 0x00001fff map @by_mark",
 )
 
 
@@ -134,6 +149,37 @@ def test_last_priority_taken_brings_the_original_back(make_quiet: MakeQuiet, kin
     bench.prioritize(1, UNLIMITED)
     assert disciplines(bench.host) == before
     assert tables(bench.host) == []
+
+
+@pytest.mark.parametrize("rate_mbit", [80, 400])
+def test_uplink_whose_queues_would_hold_nothing(make_quiet: MakeQuiet, rate_mbit: int) -> None:
+    """The kernel's queues take the device's length, 0: whatever waits would be dropped."""
+    bench = make_quiet(1)
+    bench.host.ip(
+        f"link del {UPLINK}", f"tuntap add name {UPLINK} mode tap",
+        f"link set {UPLINK} address 02:00:00:00:01:00 txqueuelen 0 up")
+    bench.shaper = Outbound((UPLINK,), rate_mbit, DEFAULT_WEIGHT)
+    with bench.host.inside(), open("/dev/net/tun", "rb", buffering=0) as tap:
+        fcntl.ioctl(tap, _TUNSETIFF, struct.pack("16sH", UPLINK.encode(), _TAP_WITHOUT_HEADER))
+        bench.prioritize(0, 5)
+        bench.host.ip(f"link set {UPLINK} up")
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
+            wire.bind((UPLINK, 0))
+            for sender in ("02:00:00:00:01:00", tap_interface(0).mac):
+                frame = bytes.fromhex(f"02000000eeee{sender.replace(':', '')}0800") + bytes(100)
+                for _ in range(10):
+                    wire.send(frame)
+        sent = class_bytes(bench.host, UPLINK)["5ca1:10"]
+    shown = bench.host.run("tc", "-s", "qdisc", "show", "dev", UPLINK)
+    assert re.findall(r"dropped (\d+)", shown) == ["0"] * 3
+    assert sent >= 1000
+    assert "direct_qlen 1000" in shown
+    assert (bench.reading(0).applied, bench.reading(0).effective) == (5, True)
+    before = look(bench)
+    bench.host.run("tc", "qdisc", "replace", "dev", UPLINK, "parent", "5ca1:10", "bfifo")
+    assert not bench.reading(0).effective
+    bench.tidy()
+    assert look(bench) == before
 
 
 def test_last_server_with_a_priority_that_stops_brings_the_original_back(

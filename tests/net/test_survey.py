@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a host says that it can do with network priorities, before anybody asks it to."""
 
+import re
 import socket
 import sys
 
@@ -45,11 +46,61 @@ def test_an_uplink_that_is_not_there(make_quiet: MakeQuiet) -> None:
         "cannot because there is no uplink up7 on this host now")
 
 
+BRIDGES = (
+    "link add br7 type bridge", "link add link br7 name upper7 type macvlan",
+    "link add link up0 name upper0 type macvlan")
+
+
+@pytest.mark.parametrize(
+    ("uplink", "said"),
+    [
+        ("br7", "br7 is a bridge: what a bridge forwards"),
+        ("upper7", "upper7 lies on bridge br7: what a bridge forwards"),
+        ("lo", "no packet leaves the host through lo; name a network card"),
+    ])
+def test_an_uplink_whose_queue_packets_do_not_pass(
+    make_quiet: MakeQuiet, uplink: str, said: str
+) -> None:
+    bench = make_quiet(1)
+    bench.host.ip(*BRIDGES)
+    assert survey(bench, "upper0").works
+    found = survey(bench, "up0", uplink)
+    assert str(found).startswith(f"works without effect because {said}")
+    bench.uplinks = (uplink,)
+    bench.restart_agent()
+    bench.prioritize(0, 5)
+    reading = bench.reading(0)
+    assert (reading.applied, reading.effective) == (5, False)
+    assert (reading.reason or "").startswith(said)
+
+
 def test_no_uplink_known(make_quiet: MakeQuiet) -> None:
     bench = make_quiet(1)
     with bench.host.inside():
         found = Outbound((), 80, 50).abilities()["net_priority"]
     assert str(found).startswith("cannot because found no uplink")
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("rule add fwmark 0x1/0x1 lookup 100 priority 7", r"'ip rule' 7 .*0x1/0x1.* without 0x1$"),
+        ("-6 rule add fwmark 0x2000/0x3000 lookup 100 priority 7",
+         r"'ip -6 rule' 7 .*0x2000/0x3000.* without 0x1000$"),
+        ("rule add not fwmark 0xca6c lookup 100 priority 7",
+         r"0xca6c/0xffffffff.* without 0x1fff$"),
+        ("rule add fwmark 0x80000/0xff0000 lookup 100", None),
+        ("rule add fwmark 0x8000/0xc000 lookup 100", None),
+    ])
+def test_routing_rules_that_look_at_our_bits(
+    make_quiet: MakeQuiet, rule: str, said: str | None
+) -> None:
+    bench = make_quiet(1)
+    bench.host.run("ip", *rule.split())
+    found = survey(bench)
+    assert found.works
+    assert len(found.warnings) == (said is not None)
+    assert re.search(said or "", "".join(found.warnings))
 
 
 @pytest.mark.parametrize("owner", FOREIGN)

@@ -16,9 +16,12 @@ from nova_qos.core import errors
 from nova_qos.net import uplinks
 
 
-def link(index: int, name: str, kind: str | None = None, **attributes: int) -> ifinfmsg:
+def link(
+    index: int, name: str, kind: str | None = None, **attributes: int | str
+) -> ifinfmsg:
     message = ifinfmsg()
     message["index"] = index
+    message["flags"] = 0x8 if name == "lo" else 0
     message["attrs"] = [("IFLA_IFNAME", name)]
     message["attrs"] += [(f"IFLA_{key.upper()}", value) for key, value in attributes.items()]
     if kind is not None:
@@ -43,6 +46,11 @@ class Netlink:
 
     def get_links(self) -> list[ifinfmsg]:
         return self._links
+
+    def link(self, command: str, **which: Any) -> list[ifinfmsg]:
+        assert command == "get"
+        return [each for each in self._links if which in (
+            {"index": each["index"]}, {"ifname": each.get_attr("IFLA_IFNAME")})]
 
     def route(self, command: str, family: int) -> Iterator[Any]:
         assert command == "dump"
@@ -74,6 +82,32 @@ def test_wire_below_the_default_route(
     assert uplinks.of_default_route(host) == found
 
 
+SWITCHED = [link(9, "ovs-system", "openvswitch"), link(10, "br-ex", "openvswitch")]
+
+
+def port(index: int, port_name: str | None, switch_id: str | None = "0a1b") -> ifinfmsg:
+    """A port of Open vSwitch that a card which switches in hardware has made."""
+    named = {} if port_name is None else {"phys_port_name": port_name}
+    switched = {} if switch_id is None else {"phys_switch_id": switch_id}
+    return link(index, f"port{index}", master=9, **named, **switched)
+
+
+@pytest.mark.parametrize(
+    "name", ["pf0vf1", "pf0", "pf1sf88", "c1pf0vf3", "0", "17"])
+def test_what_stands_for_a_guest_is_no_uplink(name: str) -> None:
+    host = Netlink([*SWITCHED, port(2, "p0"), port(3, name)], [route(10)])
+    assert uplinks.of_default_route(host) == ["port2"]
+    with pytest.raises(errors.HostRefused, match="uplinks"):
+        uplinks.of_default_route(Netlink([*SWITCHED, port(3, name)], [route(10)]))
+
+
+def test_ports_that_are_wires() -> None:
+    host = Netlink(
+        [*SWITCHED, port(2, "p0"), port(3, "p1s2"), port(4, None), port(5, "7", switch_id=None)],
+        [route(10)])
+    assert uplinks.of_default_route(host) == ["port2", "port3", "port4", "port5"]
+
+
 @pytest.mark.parametrize(
     "host",
     [Netlink([CARD], []), Netlink([CARD, link(5, "br-ex", "tun")], [route(5)]),
@@ -83,3 +117,19 @@ def test_wire_below_the_default_route(
 def test_an_unknown_uplink_asks_for_the_option(host: Netlink) -> None:
     with pytest.raises(errors.HostRefused, match="uplinks"):
         uplinks.of_default_route(host)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("eth0", None), ("eth0.7", None), ("lo", "no packet leaves the host"),
+     ("br0", "br0 is a bridge"), ("br-ex", "br-ex is a bridge"),
+     ("br0.7", "br0.7 lies on bridge br0"), ("upper", "upper lies on bridge br0")])
+def test_uplink_whose_queue_packets_do_not_pass(name: str, said: str | None) -> None:
+    host = Netlink([
+        link(1, "lo"), CARD, link(3, "eth0.7", "vlan", link=2), link(4, "br0", "bridge"),
+        link(5, "br-ex", "openvswitch"), link(6, "br0.7", "vlan", link=4),
+        link(7, "upper", "macvlan", link=6)], [])
+    found = uplinks.find(host, name)
+    assert found is not None
+    assert (found.obstacle or "").startswith(said or "")
+    assert (found.obstacle is None) == (said is None)

@@ -144,6 +144,13 @@ def test_every_resource_has_its_line(v1: Kernel) -> None:
         "net_priority: cannot because nobody knows\n")
 
 
+def test_warnings_come_last(v1: Kernel) -> None:
+    abilities = {**survey(CONFIGURATION, v1), "net_priority": Ability(warnings=("one", "two"))}
+    assert abilities["net_priority"].works
+    assert lines(abilities)[-2:] == [
+        "warning: net_priority: one\n", "warning: net_priority: two\n"]
+
+
 def test_only_what_works_works() -> None:
     assert Ability(how="somehow").works
     assert not Ability(cannot="never").works
