@@ -5,6 +5,7 @@ libvirt calls back on the thread of its event loop, which must not call libvirt 
 """
 
 import contextlib
+import logging
 import threading
 import time
 
@@ -14,6 +15,7 @@ from nova_qos.core import errors
 from nova_qos.host import Change, Listener
 from nova_qos.virt.connection import Connection
 
+LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 2.0
 # A libvirtd that lives but does not answer counts as away after 15 s.
 _KEEPALIVE_SECONDS, _KEEPALIVE_COUNT = 5, 3
@@ -79,6 +81,11 @@ def run_loop() -> None:
 
     def loop() -> None:
         while True:
-            libvirt.virEventRunDefaultImpl()
+            try:
+                libvirt.virEventRunDefaultImpl()
+            except Exception:
+                # without this thread there are no events, and every connection counts as lost
+                LOG.exception("libvirt's event loop failed; it continues")
+                time.sleep(_RETRY_SECONDS)
 
     threading.Thread(target=loop, name="libvirt-events", daemon=True).start()
