@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """nova-qos-agent --check: what this host can do, a line a resource."""
 
+import logging
 import sys
 from collections.abc import Mapping
 
@@ -19,11 +20,15 @@ def run(options: cfg.ConfigOpts, uri: str, network: Network) -> int:
     :returns: the exit status: 0 when everything works, 1 when something does not, or libvirt does
         not answer
     """
+    # what would be logged is printed
+    logging.disable()
     try:
         found = survey.survey(_configuration(options, uri))
     except errors.HostAway as error:
         print(f"{error.message}. Start libvirtd, or correct [libvirt] connection_uri")
         return 1
+    finally:
+        logging.disable(logging.NOTSET)
     abilities = {**found, **network.abilities()}
     sys.stdout.writelines(lines(abilities))
     return 0 if all(ability.works for ability in abilities.values()) else 1

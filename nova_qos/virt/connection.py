@@ -1,33 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
 """One connection to libvirt, opened when first needed and again after libvirtd has restarted."""
 
-import threading
-from collections.abc import Callable
-from typing import TypeVar
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import libvirt
 
 from nova_qos.virt import failures
+from nova_qos.virt.daemon import Daemon
 
 _Answer = TypeVar("_Answer")
+#: What libvirt calls for its events, by their numbers.
+Handlers = Mapping[int, Callable[..., Any]]
 
 
 class Connection:
-    """A connection shared by all threads."""
+    """A connection for one thread.
 
-    def __init__(self, uri: str) -> None:
-        self.uri = uri
-        self._lock = threading.Lock()
+    With libvirt before 9.8, a call can wait without end for another thread's on the same
+    connection.
+    """
+
+    def __init__(
+        self, daemon: Daemon, handlers: Handlers | None = None,
+        opened: Callable[[], None] = lambda: None,
+    ) -> None:
+        """:param handlers: of libvirt's events, which each connection gets
+        :param opened: called after each opening
+        """
+        self._daemon = daemon
+        self._handlers = handlers or {}
+        self._opened = opened
         self._connection: libvirt.virConnect | None = None
-        self._welcomes: list[Callable[[libvirt.virConnect], None]] = []
-        # Without a handler the library writes every error to stderr, also those we expect.
-        libvirt.registerErrorHandler(lambda _context, _error: None, None)
-
-    def on_open(self, welcome: Callable[[libvirt.virConnect], None]) -> None:
-        """Have this called with each connection that is opened from now on; a present one is
-        opened anew when it is next needed."""
-        self._welcomes.append(welcome)
-        self.close()
+        self._registered: list[int] = []
 
     def call(self, work: Callable[[libvirt.virConnect], _Answer]) -> _Answer:
         """Do ``work`` on the connection, once more on a new one if it was lost meanwhile.
@@ -38,37 +44,37 @@ class Connection:
         """
         lost: libvirt.libvirtError | None = None
         for _attempt in range(2):
-            connection = self._opened()
+            connection = self._connection or self._open()
             try:
                 return work(connection)
             except libvirt.libvirtError as error:
                 if not failures.is_connection_lost(error):
                     raise
-                self._forget(connection)
+                self.close()
                 lost = error
-        raise failures.away(self.uri, lost) from lost
+        why = "" if lost is None else failures.text(lost)
+        raise failures.away(self._daemon.uri, why) from lost
 
     def close(self) -> None:
         """Close it; a later call opens it again."""
-        with self._lock:
-            connection, self._connection = self._connection, None
-        if connection is not None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        # a handler keeps a lost connection, and its socket, for ever
+        while self._registered:
+            with contextlib.suppress(libvirt.libvirtError):
+                connection.domainEventDeregisterAny(self._registered.pop())
+        with contextlib.suppress(libvirt.libvirtError):
             connection.close()
 
-    def _opened(self) -> libvirt.virConnect:
-        with self._lock:
-            if self._connection is None:
-                try:
-                    opened = libvirt.open(self.uri)
-                    for welcome in self._welcomes:
-                        welcome(opened)
-                except libvirt.libvirtError as error:
-                    raise failures.away(self.uri, error) from error
-                self._connection = opened
-            return self._connection
-
-    def _forget(self, lost: libvirt.virConnect) -> None:
-        # Not closed here: other threads may be inside a call on it; the last reference frees it.
-        with self._lock:
-            if self._connection is lost:
-                self._connection = None
+    def _open(self) -> libvirt.virConnect:
+        self._connection = connection = self._daemon.open()
+        try:
+            for event, handler in self._handlers.items():
+                self._registered.append(
+                    connection.domainEventRegisterAny(None, event, handler, None))
+        except libvirt.libvirtError as error:
+            self.close()
+            raise failures.away(self._daemon.uri, failures.text(error)) from error
+        self._opened()
+        return connection

@@ -5,18 +5,20 @@ libvirt calls back on the thread of its event loop, which must not call libvirt 
 """
 
 import contextlib
+import logging
 import threading
 import time
+from collections.abc import Callable
 
 import libvirt
 
 from nova_qos.core import errors
 from nova_qos.host import Change, Listener
 from nova_qos.virt.connection import Connection
+from nova_qos.virt.daemon import Daemon
 
+LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 2.0
-# A libvirtd that lives but does not answer counts as away after 15 s.
-_KEEPALIVE_SECONDS, _KEEPALIVE_COUNT = 5, 3
 _MEANING: dict[int, Change] = {
     libvirt.VIR_DOMAIN_EVENT_STARTED: "started",
     libvirt.VIR_DOMAIN_EVENT_RESUMED: "changed",
@@ -27,13 +29,18 @@ _MEANING: dict[int, Change] = {
 class Events:
     """Tells a listener what happens to servers until the process ends."""
 
-    def __init__(self, connection: Connection, listener: Listener) -> None:
-        self._connection = connection
+    def __init__(self, daemon: Daemon, listener: Listener) -> None:
         self._listener = listener
+        handlers: dict[int, Callable[..., None]] = {
+            libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE: self._lifecycle,
+            libvirt.VIR_DOMAIN_EVENT_ID_REBOOT: self._started,
+            libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED: self._changed,
+            libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED: self._changed,
+        }
+        self._connection = Connection(daemon, handlers, lambda: listener(None, "unknown"))
 
     def start(self) -> None:
         """Begin; libvirt need not be there yet."""
-        self._connection.on_open(self._subscribe)
         threading.Thread(target=self._stay_connected, name="libvirt-watch", daemon=True).start()
 
     def _stay_connected(self) -> None:
@@ -42,17 +49,6 @@ class Events:
             with contextlib.suppress(errors.HostAway, libvirt.libvirtError):
                 self._connection.call(lambda connection: connection.getLibVersion())
             time.sleep(_RETRY_SECONDS)
-
-    def _subscribe(self, connection: libvirt.virConnect) -> None:
-        connection.setKeepAlive(_KEEPALIVE_SECONDS, _KEEPALIVE_COUNT)
-        for event, callback in (
-            (libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._lifecycle),
-            (libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._started),
-            (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, self._changed),
-            (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, self._changed),
-        ):
-            connection.domainEventRegisterAny(None, event, callback, None)
-        self._listener(None, "unknown")
 
     def _lifecycle(
         self, _connection: libvirt.virConnect, domain: libvirt.virDomain, event: int, _detail: int,
@@ -79,6 +75,11 @@ def run_loop() -> None:
 
     def loop() -> None:
         while True:
-            libvirt.virEventRunDefaultImpl()
+            try:
+                libvirt.virEventRunDefaultImpl()
+            except Exception:
+                # without this thread there are no events, and every connection counts as lost
+                LOG.exception("libvirt's event loop failed; it continues")
+                time.sleep(_RETRY_SECONDS)
 
     threading.Thread(target=loop, name="libvirt-events", daemon=True).start()

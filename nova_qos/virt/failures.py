@@ -31,12 +31,12 @@ def is_connection_lost(error: libvirt.libvirtError) -> bool:
 def is_group_missing(error: libvirt.libvirtError) -> bool:
     """Whether libvirt has no control group for the domain: never, or not yet."""
     code = error.get_error_code()
-    return code == libvirt.VIR_ERR_OPERATION_INVALID and "cgroup" in _text(error)
+    return code == libvirt.VIR_ERR_OPERATION_INVALID and "cgroup" in text(error)
 
 
-def away(uri: str, error: libvirt.libvirtError) -> errors.HostAway:
+def away(uri: str, why: str) -> errors.HostAway:
     """The error of a daemon that cannot be reached."""
-    return errors.HostAway(f"libvirt does not answer at {uri}: {_text(error)}")
+    return errors.HostAway(f"libvirt does not answer at {uri}: {why}")
 
 
 def translate(error: libvirt.libvirtError, running: bool) -> errors.QosError:
@@ -49,8 +49,8 @@ def translate(error: libvirt.libvirtError, running: bool) -> errors.QosError:
     if code == libvirt.VIR_ERR_NO_DOMAIN or not running:
         return not_running()
     if code in _CANNOT_CODES or is_group_missing(error):
-        return errors.HostCannot(f"libvirt cannot do this on this host: {_text(error)}")
-    return errors.HostRefused(f"libvirt refused: {_text(error)}")
+        return errors.HostCannot(f"libvirt cannot do this on this host: {text(error)}")
+    return errors.HostRefused(f"libvirt refused: {text(error)}")
 
 
 def of_file(error: OSError) -> errors.QosError:
@@ -67,5 +67,6 @@ def not_running() -> errors.ServerNotRunning:
     return errors.ServerNotRunning("the server has no running domain on this host")
 
 
-def _text(error: libvirt.libvirtError) -> str:
+def text(error: libvirt.libvirtError) -> str:
+    """What libvirt says of an error."""
     return str(error.get_error_message() or error)

@@ -10,7 +10,7 @@ from nova_qos.core.reading import Reading
 from nova_qos.host import Change, Interfaces, Knob, Listener, Network, SeenNetwork
 from nova_qos.virt import cpu, disk, failures, groups, protection
 from nova_qos.virt.balloon import Movements
-from nova_qos.virt.connection import Connection
+from nova_qos.virt.calls import Calls
 from nova_qos.virt.domain import LibvirtDomain, NetClass, ReadNetwork
 from nova_qos.virt.events import Events
 from nova_qos.virt.groups import Group
@@ -26,9 +26,9 @@ class LibvirtHost:
 
     def __init__(self, uri: str, network: Network, soft_limit: SoftLimit = "protect") -> None:
         """:param soft_limit: what a memory soft limit does on cgroup v2"""
-        self._connection = Connection(uri)
+        self._calls = Calls(uri)
         self._network = network
-        self._inventory = Inventory(self._connection)
+        self._inventory = Inventory(self._calls)
         self._movements = Movements()
         self._is_watched = False
         self._is_unified = (groups.ROOT / "cgroup.controllers").exists()
@@ -44,7 +44,7 @@ class LibvirtHost:
         """
         # without events, nobody would say that a definition has changed
         known = self._inventory.known if self._is_watched else None
-        session = Session(self._connection, server_uuid, known=known)
+        session = Session(self._calls, server_uuid, known=known)
         session.require_running()
         return self._domain(session)
 
@@ -66,7 +66,8 @@ class LibvirtHost:
             self._inventory.forget(server_uuid)
             listener(server_uuid, change)
 
-        Events(self._connection, heard).start()
+        self._calls.hangs.tell(lambda server_uuid: heard(server_uuid, "changed"))
+        Events(self._calls.daemon, heard).start()
         self._is_watched = True
 
     def tidy(self, correct: bool) -> None:
@@ -81,14 +82,14 @@ class LibvirtHost:
                 self._tidy_groups()
 
     def close(self) -> None:
-        """Close the connection to libvirt; a later call opens it again."""
-        self._connection.close()
+        """Close the connections to libvirt that nobody uses; a later call opens new ones."""
+        self._calls.close()
 
     def seen_domain(
         self, server_uuid: str, seen: Seen, above: LookAbove, read_network: ReadNetwork
     ) -> LibvirtDomain:
         """A domain of a snapshot."""
-        session = Session(self._connection, server_uuid, seen)
+        session = Session(self._calls, server_uuid, seen)
         return self._domain(session, above, read_network)
 
     def _domain(

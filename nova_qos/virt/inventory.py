@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """All running domains, from one bulk call to libvirt."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping
-from concurrent import futures
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,10 @@ import libvirt
 
 from nova_qos.core import errors
 from nova_qos.host import Interfaces
-from nova_qos.virt import failures
-from nova_qos.virt.connection import Connection
+from nova_qos.virt import failures, hangs
+from nova_qos.virt.calls import Calls
 from nova_qos.virt.definition import Definition
+from nova_qos.virt.pool import Call, Overdue
 
 _STATS_FLAGS = (libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
                 | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT)
@@ -27,10 +28,20 @@ _ASKED = "balloon.rss"
 _Signature = tuple[int, tuple[str, ...]]
 # And after so long, since not every change is announced.
 _LONGEST_S = 300.0
-# How long the figures of all balloons may take. Beyond that, a QEMU is stuck, and the call with it.
-_PATIENCE_S = 5.0
+# How long a call for all domains may take.
+_LIST_S = 15.0
+# How long the figures of all balloons may take.
+_BALLOONS_S = 5.0
+# How many calls may hang for them at a time, each at a QEMU of its own; single guests need the
+# other threads.
+_MOST_HANGING = 4
+# A QEMU that has not answered for so long hangs: a call may meet it a little late.
+_HANGS_S = 0.8 * hangs.PATIENCE_S
 # Pause (s) before a call repeats one that another caller had in flight.
 _RETRY_S = 0.1
+
+
+_Figures = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
@@ -47,15 +58,16 @@ class Listed:
 class Inventory:
     """Lists the running domains; used by many threads."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
         self._lock = threading.Lock()
         self._definitions: dict[str, tuple[_Signature, float, Definition]] = {}
         #: Counts the calls of ``forget``.
         self._generation = 0
-        #: The last call for all balloons, and when it began (monotonic).
-        self._balloons: futures.Future[dict[str, dict[str, int]]] | None = None
-        self._asked_s = 0.0
+        #: The last call for all balloons, and those before that hang.
+        self._asked: Call[_Figures] | None = None
+        self._hanging: list[Call[_Figures]] = []
+        self._asking = threading.Lock()
 
     def interfaces(self) -> dict[str, Interfaces]:
         """The interfaces of every running domain by the server's uuid.
@@ -74,9 +86,12 @@ class Inventory:
         """
         figures = self._balloon_figures() if balloons else {}
         try:
-            return self._connection.call(lambda connection: self._look(connection, figures))
+            found = self._calls.call(
+                "list", lambda connection: self._look(connection, figures), _LIST_S)
         except libvirt.libvirtError as error:
             raise failures.translate(error, running=True) from error
+        self._calls.hangs.retain(found)
+        return found
 
     def known(self, server_uuid: str, domain_id: int) -> Definition | None:
         """A running domain's definition, where it was read before and no event has come since;
@@ -96,44 +111,71 @@ class Inventory:
             else:
                 self._definitions.pop(server_uuid, None)
 
-    def _balloon_figures(self) -> dict[str, dict[str, int]]:
-        """The figures of all balloons; none where a stuck QEMU holds the call up.
+    def _balloon_figures(self) -> _Figures:
+        """The figures of all balloons, without those of guests whose QEMU does not answer.
 
-        Only one call is in flight at a time: with two, each would report the other's guests as
-        busy.
+        A call hangs at the first such guest. libvirt passes over one that another call waits for,
+        so the next call gets beyond it.
         """
-        with self._lock:
-            asked = self._balloons
-            if asked is None or asked.done():
-                asked, self._asked_s = futures.Future(), time.monotonic()
-                self._balloons = asked
-                threading.Thread(target=self._ask_balloons, args=(asked,), daemon=True,
-                                 name="libvirt-balloons").start()
-            patience_s = max(0.0, self._asked_s + _PATIENCE_S - time.monotonic())
-        try:
-            return asked.result(patience_s)
-        except TimeoutError:
-            return {}
+        give_up_s = time.monotonic() + _BALLOONS_S
+        while (rest_s := give_up_s - time.monotonic()) > 0:
+            try:
+                asked = self._ask_once()
+                return asked.wait(asked.lasted_s + min(hangs.PATIENCE_S, rest_s))
+            except Overdue:
+                self._look_who_hangs(asked)
+            except libvirt.libvirtError as error:
+                raise failures.translate(error, running=True) from error
+            except errors.HostRefused:
+                break
+        return {}
 
-    def _ask_balloons(self, answer: "futures.Future[dict[str, dict[str, int]]]") -> None:
-        def ask(connection: libvirt.virConnect) -> dict[str, dict[str, int] | None]:
+    def _ask_once(self) -> Call[_Figures]:
+        """The call in flight, or a new one: with two, each would report the other's guests as
+        busy."""
+        with self._asking:
+            if self._asked is None or self._asked.answer.done():
+                self._hanging = [each for each in self._hanging if not each.answer.done()]
+                if len(self._hanging) >= _MOST_HANGING:
+                    raise errors.HostRefused("too many guests hang")
+                self._asked = self._calls.begin(
+                    f"balloons, {time.monotonic()}", self._ask_balloons)
+            return self._asked
+
+    def _look_who_hangs(self, asked: Call[_Figures]) -> None:
+        """Leave a call to the guest that it is stuck at: one that was asked something after the
+        call began, and has not answered since."""
+        def look(connection: libvirt.virConnect) -> dict[str, float]:
+            silent_s: dict[str, float] = {}
+            for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
+                with contextlib.suppress(libvirt.libvirtError):  # it has ended meanwhile
+                    silent_s[domain.UUIDString()] = hangs.silent_s(domain)
+            return silent_s
+
+        silent_s = self._calls.call("hangs", look)
+        stuck_at = {uuid: for_s for uuid, for_s in silent_s.items()
+                    if _HANGS_S < for_s <= asked.lasted_s}
+        with self._asking:
+            if stuck_at and asked is self._asked:
+                self._hanging.append(asked)
+                self._asked = None
+        for uuid, for_s in stuck_at.items():
+            self._calls.hangs.found(uuid, for_s)
+
+    def _ask_balloons(self, connection: libvirt.virConnect) -> _Figures:
+        def ask() -> dict[str, dict[str, int] | None]:
             return {domain.UUIDString(): balloon_of(figures) for domain, figures
                     in connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_BALLOON, _STATS_FLAGS)}
 
-        try:
-            found = self._connection.call(ask)
-            if None in found.values():
-                time.sleep(_RETRY_S)
-                found |= {uuid: each for uuid, each in self._connection.call(ask).items() if each}
-            answer.set_result({uuid: each for uuid, each in found.items() if each is not None})
-        except libvirt.libvirtError as error:
-            answer.set_exception(failures.translate(error, running=True))
-        except errors.QosError as error:
-            answer.set_exception(error)
-        finally:
-            # whoever waits goes on without figures, whatever has happened
-            if not answer.done():
-                answer.set_result({})
+        found = ask()
+        if any(figures is None and not self._calls.hangs.knows(uuid)
+               for uuid, figures in found.items()):
+            time.sleep(_RETRY_S)
+            found |= {uuid: each for uuid, each in ask().items() if each}
+        answered = {uuid: each for uuid, each in found.items() if each is not None}
+        for uuid in answered:
+            self._calls.hangs.answered(uuid)
+        return answered
 
     def _look(
         self, connection: libvirt.virConnect, balloons: Mapping[str, Mapping[str, int]]

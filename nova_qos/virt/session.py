@@ -11,9 +11,10 @@ import libvirt
 
 from nova_qos.core import errors
 from nova_qos.virt import failures, groups
-from nova_qos.virt.connection import Connection
+from nova_qos.virt.calls import Calls
 from nova_qos.virt.definition import Definition
 from nova_qos.virt.groups import Group
+from nova_qos.virt.pool import LIMIT_S
 
 _Answer = TypeVar("_Answer")
 # Nova owns the definition; only running values are ours.
@@ -49,10 +50,10 @@ class Session:
     """
 
     def __init__(
-        self, connection: Connection, server_uuid: str, seen: Seen | None = None,
+        self, calls: Calls, server_uuid: str, seen: Seen | None = None,
         known: KnownDefinition | None = None,
     ) -> None:
-        self._connection = connection
+        self._calls = calls
         self.server_uuid = server_uuid
         self._seen = seen
         self._known = known
@@ -91,6 +92,7 @@ class Session:
             return self.call_at_rest(ask)
         self._require_rest()
         if self._seen.figures is None:
+            self.call(self._calls.hangs.require_answer)
             raise errors.HostRefused(
                 "memory: libvirt has no statistics of this guest at present; QEMU may be hanging")
         return self._seen.figures
@@ -124,17 +126,30 @@ class Session:
             raise
 
     def call_at_rest(self, work: Callable[[libvirt.virDomain], _Answer]) -> _Answer:
-        """``call`` what libvirt does not do while the domain is between two hosts; it would wait
-        half a minute for that to end."""
+        """``call`` what libvirt asks the guest's QEMU for, or does not do while another change of
+        the domain lasts, such as its move between two hosts; it would wait half a minute for that
+        to end."""
         self._require_rest()
-        return self.call(work)
+
+        def ask(domain: libvirt.virDomain) -> _Answer:
+            self._calls.hangs.require_answer(domain, LIMIT_S)
+            answer = work(domain)
+            self._calls.hangs.answered(self.server_uuid)
+            return answer
+
+        return self._do(self._calls.ask, ask)
 
     def call(self, work: Callable[[libvirt.virDomain], _Answer]) -> _Answer:
-        """Do ``work`` on the running domain.
+        """Do ``work``, which libvirt does by itself, on the running domain.
 
         :raises ServerNotRunning, HostCannot, HostRefused, HostAway: libvirt's error, translated
         """
+        return self._do(self._calls.call, work)
 
+    def _do(
+        self, call: Callable[[str, Callable[[libvirt.virConnect], _Answer]], _Answer],
+        work: Callable[[libvirt.virDomain], _Answer],
+    ) -> _Answer:
         def on(connection: libvirt.virConnect) -> _Answer:
             if self._handle is None or self._handle[0] is not connection:
                 self._handle = connection, connection.lookupByUUIDString(self.server_uuid)
@@ -151,7 +166,7 @@ class Session:
                 time.sleep(_POLL_S)
 
         try:
-            return self._connection.call(on)
+            return call(self.server_uuid, on)
         except libvirt.libvirtError as error:
             raise failures.translate(error, running=True) from error
 

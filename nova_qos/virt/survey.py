@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from nova_qos.host import Ability
 from nova_qos.virt import cpu, disk
 from nova_qos.virt.connection import Connection
+from nova_qos.virt.daemon import Daemon
 from nova_qos.virt.kernel import Configuration, Kernel
 from nova_qos.virt.memory import BalloonKnob, SoftLimitV1, SoftLimitV2
 
@@ -17,7 +18,7 @@ def survey(configuration: Configuration, kernel: Kernel | None = None) -> dict[s
 
     :raises HostAway: libvirt does not answer
     """
-    connection = Connection(configuration.connection_uri)
+    connection = Connection(Daemon(configuration.connection_uri))
     connection.call(lambda opened: opened.getLibVersion())
     connection.close()
     kernel = kernel or Kernel()

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """systemd owns the control groups of its units, so changes of those go through it."""
 
+import socket
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 
 from jeepney import DBusAddress, DBusErrorResponse, Message, new_method_call
-from jeepney.io.blocking import open_dbus_connection
+from jeepney.bus import get_bus
+from jeepney.io.blocking import DBusConnection, prep_socket
 from jeepney.wrappers import unwrap_msg
 
 from nova_qos.core import errors
@@ -15,7 +18,7 @@ _RUNS = Path("/run/systemd/system")
 _SERVICE = "org.freedesktop.systemd1"
 _MANAGER = DBusAddress(
     "/org/freedesktop/systemd1", bus_name=_SERVICE, interface=f"{_SERVICE}.Manager")
-_TIMEOUT_SECONDS = 20.0
+_LIMIT_S = 20.0
 _UNITS = (".scope", ".slice")
 _FORBIDDEN = ("AccessDenied", "InteractiveAuthorizationRequired", "AuthFailed")
 #: Where it keeps drop-ins that last until the host restarts.
@@ -29,11 +32,32 @@ def owns(group: Group) -> bool:
             and all(above.name.endswith(".slice") for above in group.above()))
 
 
+class _Bus(DBusConnection):
+    """A connection to the bus that waits for nothing beyond a point in time.
+
+    By itself it would wait without limit for the answer to its first message, Hello.
+    """
+
+    def __init__(self, opened: socket.socket, until: float) -> None:
+        """:param until: as ``time.monotonic`` counts"""
+        self._until = until
+        super().__init__(opened)
+
+    def receive(self, *, timeout: float | None = None) -> Message:
+        """See the class; the time limit of the caller does not count."""
+        return super().receive(timeout=max(0.0, self._until - time.monotonic()))
+
+
 class Systemd:
     """The system's manager, over D-Bus; used by many threads.
 
-    Each method raises HostCannot when it cannot be reached, HostRefused when it refuses.
+    Each method raises HostCannot when it cannot be reached, HostRefused when it refuses or does
+    not answer in time.
     """
+
+    def __init__(self, limit_s: float = _LIMIT_S) -> None:
+        """:param limit_s: how long it may take to answer"""
+        self._limit_s = limit_s
 
     def write(
         self, group: Group, file: str, value: int, name: str, property_value: int
@@ -62,14 +86,16 @@ class Systemd:
                 file.parent.rmdir()
 
     def _ask(self, message: Message) -> None:
+        until = time.monotonic() + self._limit_s
         try:
-            with closing(open_dbus_connection("SYSTEM")) as connection:
-                unwrap_msg(connection.send_and_get_reply(message, timeout=_TIMEOUT_SECONDS))
+            with closing(prep_socket(get_bus("SYSTEM"), timeout=self._limit_s)) as opened, \
+                    _Bus(opened, until) as bus:
+                unwrap_msg(bus.send_and_get_reply(message))
         except DBusErrorResponse as error:
             raise _translated(error) from error
         except TimeoutError as error:
             raise errors.HostRefused(
-                f"systemd has not answered for {_TIMEOUT_SECONDS:g} s") from error
+                f"systemd has not answered over D-Bus for {self._limit_s:g} s") from error
         except (OSError, EOFError, KeyError, ValueError) as error:
             raise errors.HostCannot(
                 f"the agent cannot reach systemd over D-Bus ({error}); it needs the system bus"

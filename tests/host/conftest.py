@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from pyroute2 import IPRoute, netns
 
+from nova_qos.virt import events
 from tools.bed import packages
 from tools.bed.guest import GuestImages
 from tools.bed.libvirtd import PrivateLibvirt
@@ -74,6 +75,12 @@ def libvirt(_root: None, _network: None) -> Iterator[PrivateLibvirt]:
 
 
 @pytest.fixture(scope="session")
+def event_loop() -> None:
+    """libvirt's; before any connection is opened, or it has neither events nor keepalive."""
+    events.run_loop()
+
+
+@pytest.fixture(scope="session")
 def _huge_pages(_root: None) -> Iterator[None]:
     """Let huge pages be made on demand; those of other people are left alone."""
     before = _HUGE_PAGES.read_text()
@@ -84,7 +91,7 @@ def _huge_pages(_root: None) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def bench(
-    _huge_pages: None, libvirt: PrivateLibvirt, images: GuestImages
+    event_loop: None, _huge_pages: None, libvirt: PrivateLibvirt, images: GuestImages
 ) -> Iterator[RealBench]:
     bench = RealBench(libvirt, images)
     yield bench

@@ -5,10 +5,12 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.host.bench import UPLINK, RealBench, RealServer
 from tests.knobs import read, write
+from tests.silent import SilentSocket
 from tools.bed.libvirtd import PrivateLibvirt
 
 ROOT = Path(__file__).parents[2]
@@ -118,3 +120,18 @@ def test_libvirt_is_away(bench: RealBench) -> None:
     assert status == 1
     assert line.startswith(f"libvirt does not answer at {uri}: ")
     assert line.endswith("Start libvirtd, or correct [libvirt] connection_uri")
+
+
+def test_libvirt_hangs(bench: RealBench) -> None:
+    silent = SilentSocket(bench.libvirt.state / "silent")
+    try:
+        began = time.monotonic()
+        status, lines = check(bench.libvirt, uri=silent.uri)
+        took_s = time.monotonic() - began
+    finally:
+        silent.close()
+    (line,) = lines
+    assert status == 1
+    assert line.startswith(
+        f"libvirt does not answer at {silent.uri}: it has not accepted a connection for 5 s")
+    assert took_s < 30

@@ -2,48 +2,18 @@
 """What a real libvirt tells of its servers, also across its own restarts."""
 
 import os
-import queue
 import signal
 import time
 
 import pytest
 
-from nova_qos.host import Change
-from nova_qos.virt import events
 from nova_qos.virt.host import LibvirtHost
 from tests.host.bench import RealBench, RealServer
-
-Told = tuple[str | None, Change]
-
-
-class Ear:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self._told: queue.Queue[Told] = queue.Queue()
-
-    def __call__(self, server_uuid: str | None, change: Change) -> None:
-        self._told.put((server_uuid, change))
-
-    def hears(self, wanted: Told, seconds: float) -> bool:
-        """Whether that is told within the time."""
-        give_up = time.monotonic() + seconds
-        while (left := give_up - time.monotonic()) > 0:
-            try:
-                if self._told.get(timeout=left) == wanted:
-                    return True
-            except queue.Empty:
-                break
-        return False
-
-
-@pytest.fixture(scope="session")
-def _loop() -> None:
-    events.run_loop()
+from tests.host.ear import Ear
 
 
 @pytest.fixture
-def ear(_loop: None, bench: RealBench, server: RealServer) -> Ear:
+def ear(event_loop: None, bench: RealBench, server: RealServer) -> Ear:
     ear = Ear()
     host = LibvirtHost(bench.libvirt.uri, bench.network)
     host.watch(ear)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls of libvirt, each with a time limit and its errors translated."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import libvirt
+
+from nova_qos.core import errors
+from nova_qos.virt import failures
+from nova_qos.virt.daemon import Daemon
+from nova_qos.virt.hangs import Hangs
+from nova_qos.virt.pool import LIMIT_S, Call, Overdue, Pool
+
+_Answer = TypeVar("_Answer")
+_Work = Callable[[libvirt.virConnect], _Answer]
+# libvirt has 20 threads for all its clients, and each guest that hangs takes one for each call.
+_THREADS = 8
+_PROBE_S = 1.0
+# How long a call for any QEMU waits for a thread.
+_FREE_S = 1.0
+
+
+class Calls:
+    """The calls of one host; used by many threads.
+
+    Those that wait for a guest's QEMU have threads of their own, so that guests that hang can take
+    no others.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.daemon = Daemon(uri)
+        self.hangs = Hangs()
+        self._own = Pool(self.daemon, _THREADS)
+        self._qemu = Pool(self.daemon, _THREADS)
+
+    def call(
+        self, subject: str, work: _Work[_Answer], limit_s: float = LIMIT_S
+    ) -> _Answer:
+        """A call that libvirt answers by itself; libvirt's own errors pass through.
+
+        :param subject: the server's uuid, or another name: at a time there is one call about it
+        :raises HostAway: libvirt does not answer
+        :raises HostRefused: it answers, but not this
+        """
+        try:
+            return self._own.call(subject, work, limit_s)
+        except Overdue as late:
+            why = f"no answer for {late.for_s or limit_s:.0f} s"
+            if self._responds():
+                raise errors.HostRefused(f"libvirt is stuck at this server: {why}") from late
+            raise failures.away(self.daemon.uri, why) from late
+
+    def ask(self, server_uuid: str, work: _Work[_Answer]) -> _Answer:
+        """A call for which libvirt asks the server's QEMU, or waits until it has nothing else to
+        do with the server; libvirt's own errors pass through.
+
+        :raises HostAway: libvirt does not answer
+        :raises HostRefused: the guest's QEMU does not answer
+        """
+        try:
+            return self._qemu.call(server_uuid, work)
+        except Overdue as late:
+            raise self._why_late(server_uuid, late) from late
+
+    def begin(self, subject: str, work: _Work[_Answer]) -> Call[_Answer]:
+        """Begin a call for which libvirt may wait for any QEMU.
+
+        :raises HostRefused: too many hang
+        """
+        try:
+            return self._qemu.begin(subject, work, _FREE_S)
+        except Overdue as late:
+            raise _too_many() from late
+
+    def close(self) -> None:
+        """Close the connections that are not in use; a later call opens new ones."""
+        self._own.close()
+        self._qemu.close()
+
+    def _responds(self) -> bool:
+        try:
+            self._own.call("probe", lambda connection: connection.getLibVersion(), _PROBE_S)
+        except (Overdue, errors.HostAway, libvirt.libvirtError):
+            return False
+        return True
+
+    def _why_late(self, server_uuid: str, late: Overdue) -> errors.HostRefused:
+        if late.for_s is None:
+            return _too_many()
+        state, _detail, for_ms = self.call(
+            server_uuid,
+            lambda connection: connection.lookupByUUIDString(server_uuid).controlInfo())
+        if state == libvirt.VIR_DOMAIN_CONTROL_JOB:
+            return errors.HostRefused(
+                f"libvirt has been at work on this server for {for_ms / 1000:.0f} s (a migration, "
+                "a snapshot or a backup); try again when that has ended")
+        return self.hangs.found(server_uuid, late.for_s)
+
+
+def _too_many() -> errors.HostRefused:
+    return errors.HostRefused(
+        f"{_THREADS} calls already wait for the QEMUs of guests that do not answer; see what "
+        "their disks lie on")

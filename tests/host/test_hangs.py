@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guests whose QEMU does not answer cost others nothing."""
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import pytest
+
+from nova_qos.core import errors
+from nova_qos.core.reading import Reading
+from nova_qos.virt.host import LibvirtHost
+from tests.host.bench import RealBench, RealServer
+from tests.host.ear import Ear
+from tests.knobs import read, write
+from tools.bed.domain import Shape, TestGuest
+
+_Answer = TypeVar("_Answer")
+HANGS = r"the guest's QEMU does not answer, since \d+ s"
+ALL = ("balloon", "cpu_group", "io_group", "memory_group")
+#: A busy machine may answer late; what hangs takes 5 s and more.
+SOON_S = 1.5
+
+
+@pytest.fixture
+def others(bench: RealBench) -> Iterator[list[TestGuest]]:
+    """Guests that stand still, so that they need no processor; their QEMUs answer."""
+    guests = [TestGuest(bench.libvirt, bench.images, name, Shape(memory_mib=128))
+              for name in ("one", "two")]
+    for guest in guests:
+        guest.start("--paused")
+    yield guests
+    for guest in guests:
+        guest.remove()
+
+
+@pytest.fixture
+def host(bench: RealBench) -> Iterator[LibvirtHost]:
+    host = LibvirtHost(bench.libvirt.uri, bench.network)
+    yield host
+    host.close()
+
+
+@contextlib.contextmanager
+def hanging(bench: RealBench, *guests: TestGuest) -> Iterator[None]:
+    pids = [bench.libvirt.qemu_pid(guest.name) for guest in guests]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def timed(work: Callable[[], _Answer]) -> tuple[_Answer, float]:
+    began = time.monotonic()
+    answer = work()
+    return answer, time.monotonic() - began
+
+
+def seen(host: LibvirtHost, *uuids: str) -> dict[str, Reading | errors.QosError]:
+    """The memory of servers in one snapshot."""
+    snapshot, found = host.snapshot(ALL), dict[str, Reading | errors.QosError]()
+    for uuid in uuids:
+        try:
+            found[uuid] = snapshot.domain(uuid).knob("balloon").read()["memory"]
+        except errors.QosError as error:
+            found[uuid] = error
+    return found
+
+
+def test_a_snapshot_is_right_about_all_others(
+    bench: RealBench, server: RealServer, others: list[TestGuest], host: LibvirtHost,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "nova_qos.virt")
+    one, two = others
+    uuids = server.uuid, one.uuid, two.uuid
+    with hanging(bench, one):
+        first, first_s = timed(lambda: seen(host, *uuids))
+        later, later_s = timed(lambda: seen(host, *uuids))
+        # libvirt reads it from the kernel
+        assert read(host.domain(one.uuid), "cpu_priority").applied == 1024
+        (line,) = caplog.messages
+        assert f"The QEMU of server {one.uuid} does not answer, since " in line
+    for found in first, later:
+        refused, well, standing = found[one.uuid], found[server.uuid], found[two.uuid]
+        assert isinstance(refused, errors.HostRefused)
+        assert refused.message.startswith("the guest's QEMU does not answer, since ")
+        assert isinstance(well, Reading)
+        assert isinstance(standing, Reading)
+        assert (well.applied, standing.applied) == (server.memory_kib, 128 * 1024)
+        assert well.effective
+    assert first_s < 2
+    assert later_s < SOON_S
+    time.sleep(1)
+    assert isinstance(seen(host, one.uuid)[one.uuid], Reading)
+    assert f"The QEMU of server {one.uuid} answers again" in caplog.messages[-1]
+    assert len(caplog.messages) == 2
+
+
+def test_two_that_hang(
+    bench: RealBench, server: RealServer, others: list[TestGuest], host: LibvirtHost
+) -> None:
+    with hanging(bench, *others):
+        first, first_s = timed(lambda: seen(host, server.uuid, *(each.uuid for each in others)))
+        assert first_s < 4
+        later, later_s = timed(lambda: seen(host, server.uuid))
+        assert later_s < SOON_S
+    for each in others:
+        assert isinstance(first[each.uuid], errors.HostRefused)
+    for found in first, later:
+        assert isinstance(found[server.uuid], Reading)
+
+
+def test_many_requests_for_one_that_hangs(
+    bench: RealBench, server: RealServer, others: list[TestGuest], host: LibvirtHost
+) -> None:
+    """Those for other servers are answered meanwhile, and later ones for it at once."""
+    hung, took_s = others[0], list[float]()
+
+    def ask() -> None:
+        began = time.monotonic()
+        with pytest.raises(errors.HostRefused, match=HANGS):
+            read(host.domain(hung.uuid), "memory")
+        took_s.append(time.monotonic() - began)
+
+    log = bench.libvirt.state / "libvirtd.log"
+    before = log.stat().st_size
+    with hanging(bench, hung):
+        threads = [threading.Thread(target=ask) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for shares in 1500, 1600, 1700:
+            _, write_s = timed(lambda: write(host.domain(server.uuid), "cpu_priority", shares))  # noqa: B023
+            reading, read_s = timed(lambda: read(host.domain(server.uuid), "memory"))
+            assert reading.applied == server.memory_kib
+            assert max(write_s, read_s) < SOON_S
+        for thread in threads:
+            thread.join(30)
+        assert len(took_s) == 20
+        assert max(took_s) < 7
+        for _ in range(10):
+            _, again_s = timed(ask)
+            assert again_s < SOON_S
+        with pytest.raises(errors.HostRefused, match=HANGS):
+            write(host.domain(hung.uuid), "cpu_priority", 1500)
+    assert "max requests limit" not in log.read_text()[before:]
+    time.sleep(1)
+    assert read(host.domain(hung.uuid), "memory").applied == 128 * 1024
+
+
+def test_it_is_looked_at_when_it_answers_again(
+    event_loop: None, bench: RealBench, others: list[TestGuest]
+) -> None:
+    ear, hung = Ear(), others[0]
+    host = LibvirtHost(bench.libvirt.uri, bench.network)
+    host.watch(ear)
+    assert ear.hears((None, "unknown"), 5)
+    with hanging(bench, hung), pytest.raises(errors.HostRefused, match=HANGS):
+        write(host.domain(hung.uuid), "memory", 120 * 1024)
+    assert ear.hears((hung.uuid, "changed"), 5)
