@@ -35,6 +35,7 @@ from nova_qos import conf
 from nova_qos.agent.service import AgentManager
 from nova_qos.bus import wire
 from nova_qos.cmd import check
+from nova_qos.cmd.claim import Claimed, claim
 from nova_qos.net.outbound import Outbound
 from nova_qos.virt import events
 from nova_qos.virt.host import LibvirtHost
@@ -89,7 +90,9 @@ def main() -> None:
     manager = f"{LibvirtAgent.__module__}.{LibvirtAgent.__name__}"
     try:
         server = service.Service.create(binary=BINARY, topic=wire.TOPIC, manager=manager)
-    except cfg.Error as error:
+        # before it consumes a message; kept until the process ends
+        _claimed = claim(CONF.host)
+    except (cfg.Error, Claimed) as error:
         sys.exit(f"{BINARY}: {error}")
     service.serve(server, workers=1, no_fork=True)
     service.wait()

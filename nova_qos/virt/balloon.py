@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A guest's memory balloon, judged by what its driver reports."""
 
+import math
 import threading
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 from nova_qos.core.balloon import Balloon
@@ -39,11 +40,13 @@ class Report:
         return self.figures.get("last_update", 0)
 
 
-def why_not_alive(definition: Definition, report: Report, is_excused: bool) -> str | None:
+def why_not_alive(
+    definition: Definition, report: Report, silent_s: float | None = None
+) -> str | None:
     """Say what is missing for a living balloon driver; None when it lives.
 
-    :param is_excused: the driver cannot report just now, as in a paused guest: what it reported
-        before counts
+    :param silent_s: for how long the driver has reported nothing, where that is too long; None
+        where it is not, or where the driver cannot report just now, as in a paused guest
     """
     if definition.balloon_model is None:
         return "the server has no memory balloon device"
@@ -53,76 +56,114 @@ def why_not_alive(definition: Definition, report: Report, is_excused: bool) -> s
         return "balloon statistics are off ([libvirt] mem_stats_period_seconds in nova.conf)"
     if not report.came_from_guest:
         return "the guest's balloon driver has reported nothing"
-    if not is_excused and is_stale(definition, report):
-        age_s = int(time.time()) - report.last_update_s
-        return f"the guest's balloon driver has reported nothing for {age_s} s"
+    if silent_s is not None:
+        return f"the guest's balloon driver has reported nothing for {silent_s:.0f} s"
     return None
 
 
-def is_stale(definition: Definition, report: Report) -> bool:
-    """Whether a report is older than a living driver's."""
-    return report.last_update_s < time.time() - _PERIODS * definition.stats_period_s - 1
+@dataclass
+class _Watched:
+    """What is known of one balloon; times are monotonic, ``last_update`` only compared."""
+
+    #: When it was last looked at, and when it was last told to move.
+    noted_s: float = -math.inf
+    told_s: float = -math.inf
+    #: The last report, the one before it, and when the last one came.
+    last_update_s: int | None = None
+    earlier_update_s: int | None = None
+    came_s: float = -math.inf
+    #: Whether no report has come since the balloon moved; the size (None: not known yet) and the
+    #: last report when it was last seen to move.
+    moved: bool = False
+    moved_to_kib: int | None = None
+    moved_after_s: int | None = None
+    #: Since when the driver owes a report.
+    owing_s: float | None = None
 
 
-def owes_report(definition: Definition, report: Report, paused: bool) -> bool:
-    """Whether a guest that runs, and whose driver has reported before, is late with a report."""
-    return report.came_from_guest and not paused and is_stale(definition, report)
+@dataclass(frozen=True)
+class Timing:
+    """How a report stands in time, in seconds.
+
+    ``age_s``: since the report came. ``stale``: it is older than a living driver's, in a guest that
+    runs. ``outdated``: the balloon has moved since. ``owing_for_s``: for how long the driver has
+    owed the next one.
+    """
+
+    age_s: float
+    stale: bool
+    outdated: bool
+    owing_for_s: float
 
 
 class Movements:
-    """When balloons moved last, as far as this process caused or saw it; for many threads.
+    """When balloons moved and drivers reported last, as far as this process caused or saw it; for
+    many threads.
 
-    What a guest could spare before its balloon moved says nothing about now.
+    What a guest could spare before its balloon moved says nothing about now. The host's clock may
+    be set at any time, so a new report is one with another time, not a later one, and ages are
+    counted here. How old a report was when it was first seen is what the clock says, but no more
+    than the time since the look before, and a wrong answer is corrected by the next report.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+    ) -> None:
+        self._clock, self._wall = clock, wall
         self._lock = threading.Lock()
-        #: The size at the last report, None at the start, and the time of the last movement.
-        self._moved: dict[str, tuple[int | None, float]] = {}
-        #: Since when a driver owes a report (monotonic).
-        self._owing: dict[str, float] = {}
+        self._all: dict[str, _Watched] = {}
 
     def started(self, server_uuid: str) -> None:
         """Record that a balloon was told to move."""
         with self._lock:
-            self._moved[server_uuid] = (None, time.time())
-            self._owing.pop(server_uuid, None)
+            watched = self._all.setdefault(server_uuid, _Watched())
+            watched.told_s = self._clock()
+            watched.moved, watched.moved_to_kib, watched.owing_s = True, None, None
 
-    def note(self, server_uuid: str, report: Report, owes: bool) -> None:
-        """Record a report.
-
-        :param owes: it is too old for a guest that runs
-        """
+    def note(
+        self, server_uuid: str, definition: Definition, report: Report, paused: bool
+    ) -> Timing:
+        """Record a report, and say how it stands in time."""
         with self._lock:
-            actual_kib, moved_s = self._moved.get(server_uuid, (None, 0.0))
-            if moved_s and actual_kib != report.actual_kib:
-                self._moved[server_uuid] = (report.actual_kib, time.time())
-                self._owing.pop(server_uuid, None)
-            elif report.last_update_s > moved_s:
-                self._moved.pop(server_uuid, None)
-            if owes or server_uuid in self._moved:
-                self._owing.setdefault(server_uuid, time.monotonic())
-            else:
-                self._owing.pop(server_uuid, None)
-
-    def outdates(self, server_uuid: str, report: Report) -> bool:
-        """Whether a report is older than the last movement."""
-        with self._lock:
-            return report.last_update_s <= self._moved.get(server_uuid, (None, 0.0))[1]
-
-    def owing_for_s(self, server_uuid: str) -> float:
-        """For how many seconds a driver has owed a report."""
-        with self._lock:
-            now_s = time.monotonic()
-            return now_s - self._owing.get(server_uuid, now_s)
+            now_s = self._clock()
+            watched = self._all.setdefault(server_uuid, _Watched())
+            # figures of a snapshot may be older than what was noted since
+            if report.last_update_s != watched.earlier_update_s:
+                self._date(watched, report, now_s)
+                _follow(watched, report)
+            age_s = now_s - watched.came_s
+            stale = (report.came_from_guest and not paused
+                     and age_s > _PERIODS * definition.stats_period_s + 1)
+            if not stale and not watched.moved:
+                watched.owing_s = None
+            elif watched.owing_s is None:
+                watched.owing_s = now_s
+            owing_for_s = 0.0 if watched.owing_s is None else now_s - watched.owing_s
+            return Timing(age_s, stale, watched.moved, owing_for_s)
 
     def retain(self, server_uuids: Container[str], listed_s: float) -> None:
-        """Drop all other servers: they had ended when these were listed (s since 1970)."""
+        """Drop all other servers: they had ended when these were listed (monotonic)."""
         with self._lock:
-            self._moved = {uuid: moved for uuid, moved in self._moved.items()
-                           if uuid in server_uuids or moved[1] > listed_s}
-            self._owing = {uuid: since for uuid, since in self._owing.items()
-                           if uuid in server_uuids}
+            self._all = {uuid: watched for uuid, watched in self._all.items()
+                         if uuid in server_uuids or max(watched.noted_s, watched.told_s) > listed_s}
+
+    def _date(self, watched: _Watched, report: Report, now_s: float) -> None:
+        if report.last_update_s != watched.last_update_s:
+            age_s = max(0.0, self._wall() - report.last_update_s)
+            watched.came_s = now_s - min(age_s, now_s - watched.noted_s)
+            watched.earlier_update_s = watched.last_update_s
+            watched.last_update_s = report.last_update_s
+        watched.noted_s = now_s
+
+
+def _follow(watched: _Watched, report: Report) -> None:
+    if not watched.moved:
+        return
+    if watched.moved_to_kib != report.actual_kib:
+        watched.moved_to_kib, watched.moved_after_s = report.actual_kib, report.last_update_s
+        watched.owing_s = None
+    elif watched.moved_after_s != report.last_update_s:
+        watched.moved = False
 
 
 def judged(
@@ -134,13 +175,13 @@ def judged(
     statistics, and a second for its way. Until then the driver counts as alive. A driver that is
     overdue and reports nothing in that time is dead.
     """
-    stale = owes_report(definition, report, paused)
-    movements.note(server_uuid, report, stale)
-    outdated = movements.outdates(server_uuid, report)
-    late = stale or (outdated and report.came_from_guest and not paused)
-    rest_s = definition.stats_period_s + 1 - movements.owing_for_s(server_uuid)
+    timing = movements.note(server_uuid, definition, report, paused)
+    stale = timing.stale
+    late = stale or (timing.outdated and report.came_from_guest and not paused)
+    rest_s = definition.stats_period_s + 1 - timing.owing_for_s
     due_s = max(0.0 if stale else _LEAST_DUE_S, rest_s) if late else 0.0
-    why_not = why_not_alive(definition, report, paused or due_s > 0)
-    usable_kib = 0 if outdated and not paused else report.usable_kib
+    why_not = why_not_alive(
+        definition, report, timing.age_s if stale and due_s == 0 else None)
+    usable_kib = 0 if timing.outdated and not paused else report.usable_kib
     return Balloon(why_not is None, why_not, report.actual_kib, usable_kib,
                    definition.autodeflates, paused, due_s, overdue=stale and due_s > 0)

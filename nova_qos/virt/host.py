@@ -54,7 +54,7 @@ class LibvirtHost:
         With cgroup v1, where libvirt alone reads a domain's parameters, it reads each
         of those anew.
         """
-        wanted, now_s = set(names), time.time()
+        wanted, now_s = set(names), time.monotonic()
         listed = self._inventory.list(balloons="balloon" in wanted)
         self._movements.retain(listed, now_s)
         network = self._network.snapshot() if "net_class" in wanted else None

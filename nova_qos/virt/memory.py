@@ -34,10 +34,10 @@ class BalloonKnob:
     def read(self) -> Mapping[str, Reading]:
         """Its size in KiB; details: the balloon's figures (KiB, last_update s since 1970)."""
         report, definition = Report(self._session.balloon_figures()), self._session.definition()
-        paused = self._session.is_paused()
-        self._movements.note(self._session.server_uuid, report,
-                             balloon.owes_report(definition, report, paused))
-        why_not = definition.pinned or balloon.why_not_alive(definition, report, paused)
+        timing = self._movements.note(
+            self._session.server_uuid, definition, report, self._session.is_paused())
+        why_not = definition.pinned or balloon.why_not_alive(
+            definition, report, timing.age_s if timing.stale else None)
         return {"memory": Reading(
             applied=report.actual_kib,
             effective=why_not is None,
