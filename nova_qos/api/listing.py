@@ -113,6 +113,6 @@ def _held(cell: Any, instance: Instance, readings: Mapping[str, Reading]) -> Bod
            for name, reading in readings.items()):
         server = saving.newest(cell, server)
         targets = desired.resolve(TABLE, server)
-    shown = reports(TABLE, targets, server.flavor, readings)
+    shown = reports(TABLE, targets, server, readings)
     return {name: {**shown[name], "weight": row.weight_of(readings[name])}
             for name, row in TABLE.items()}

@@ -115,7 +115,7 @@ class Server:
             # before a value is said not to be in force: nova may have overwritten what is saved
             self._saved = saving.newest(self._context, self.saved)
             targets = desired.resolve(TABLE, self.saved)
-        return reports(TABLE, targets, self.flavor, readings)
+        return reports(TABLE, targets, self.saved, readings)
 
     def _apply_and_save(
         self, trace: Trace, changes: Mapping[str, int | None], force: bool, names: list[str]
