@@ -10,6 +10,7 @@ from nova.api.validation import parameter_types
 from nova.compute import api as compute
 
 from nova_qos.api.faults import translated
+from nova_qos.api.scope import require_project, require_user
 from nova_qos.bus.client import AgentClient
 from nova_qos.bus.wire import MOST_SERVERS
 from nova_qos.core import desired, errors
@@ -59,6 +60,7 @@ class ServerList(wsgi.Controller):
         return answer
 
     def _of_project(self, context: Any, limit: int, marker: str | None) -> Body:
+        require_project(context, LIST_RULE)
         for rule in (LIST_RULE, *(row.names.get_rule for row in TABLE.values())):
             context.can(rule)
         sees_hosts = context.can(LIST_HOST_RULE, target={}, fatal=False)
@@ -69,6 +71,7 @@ class ServerList(wsgi.Controller):
             _server(each, each.host if sees_hosts else None, _saved(each)) for each in instances]}
 
     def _of_host(self, context: Any, host: str, limit: int, marker: str | None) -> Body:
+        require_user(context, LIST_HOST_RULE)
         context.can(LIST_HOST_RULE, target={})
         with hosts.cell_of(context, host) as cell:
             node = hosts.node_of(cell, host)
@@ -113,6 +116,6 @@ def _held(cell: Any, instance: Instance, readings: Mapping[str, Reading]) -> Bod
            for name, reading in readings.items()):
         server = saving.newest(cell, server)
         targets = desired.resolve(TABLE, server)
-    shown = reports(TABLE, targets, server.flavor, readings)
+    shown = reports(TABLE, targets, server, readings)
     return {name: {**shown[name], "weight": row.weight_of(readings[name])}
             for name, row in TABLE.items()}

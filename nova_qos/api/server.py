@@ -2,7 +2,7 @@
 """One server of one request: loaded, authorised, read and changed."""
 
 import time
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from nova import exception
@@ -10,6 +10,7 @@ from nova.api.openstack import common
 from nova.compute import api as compute
 from nova.compute import vm_states
 
+from nova_qos.api.scope import require_user
 from nova_qos.bus.client import AgentClient
 from nova_qos.core import desired, errors
 from nova_qos.core.reading import Reading
@@ -31,11 +32,12 @@ class Server:
 
     def __init__(
         self, compute_api: compute.API, agent: AgentClient, request: Any, uuid: str,
-        rules: Iterable[str], attributes: Iterable[str] = settings.ATTRIBUTES,
+        rules: Sequence[str], attributes: Iterable[str] = settings.ATTRIBUTES,
     ) -> None:
         """:param attributes: what to load of the server; what is missing is loaded when needed"""
         self._agent = agent
         self._context = request.environ["nova.context"]
+        require_user(self._context, rules[0])
         self._instance = common.get_instance(
             compute_api, self._context, uuid, expected_attrs=list(attributes))
         owner = {"project_id": self._instance.project_id, "user_id": self._instance.user_id}
@@ -116,7 +118,7 @@ class Server:
             # before a value is said not to be in force: nova may have overwritten what is saved
             self._saved = saving.newest(self._context, self.saved)
             targets = desired.resolve(TABLE, self.saved)
-        return reports(TABLE, targets, self.flavor, readings)
+        return reports(TABLE, targets, self.saved, readings)
 
     def _apply_and_save(
         self, trace: Trace, changes: Mapping[str, int | None], force: bool, names: list[str]

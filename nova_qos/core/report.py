@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from nova_qos.core.desired import DEFAULT, Target
 from nova_qos.core.reading import Reading, State
 from nova_qos.core.resource import Resource, Rows
-from nova_qos.core.server import Flavor
+from nova_qos.core.server import Flavor, SavedServer
 
 Report = dict[str, object]
 
@@ -26,8 +26,13 @@ def state_of(target: Target, reading: Reading) -> State:
     return "pending" if reading.applied is None else "drifted"
 
 
-def report(row: Resource, target: Target, flavor: Flavor, reading: Reading) -> Report:
-    """One resource as get-qos shows it, in the API's unit; since: ISO 8601, UTC."""
+def report(
+    row: Resource, target: Target, flavor: Flavor, reading: Reading, fault: str | None = None
+) -> Report:
+    """One resource as get-qos shows it, in the API's unit; since: ISO 8601, UTC.
+
+    :param fault: what nova keeps of it and cannot be read
+    """
     if row.knob is None:
         # no object of the host holds it: the agent itself does
         reading = replace(reading, applied=target.host_value)
@@ -40,7 +45,7 @@ def report(row: Resource, target: Target, flavor: Flavor, reading: Reading) -> R
         **kept,
         "state": state,
         "effective": reading.effective,
-        "reason": _reason(row, target, reading, state),
+        "reason": "; ".join(filter(None, (fault, _reason(row, target, reading, state)))) or None,
         "since": since,
     }
 
@@ -56,10 +61,12 @@ def saved(row: Resource, target: Target, flavor: Flavor) -> Report:
 
 
 def reports(
-    table: Rows, targets: Mapping[str, Target], flavor: Flavor, readings: Mapping[str, Reading]
+    table: Rows, targets: Mapping[str, Target], server: SavedServer,
+    readings: Mapping[str, Reading],
 ) -> dict[str, Report]:
     """A report for every resource, in the table's order."""
-    return {name: report(row, targets[name], flavor, readings[name])
+    return {name: report(row, targets[name], server.flavor, readings[name],
+                         server.faults.get(name))
             for name, row in table.items()}
 
 

@@ -10,12 +10,14 @@ class Flavor:
     """The part of the flavor that settings depend on: memory in MiB, and CPU shares where the
     flavor sets them.
 
-    ``fair_cpu_shares`` is the operator's default by vCPUs where the flavor sets none.
+    ``fair_cpu_shares`` is the operator's default by vCPUs where the flavor sets none. ``faults``
+    tells by resource what of the flavor cannot be read, as a sentence.
     """
 
     memory_mib: int
     cpu_shares: int | None = None
     fair_cpu_shares: int | None = None
+    faults: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class SavedServer:
     it at the moment, None for nothing. ``own`` are its own settings by resource, in the API's
     units. ``marked`` names the resources that have no setting, but of which the host holds, or may
     hold, a value of ours that is to be reset. ``stamps`` tells when each resource was last changed.
+    ``unreadable`` tells by resource what is saved of it and cannot be read, as a sentence; such a
+    resource counts as one that nobody ever changed.
     """
 
     uuid: str
@@ -63,6 +67,12 @@ class SavedServer:
     own: Mapping[str, int] = field(default_factory=dict)
     marked: frozenset[str] = frozenset()
     stamps: Mapping[str, int] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """By resource, what nova keeps of it and cannot be read, as a sentence."""
+        return {**self.flavor.faults, **self.unreadable}
 
     @property
     def entries(self) -> dict[str, Entry]:
@@ -84,7 +94,9 @@ class SavedServer:
             self, own={name: each.value for name, each in entries.items()
                        if each.value is not None},
             marked=frozenset(name for name, each in entries.items() if each.marked),
-            stamps={name: each.stamp for name, each in entries.items() if each.stamp})
+            stamps={name: each.stamp for name, each in entries.items() if each.stamp},
+            unreadable={name: fault for name, fault in self.unreadable.items()
+                        if name not in entries})
 
 
 def newer(entries: Entries, than: Entries) -> dict[str, Entry]:

@@ -6,6 +6,7 @@ It follows the instance through every operation and to every host, and dies with
 that dictionary whole, from a copy that may be old: see ``journal``.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -26,6 +27,8 @@ PREFIX = "qos:"
 MARK = "lifted"
 #: Follows a setting's key in the key of its stamp.
 _STAMP = "@"
+_NUMBER = re.compile(r"-?\d{1,15}", re.ASCII)
+_SHARES = "quota:cpu_shares"
 #: The post-create hooks have seen the server.
 CREATED = "qos:created"
 #: The longest time from a server's request to its launch; a later launch means an unshelved one.
@@ -53,18 +56,32 @@ def saved_server(instance: Instance) -> SavedServer:
     task = instance.task_state if instance.obj_attr_is_set("task_state") else None
     return SavedServer(
         uuid=instance.uuid, host=instance.host, task=task, flavor=flavor_of(instance),
+        unreadable=_unreadable(instance.system_metadata),
     ).having(entries_of(instance.system_metadata))
 
 
 def entries_of(kept: Mapping[str, str]) -> dict[str, Entry]:
-    """The entries that are saved under keys of system_metadata."""
+    """The entries that are saved under keys of system_metadata; one that cannot be read is left
+    out, so that what the journal tells of it counts."""
     found = {}
     for name, row in TABLE.items():
         value, stamp = kept.get(row.names.stored_as), kept.get(row.names.stored_as + _STAMP)
-        if value is not None or stamp is not None:
-            found[name] = Entry(None if value in (None, MARK) else int(value), value == MARK,
-                                int(stamp or 0))
+        if _is_readable(value) and (value is not None or stamp is not None):
+            found[name] = Entry(
+                None if value in (None, MARK) else int(value), value == MARK,
+                int(stamp) if stamp is not None and _NUMBER.fullmatch(stamp) else 0)
     return found
+
+
+def _is_readable(value: str | None) -> bool:
+    return value in (None, MARK) or _NUMBER.fullmatch(str(value)) is not None
+
+
+def _unreadable(kept: Mapping[str, str]) -> dict[str, str]:
+    """By resource, the settings that are saved and cannot be read."""
+    return {name: f"the saved setting {key} is {value[:40]!r}, which is no number"
+            for name, row in TABLE.items()
+            if not _is_readable(value := kept.get(key := row.names.stored_as, MARK))}
 
 
 def kept_as(entries: Entries) -> dict[str, str | None]:
@@ -80,11 +97,17 @@ def kept_as(entries: Entries) -> dict[str, str | None]:
 
 def flavor_of(instance: Instance) -> Flavor:
     """What nova promised the server, and the operator."""
-    shares = instance.flavor.extra_specs.get("quota:cpu_shares")
+    # before microversion 2.86 of its API, nova takes anything
+    shares = instance.flavor.extra_specs.get(_SHARES)
+    number, faults = None, {}
+    try:
+        number = int(shares) if shares else None
+    except ValueError:
+        faults["cpu_priority"] = (
+            f"the flavor's {_SHARES} is {shares[:40]!r}, which is no whole number")
     per_vcpu = nova_conf.CONF.nova_qos.cpu_share_per_vcpu
     return Flavor(
-        memory_mib=instance.flavor.memory_mb,
-        cpu_shares=int(shares) if shares else None,
+        memory_mib=instance.flavor.memory_mb, cpu_shares=number, faults=faults,
         fair_cpu_shares=per_vcpu * instance.flavor.vcpus if per_vcpu and not shares else None)
 
 

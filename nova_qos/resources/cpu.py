@@ -15,9 +15,11 @@ from nova_qos.core.value import Number
 
 
 def _default_shares(flavor: Flavor) -> int:
-    if flavor.fair_cpu_shares is not None:
-        return min(max(flavor.fair_cpu_shares, LEAST_CPU_SHARES), MOST_CPU_SHARES)
-    return flavor.cpu_shares or DEFAULT_CPU_SHARES
+    shares = flavor.cpu_shares if flavor.fair_cpu_shares is None else flavor.fair_cpu_shares
+    if shares is None:
+        return DEFAULT_CPU_SHARES
+    # cgroup v1 holds no more and no less, whatever a flavor says
+    return min(max(shares, LEAST_CPU_SHARES), MOST_CPU_SHARES)
 
 
 CPU_PRIORITY = Resource(

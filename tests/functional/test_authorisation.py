@@ -22,12 +22,13 @@ CALLERS = {
     "manager": Caller("manager", ("reader", "member", "manager")),
     "admin": ADMIN,
     "other project": STRANGER.using(roles=("reader", "member", "manager")),
+    "no project": Caller("nobody", ("reader", "member", "manager"), project=""),
 }
 #: By caller, in the order above.
-GET = (403, 200, 200, 200, 200, 404)
-SET = (403, 403, 403, 403, 200, 404)
-LIST = (403, 200, 200, 200, 200, 200)
-LIST_HOST = (403, 403, 403, 403, 200, 403)
+GET = (403, 200, 200, 200, 200, 404, 403)
+SET = (403, 403, 403, 403, 200, 404, 403)
+LIST = (403, 200, 200, 200, 200, 200, 403)
+LIST_HOST = (403, 403, 403, 403, 200, 403, 403)
 WORDS = {200: "yes", 403: "no", 404: "unknown"}
 EVERYTHING: dict[str, object] = {
     row.name: row.value.minimum for row in TABLE.values()} | {"force": True}
@@ -86,7 +87,22 @@ def test_another_project_lists_its_own_alone(server: Server) -> None:
     assert answer.body["servers"] == []
 
 
-@pytest.mark.parametrize("who", ["no role", "reader", "member", "manager"])
+def test_an_administrator_without_a_project(server: Server) -> None:
+    """One server or a host is named by the request; a list of servers needs a project."""
+    admin = ADMIN.using(project="")
+    assert admin.act(server, GET_ALL).status == 200
+    assert admin.request("GET", f"{LIST_PATH}?host=compute").status == 200
+    answer = admin.request("GET", LIST_PATH)
+    assert (answer.status, "os_compute_api:os-qos:list" in answer.message) == (403, True)
+
+
+def test_without_a_project_nobody_learns_which_servers_there_are(server: Server) -> None:
+    answer = CALLERS["no project"].request(
+        "POST", "/servers/00000000-0000-0000-0000-000000000000/action", '{"get-qos": null}')
+    assert answer.status == 403
+
+
+@pytest.mark.parametrize("who", ["no role", "reader", "member", "manager", "no project"])
 def test_whether_there_is_such_a_host_is_not_told(server: Server, who: str) -> None:
     assert CALLERS[who].request("GET", f"{LIST_PATH}?host=nowhere").status == 403
 

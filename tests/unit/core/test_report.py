@@ -10,7 +10,7 @@ from nova_qos.core.desired import resolve, target
 from nova_qos.core.reading import Reading, Unmet
 from nova_qos.core.report import report, reports, saved, shortfall, state_of
 from nova_qos.core.resource import Resource
-from nova_qos.core.server import SavedServer
+from nova_qos.core.server import Entry, Flavor, SavedServer
 from nova_qos.resources import TABLE
 from tests.unit.rows import FLAVOR, SWITCH, each_row
 
@@ -60,10 +60,20 @@ def test_a_resource_without_a_knob_is_applied_by_the_agent_itself() -> None:
 
 def test_all_reports_are_in_the_order_of_the_table() -> None:
     server = SavedServer("uuid", None, None, FLAVOR, {"io_priority": 200})
-    shown = reports(TABLE, resolve(TABLE, server), FLAVOR, dict.fromkeys(TABLE, Reading(None)))
+    shown = reports(TABLE, resolve(TABLE, server), server, dict.fromkeys(TABLE, Reading(None)))
     assert list(shown) == list(TABLE)
     assert {name: each["requested"] for name, each in shown.items() if each["requested"]} == {
         "io_priority": 200}
+
+
+def test_what_cannot_be_read_is_told_before_any_other_reason() -> None:
+    server = SavedServer("uuid", None, None, Flavor(512, faults={"memory": "bad flavor"}),
+                         unreadable={"io_priority": "bad key", "cpu_priority": "bad key"})
+    server = server.having({"cpu_priority": Entry(5)})
+    shown = reports(TABLE, resolve(TABLE, server), server,
+                    {name: Reading(None, reason="away") for name in TABLE})
+    assert {name: shown[name]["reason"] for name in ("memory", "io_priority", "cpu_priority")} == {
+        "memory": "bad flavor; away", "io_priority": "bad key; away", "cpu_priority": "away"}
 
 
 def test_how_far_a_host_has_come_is_told_in_the_unit_of_the_api() -> None:

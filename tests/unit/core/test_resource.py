@@ -97,6 +97,10 @@ def test_no_more_memory_than_the_flavor_has() -> None:
 def test_a_flavor_with_shares_sets_the_default() -> None:
     assert TABLE["cpu_priority"].default.of(Flavor(512)) == 1024
     assert TABLE["cpu_priority"].default.of(Flavor(512, cpu_shares=300)) == 300
+    # what cgroup v1 makes of what it cannot hold
+    beyond = {shares: TABLE["cpu_priority"].default.of(Flavor(512, cpu_shares=shares))
+              for shares in (-5, 0, 1, 10**12)}
+    assert beyond == {-5: 2, 0: 2, 1: 2, 10**12: 262144}
 
 
 def test_servers_that_nobody_set_have_shares_by_their_vcpus() -> None:
