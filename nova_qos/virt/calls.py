@@ -48,7 +48,7 @@ class Calls:
         except Overdue as late:
             why = f"no answer for {late.for_s or limit_s:.0f} s"
             if self._responds():
-                raise errors.HostRefused(f"libvirt is stuck at this server: {why}") from late
+                raise errors.HostRefused(f"libvirt answers, but not this: {why}") from late
             raise failures.away(self.daemon.uri, why) from late
 
     def ask(self, server_uuid: str, work: _Work[_Answer]) -> _Answer:

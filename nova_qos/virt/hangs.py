@@ -11,8 +11,8 @@ import libvirt
 from nova_qos.core import errors
 
 LOG = logging.getLogger(__name__)
-#: A QEMU that is well answers within milliseconds.
-PATIENCE_S = 1.0
+#: A QEMU that has not answered for so long hangs; one that is well answers within milliseconds.
+HANGS_S = 0.8
 
 
 class Hangs:
@@ -32,13 +32,13 @@ class Hangs:
         """Have this called with each server whose QEMU answers again."""
         self._told = told
 
-    def require_answer(self, domain: libvirt.virDomain, patience_s: float = PATIENCE_S) -> None:
+    def require_answer(self, domain: libvirt.virDomain, patience_s: float = HANGS_S) -> None:
         """Only pass where the domain's QEMU can be asked something.
 
-        :raises HostRefused: it is known to hang, or has not answered for longer than that
+        :raises HostRefused: it has not answered for longer than that, or is known to hang
         """
         server_uuid, for_s = domain.UUIDString(), silent_s(domain)
-        if for_s > (0.0 if self.knows(server_uuid) else patience_s):
+        if for_s > (HANGS_S if self.knows(server_uuid) else patience_s):
             raise self.found(server_uuid, for_s)
 
     def knows(self, server_uuid: str) -> bool:

@@ -32,11 +32,11 @@ _LONGEST_S = 300.0
 _LIST_S = 15.0
 # How long the figures of all balloons may take.
 _BALLOONS_S = 5.0
+# After so long, it is looked whether a guest hangs; the call may have met it a little late.
+_PATIENCE_S = hangs.HANGS_S + 0.2
 # How many calls may hang for them at a time, each at a QEMU of its own; single guests need the
 # other threads.
 _MOST_HANGING = 4
-# A QEMU that has not answered for so long hangs: a call may meet it a little late.
-_HANGS_S = 0.8 * hangs.PATIENCE_S
 # Pause (s) before a call repeats one that another caller had in flight.
 _RETRY_S = 0.1
 
@@ -121,7 +121,7 @@ class Inventory:
         while (rest_s := give_up_s - time.monotonic()) > 0:
             try:
                 asked = self._ask_once()
-                return asked.wait(asked.lasted_s + min(hangs.PATIENCE_S, rest_s))
+                return asked.wait(asked.lasted_s + min(_PATIENCE_S, rest_s))
             except Overdue:
                 self._look_who_hangs(asked)
             except libvirt.libvirtError as error:
@@ -154,7 +154,7 @@ class Inventory:
 
         silent_s = self._calls.call("hangs", look)
         stuck_at = {uuid: for_s for uuid, for_s in silent_s.items()
-                    if _HANGS_S < for_s <= asked.lasted_s}
+                    if hangs.HANGS_S < for_s <= asked.lasted_s}
         with self._asking:
             if stuck_at and asked is self._asked:
                 self._hanging.append(asked)
