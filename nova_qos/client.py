@@ -10,7 +10,7 @@ them, and lets the adapter's own errors pass: nobody answers, no access.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Any, Literal, NotRequired, Protocol, TypedDict
 
 from nova_qos.core.errors import ApiRefused, NotInstalled
 from nova_qos.core.reading import LEFT_IN_PLACE, State
@@ -61,14 +61,18 @@ class HeldReport(Report):
 
 
 class Listed(TypedDict):
-    """A server in a list; ``qos`` by resource: Saved, or HeldReport in the list of a host."""
+    """A server in a list; ``qos`` by resource: Saved, or HeldReport in the list of a host.
+
+    ``status`` is there for a server of which only the id is known, since its cell is down.
+    """
 
     id: str
-    name: str
+    name: str | None
     host: str | None
-    vcpus: int
-    memory_mib: int
+    vcpus: int | None
+    memory_mib: int | None
     qos: dict[str, Any]
+    status: NotRequired[Literal["UNKNOWN"]]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ class FakeDomain:
     changes and nothing else, has not reported that as ``actual_kib``. ``used_kib``: what the guest
     uses, so what it cannot spare; ``unmovable_kib``: where its balloon stops whatever is asked.
     ``driver``: whether it has a balloon driver. ``due_s``: the seconds until the driver's next
-    report, 0 where the last one counts. ``pinned``: why its memory can never be taken.
+    report, 0 where the last one counts; ``overdue``: it should have come long ago. ``pinned``: why
+    its memory can never be taken.
     ``refuse``: resource names whose writes the host refuses; ``cannot``: resource names that the
     host does not offer. ``failure``: what every call raises, such as ServerNotRunning or HostAway.
     ``neighbours``: all servers of its host. ``unified``: its host has cgroup v2, where CPU shares
@@ -53,6 +54,7 @@ class FakeDomain:
         self.net_priority = UNLIMITED
         self.driver = True
         self.due_s = 0.0
+        self.overdue = False
         self.paused = False
         self.arriving = False
         self.autodeflates = False
@@ -79,7 +81,7 @@ class FakeDomain:
         why_not = self._why_not_alive()
         usable = self._usable() if self.driver else 0
         return Balloon(why_not is None, why_not, self.actual_kib, usable, self.autodeflates,
-                       self.paused or self.arriving, self.due_s)
+                       self.paused or self.arriving, self.due_s, self.overdue)
 
     def held(self) -> dict[str, int]:
         """What it has of each resource, in the API's units."""

@@ -64,7 +64,9 @@ def _set(row: Resource) -> Iterator[str]:
 
 def _balloon() -> Iterator[str]:
     yield _headed(BALLOON)
-    yield (f"Tells whether a guest can give and take memory. Rule: ``{MEMORY.names.get_rule}``.\n")
+    yield ("Tells whether a guest can give and take memory, by what its balloon driver has\n"
+           "reported: false also while a report is overdue. The answer never waits for the guest.\n"
+           f"Rule: ``{MEMORY.names.get_rule}``.\n")
     yield _example("Request", {BALLOON: None})
     yield _example("Answer", {"ballooning_enabled": True})
 

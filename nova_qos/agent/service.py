@@ -107,19 +107,18 @@ class AgentManager(manager.Manager):
     def balloon(
         self, context: Any, server_uuid: str, waits: bool = True
     ) -> tuple[bool, str | None, float] | tuple[bool, str | None]:
-        """Whether the guest's balloon driver lives, and if not, what is missing.
+        """Whether the guest's balloon driver lives as far as that is known now, and if not, what is
+        missing. A driver whose report is overdue counts as one that does not: else a guest would
+        choose how long its readers hold a thread of the API.
 
-        :param waits: an API before 1.2 has the agent wait until that is certain; else the third
-            part of the answer is the longest time, in seconds, until it is, 0 = now
+        :param waits: of an API before 1.2; later ones took the third part of the answer for the
+            time, in seconds, after which to ask again, 0 = not at all
         """
-        answer_by = self._answer_by()
         balloon = self._machine.domain(server_uuid).balloon()
-        if not waits:
-            return balloon.alive, balloon.reason, balloon.due_s if balloon.overdue else 0.0
-        while balloon.overdue and time.monotonic() + _POLL_S < answer_by:
-            time.sleep(min(balloon.due_s, _POLL_S))
-            balloon = self._machine.domain(server_uuid).balloon()
-        return balloon.alive, balloon.reason
+        alive, reason = balloon.alive, balloon.reason
+        if balloon.overdue:
+            alive, reason = False, "the report of the guest's balloon driver is overdue"
+        return (alive, reason) if waits else (alive, reason, 0.0)
 
     @endpoint.answers
     def set(

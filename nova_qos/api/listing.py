@@ -49,26 +49,33 @@ class ServerList(wsgi.Controller):
         limit, marker = common.get_limit_and_marker(req)
         limit = min(limit, MOST_SERVERS)
         context, host = req.environ["nova.context"], req.GET.get("host")
+        unknown: list[Instance] = []
         if host is None:
-            answer = self._of_project(context, limit, marker)
+            answer, unknown = self._of_project(context, limit, marker)
         else:
             answer = self._of_host(context, host, limit, marker)
         if len(answer["servers"]) == limit:
             href = self._view_builder._get_next_link(
                 req, answer["servers"][-1]["id"], LIST_PATH.strip("/"))
             answer["servers_links"] = [{"rel": "next", "href": href}]
+        else:
+            # in no order and never a marker, so all of them come after the last page's others
+            answer["servers"] += [_unknown(each) for each in unknown]
         return answer
 
-    def _of_project(self, context: Any, limit: int, marker: str | None) -> Body:
+    def _of_project(
+        self, context: Any, limit: int, marker: str | None
+    ) -> tuple[Body, list[Instance]]:
+        """A page of the project's servers, and those in a cell that is down; all of these where
+        the page is the last."""
         require_project(context, LIST_RULE)
         for rule in (LIST_RULE, *(row.names.get_rule for row in TABLE.values())):
             context.can(rule)
         sees_hosts = context.can(LIST_HOST_RULE, target={}, fatal=False)
-        instances = self._compute_api.get_all(
-            context, {"project_id": context.project_id, "deleted": False}, limit, marker,
-            expected_attrs=list(settings.ATTRIBUTES), **hosts.SORTING)
+        instances, unknown = hosts.page_of_project(self._compute_api, context, limit, marker)
         return {"servers": [
-            _server(each, each.host if sees_hosts else None, _saved(each)) for each in instances]}
+            _server(each, each.host if sees_hosts else None, _saved(each))
+            for each in instances]}, unknown
 
     def _of_host(self, context: Any, host: str, limit: int, marker: str | None) -> Body:
         require_user(context, LIST_HOST_RULE)
@@ -100,6 +107,16 @@ def _server(instance: Instance, host: str | None, qos: Body) -> Body:
     return {
         "id": instance.uuid, "name": instance.display_name, "host": host,
         "vcpus": instance.flavor.vcpus, "memory_mib": instance.flavor.memory_mb, "qos": qos,
+    }
+
+
+def _unknown(instance: Instance) -> Body:
+    """A server whose cell is down: of it, only the id is known."""
+    nothing = {"requested": None, "range": None, "default": None}
+    return {
+        "id": instance.uuid, "name": None, "host": None, "vcpus": None, "memory_mib": None,
+        "status": "UNKNOWN",
+        "qos": {name: {**nothing, "unit": row.unit.name} for name, row in TABLE.items()},
     }
 
 

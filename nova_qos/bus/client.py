@@ -102,17 +102,13 @@ class AgentClient:
                         entries=wire.entries_to_wire(entries))
 
     def balloon(self, context: Any, host: str, server_uuid: str) -> bool:
-        """Whether the guest's balloon driver lives; waits here until that is certain."""
-        give_up = time.monotonic() + nova_conf.CONF.nova_qos.rpc_timeout
+        """Whether the guest's balloon driver lives, as far as that is known now."""
         try:
-            while True:
-                alive, _reason, due_s = self._call(
-                    context, host, "balloon", wire.WAITING_VERSION, server_uuid=server_uuid,
-                    waits=False)
-                pause_s = max(_LEAST_WAIT_S, min(due_s, _LONGEST_WAIT_S))
-                if due_s == 0 or time.monotonic() + pause_s > give_up:
-                    return bool(alive)
-                time.sleep(pause_s)
+            alive, _reason, due_s = self._call(
+                context, host, "balloon", wire.WAITING_VERSION, server_uuid=server_uuid,
+                waits=False)
+            # agents of this version have said when to ask again about an overdue report
+            return bool(alive) and due_s == 0
         except _UnknownVersion:
             # an agent before 1.2 waits by itself
             alive, _reason = self._call(context, host, "balloon", server_uuid=server_uuid)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compute hosts and the servers on them, a page at a time."""
+"""Compute hosts and the servers on them, or those of a project, a page at a time."""
 
 import contextlib
 from collections.abc import Iterator
@@ -45,6 +45,29 @@ def node_of(cell: Context, host: str) -> Any:
         return objects.ComputeNode.get_first_node_by_host_for_old_compat(cell, host)
     except exception.ComputeHostNotFound as error:
         raise errors.NoSuchHost(f"there is no compute host {host}") from error
+
+
+def page_of_project(
+    compute_api: Any, context: Context, limit: int, marker: str | None
+) -> tuple[list[Instance], list[Instance]]:
+    """Up to ``limit`` servers of the context's project, those after the marker, in the order of
+    ``SORTING``; and servers in cells that are down, of which little more than the id is known: all
+    of them where the first list is not full.
+
+    :raises nova.exception.MarkerNotFound: nova knows no such server
+    """
+    def ask(most: int | None) -> tuple[list[Instance], list[Instance]]:
+        found = compute_api.get_all(
+            context, {"project_id": context.project_id, "deleted": False}, most, marker,
+            expected_attrs=list(ATTRIBUTES), cell_down_support=True, **SORTING)
+        known = [each for each in found if each.obj_attr_is_set("flavor")]
+        return known, [each for each in found if not each.obj_attr_is_set("flavor")]
+
+    known, unknown = ask(limit)
+    if unknown and len(known) + len(unknown) >= limit:
+        # nova has cut these off
+        _known, unknown = ask(None)
+    return known, unknown
 
 
 def page_of_host(cell: Context, host: str, limit: int, marker: str | None) -> list[Instance]:

@@ -2,6 +2,7 @@
 """``openstack server qos list``."""
 
 import argparse
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
@@ -16,6 +17,7 @@ from novaclient_qos import words
 from novaclient_qos.osc.cells import Cell, figure, heading
 from novaclient_qos.osc.cloud import Cloud
 
+LOG = logging.getLogger(__name__)
 Row = dict[str, object]
 _WHOSE = ("Name", "ID")
 #: How each resource is divided that is divided at all.
@@ -47,7 +49,9 @@ class ListQos(command.Lister):
         client: Client = Cloud(self.app).qos
         if parsed_args.host is None:
             titles: list[str] = [*_WHOSE, *map(heading, TABLE.values())]
-            rows = [_requested(server) for server in client.servers()]
+            servers = list(client.servers())
+            rows = [_requested(server) for server in servers]
+            _warn(sum(_is_unknown(server) for server in servers))
         else:
             host = client.host(parsed_args.host)
             titles, rows = _titles(), _held(host)
@@ -91,7 +95,20 @@ def _whose(server: Listed) -> Row:
     return {"Name": server["name"], "ID": server["id"]}
 
 
+def _is_unknown(server: Listed) -> bool:
+    return server.get("status") == "UNKNOWN"
+
+
+def _warn(unknown: int) -> None:
+    if unknown:
+        LOG.warning("The list is incomplete: %s in a cell that does not answer.",
+                    "1 server is" if unknown == 1 else f"{unknown} servers are")
+
+
 def _requested(server: Listed) -> Row:
+    if _is_unknown(server):
+        nothing: Row = {heading(row): Cell(None, "unknown") for row in TABLE.values()}
+        return {"Name": Cell(None), "ID": server["id"], **nothing}
     return _whose(server) | {
         heading(row): figure(name, server["qos"][name]["requested"]) for name, row in TABLE.items()}
 
@@ -102,7 +119,7 @@ def _held(host: Host) -> list[Row]:
         for server, cells in zip(host.servers, rows, strict=True):
             cells[heading(row)] = _holding(name, server["qos"][name])
     for name, division in _DIVISIONS.items():
-        claims = [Claim(server["qos"][name]["weight"], server["vcpus"])
+        claims = [Claim(server["qos"][name]["weight"], server["vcpus"] or 0)
                   for server in host.servers]
         for percent, cells in zip(division.rule(claims, host.vcpus), rows, strict=True):
             cells[division.column] = _percent(percent)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import oslo_messaging as messaging
 import pytest
 from nova import context, objects
+from nova.tests.fixtures import DownCellFixture
 from nova.tests.fixtures.nova import PROJECT_ID
 
 from nova_qos.bus import wire
@@ -89,6 +90,30 @@ def make(cloud: Cloud) -> Iterator[Make]:
             MACHINES[host].add(instance.uuid, FLAVOR_MIB * 1024)
             made.extend((instance, mapping))
         return [each.uuid for each in made[-2 * count::2]]
+
+    yield make
+    for each in made:
+        each.destroy()
+
+
+@pytest.fixture
+def waiting() -> Iterator[Callable[[int], list[str]]]:
+    """Makes servers that nova has yet to place, so that no cell has them."""
+    made: list[Any] = []
+
+    def make(count: int) -> list[str]:
+        admin = context.get_admin_context()
+        flavor = objects.Flavor.get_by_name(admin, "m1.tiny")
+        for number in range(count):
+            instance = objects.Instance(
+                admin, uuid=str(uuid.uuid4()), display_name=f"to come {number}",
+                project_id=PROJECT_ID, user_id="user", vm_state="building", flavor=flavor,
+                memory_mb=flavor.memory_mb, vcpus=1, instance_type_id=flavor.id,
+                system_metadata={})
+            made.append(objects.BuildRequest(
+                admin, instance_uuid=instance.uuid, project_id=PROJECT_ID, instance=instance))
+            made[-1].create()
+        return [each.instance_uuid for each in made[-count:]]
 
     yield make
     for each in made:
@@ -201,6 +226,34 @@ def test_another_projects_servers_are_not_listed(server: Server, make: Make) -> 
     assert {strange, server.uuid} <= servers(ADMIN, "?host=compute").keys()
     # nova's own list takes any server as a marker, too
     assert servers(STRANGER, f"?marker={server.uuid}").keys() <= {strange}
+
+
+def test_servers_in_a_cell_that_is_down(cloud: Cloud, make: Make, server: Server) -> None:
+    """None is left out: each is listed once, after all that are known."""
+    lost, strange = {server.uuid, *make(4)}, make(1, project=STRANGER.project)
+    nothing = {"requested": None, "range": None, "default": None}
+    with DownCellFixture([cloud.cell_mappings["cell1"]]):
+        for query in ("", "?limit=1", "?limit=2", "?limit=100"):
+            found = servers(READER, query)
+            assert lost <= found.keys() - set(strange)
+            assert found[server.uuid] == {
+                "id": server.uuid, "name": None, "host": None, "vcpus": None, "memory_mib": None,
+                "status": "UNKNOWN", "qos": {
+                    name: {**nothing, "unit": row.unit.name} for name, row in TABLE.items()}}
+        assert "servers_links" not in ask(READER, "?limit=1").body
+    assert all("status" not in each for each in servers(READER).values())
+
+
+def test_a_cell_that_is_down_beside_servers_that_are_known(
+    cloud: Cloud, make: Make, waiting: Callable[[int], list[str]]
+) -> None:
+    lost, known = set(make(3)), waiting(3)
+    with DownCellFixture([cloud.cell_mappings["cell1"]]):
+        for limit in (1, 2, 3, 4, 100):
+            found = [each for page in pages(READER, f"?limit={limit}") for each in page]
+            assert set(found[:3]) == set(known)
+            assert lost <= set(found[3:])
+            assert len(set(found)) == len(found)
 
 
 def test_a_server_that_nova_has_not_placed_yet(server: Server) -> None:

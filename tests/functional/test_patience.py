@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who waits for a guest, and for how long: the API, and never the agent."""
+"""Who waits for a guest, and for how long: a set in the API, and never the agent or a get."""
 
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,11 +12,12 @@ from nova import context
 
 from nova_qos.agent.locks import locked
 from nova_qos.bus import client as bus
+from nova_qos.bus import wire
 from nova_qos.bus.client import AgentClient
 from nova_qos.core import errors
 from nova_qos.instances import settings
-from tests.functional.caller import ADMIN
-from tests.functional.cloud import Server, eventually
+from tests.functional.caller import ADMIN, READER
+from tests.functional.cloud import Cloud, FakeAgent, Server, eventually
 
 
 def test_the_agent_works_on_while_a_guest_is_slow(server: Server, option: Any) -> None:
@@ -55,6 +57,41 @@ def test_a_guest_that_never_reports_is_a_refusal_with_nothing_saved(
     answer = ADMIN.act(server, "set-current-memory", {"memory": 256})
     assert (answer.status, server.saved()) == (409, {})
     assert "has not reported what it can spare" in answer.message
+
+
+def test_a_get_never_waits_for_a_guest(server: Server) -> None:
+    server.domain.due_s, server.domain.overdue = 30.0, True
+    began = time.monotonic()
+    with ThreadPoolExecutor(16) as readers:
+        answers = list(readers.map(
+            lambda _: READER.act(server, "balloon-driver-enabled"), range(16)))
+    assert {each.body["ballooning_enabled"] for each in answers} == {False}
+    assert time.monotonic() < began + 5
+    assert READER.act(server, "get-current-memory").status == 200
+    server.domain.overdue = False
+    assert READER.act(server, "balloon-driver-enabled").body == {"ballooning_enabled": True}
+
+
+class WaitingAgent(FakeAgent):
+    """As the first of its version: it says when to ask again."""
+
+    def balloon(self, *args: Any, **kwargs: Any) -> Any:
+        return True, None, 30.0
+
+
+def test_not_even_where_an_older_agent_says_so(
+    cloud: Cloud, boot: Callable[[str], Server]
+) -> None:
+    server = boot("halted")
+    agent = cloud.start_service(
+        "qos-agent", host="halted", topic=wire.TOPIC,
+        manager=f"{WaitingAgent.__module__}.{WaitingAgent.__name__}")
+    try:
+        began = time.monotonic()
+        answer = ADMIN.act(server, "balloon-driver-enabled")
+        assert (answer.body, time.monotonic() < began + 5) == ({"ballooning_enabled": False}, True)
+    finally:
+        agent.stop()
 
 
 def test_a_set_that_waited_too_long_for_its_turn_is_not_carried_out_behind_the_caller(

@@ -240,6 +240,19 @@ def on_host(cloud: RecordedCloud) -> None:
     server(3, 2, {}, **{name: waiting(None) for name in TABLE} | {"cpu_priority": waiting(7)})
 
 
+def test_list_with_a_cell_that_is_down(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    cloud.listed = [listed("id1", "vm1", reports(cpu_priority=applied(5)))]
+    for number in (2, 3):
+        unknown = listed(f"id{number}", "", {name: {"requested": None} for name in TABLE})
+        cloud.listed.append({**unknown, "name": None, "vcpus": None, "status": "UNKNOWN"})
+    ended = openstack("server", "qos", "list")
+    assert ended.status == 0
+    assert ended.err == "The list is incomplete: 2 servers are in a cell that does not answer.\n"
+    assert ended.rows()[2] == ["", "id2", *["unknown"] * len(TABLE)]
+    rows = json.loads(openstack("server", "qos", "list", "-f", "json").out)
+    assert [row["CPU Priority"] for row in rows] == [5, None, None]
+
+
 def test_list_of_a_host(openstack: OpenStack, cloud: RecordedCloud) -> None:
     on_host(cloud)
     assert openstack.good("list", "--host", "compute").rows() == [
