@@ -14,6 +14,7 @@ from oslo_config import cfg
 from oslo_log import log
 
 from nova_qos.agent.look import Looker
+from nova_qos.agent.pace import Pace
 from nova_qos.agent.schedule import Again, Schedule
 from nova_qos.core import errors
 from nova_qos.core.server import newer
@@ -29,6 +30,8 @@ _TIDY_S = 10.0
 #: Looks at single servers come first after an event, since they need the same locks; but only for
 #: so long, since packets of a re-created tap stay unmarked until the next tidy.
 _GIVE_WAY_S = 1.0
+#: What stands on the schedule for tidying, which is for all servers together.
+_ALL = "all"
 
 
 class Loop:
@@ -37,9 +40,9 @@ class Loop:
     def __init__(self, looker: Looker, options: cfg.ConfigOpts) -> None:
         self._looker = looker
         self._options = options
-        self._schedule = Schedule()
+        self._schedule, self._tidying = Schedule(), Schedule()
+        self._pace = Pace()
         self._check_now = threading.Event()
-        self._tidy_now = threading.Event()
         self._stopped = threading.Event()
         self._complaint: str | None = None
         self._threads: list[threading.Thread] = []
@@ -50,7 +53,8 @@ class Loop:
         works: dict[str, Callable[[], None]] = {
             f"qos-look-{number}": self._work for number in range(_WORKERS)}
         works["qos-check"] = lambda: self._repeat(self.check, self._check_now, check_s)
-        works["qos-tidy"] = lambda: self._repeat(self._tidy, self._tidy_now, _TIDY_S, _GIVE_WAY_S)
+        works["qos-tidy"] = self._keep_tidy
+        self._tidying.put(_ALL)
         self._threads = [threading.Thread(target=work, name=name, daemon=True)
                          for name, work in works.items()]
         for thread in self._threads:
@@ -61,21 +65,27 @@ class Loop:
         """Let the threads end; what is being applied is finished."""
         self._stopped.set()
         self._check_now.set()
-        self._tidy_now.set()
+        self._tidying.close()
         self._schedule.close()
         for thread in self._threads:
             thread.join(_RETRY_S)
 
     def happened(self, server_uuid: str | None, change: Change) -> None:
         """Take note of an event on the host; returns at once."""
-        self._tidy_now.set()
         if server_uuid is None:
+            self._tidying.put(_ALL, _GIVE_WAY_S)
             self._check_now.set()
             return
         if change == "started":
             self._looker.history.restarted(server_uuid)
-        if change != "ended":
-            self.put(server_uuid)
+        if change == "ended":
+            self._pace.forget(server_uuid)
+            self._tidying.put(_ALL, _GIVE_WAY_S)
+            return
+        delay_s = self._pace.delay_s(server_uuid)
+        if delay_s is not None:
+            self._tidying.put(_ALL, max(delay_s, _GIVE_WAY_S))
+            self._schedule.put_afresh(server_uuid, delay_s)
 
     def put(self, server_uuid: str) -> None:
         """Have a server looked at now."""
@@ -87,7 +97,9 @@ class Loop:
         :raises HostAway: libvirt does not answer
         """
         records = self._looker.records.on_host(self._looker.host)
-        self._looker.history.retain({record.server.uuid for record in records})
+        uuids = {record.server.uuid for record in records}
+        self._looker.history.retain(uuids)
+        self._pace.retain(uuids)
         named = {name for record in records for name in self._looker.watched(record)}
         knobs = {knob for name in named if (knob := TABLE[name].knob) is not None}
         seen = self._looker.machine.snapshot(knobs)
@@ -106,18 +118,20 @@ class Loop:
                 again = self._looker.look(server_uuid)
             self._schedule.put_back(server_uuid, again)
 
-    def _repeat(
-        self, work: Callable[[], None], now: threading.Event, pause_s: float,
-        give_way_s: float = 0.0,
-    ) -> None:
+    def _keep_tidy(self) -> None:
+        while self._tidying.take() is not None:
+            with self._surviving("tidy what the host's servers share"):
+                self._tidy()
+            self._tidying.put(_ALL, _TIDY_S)
+
+    def _repeat(self, work: Callable[[], None], now: threading.Event, pause_s: float) -> None:
         while not self._stopped.is_set():
             now.clear()
             until_next_s = min(pause_s, _RETRY_S)
             with self._surviving("look after the host's servers"):
                 work()
                 until_next_s = pause_s
-            if now.wait(until_next_s):
-                self._stopped.wait(give_way_s)
+            now.wait(until_next_s)
 
     @contextmanager
     def _surviving(self, what: str) -> Iterator[None]:

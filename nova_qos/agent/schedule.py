@@ -35,11 +35,11 @@ class Schedule:
         with self._changed:
             self._put(server_uuid, delay_s)
 
-    def put_afresh(self, server_uuid: str) -> None:
-        """Have it looked at now, as if nobody had looked at it before."""
+    def put_afresh(self, server_uuid: str, delay_s: float = 0.0) -> None:
+        """As ``put``, but as if nobody had looked at it before."""
         with self._changed:
             self._repeats.pop(server_uuid, None)
-            self._put(server_uuid, 0.0)
+            self._put(server_uuid, delay_s)
 
     def put_back(self, server_uuid: str, again: Again | None) -> None:
         """Put a server that was taken back on the schedule; None: no further look is due.

@@ -150,6 +150,7 @@ class Server:
 
     def restart(self) -> FakeDomain:
         """Another domain, as after a stop and a start: nothing of what was set is left."""
+        self.machine.happened(self.uuid, "ended")
         domain = self.machine.add(self.uuid, FLAVOR_MIB * 1024)
         self.machine.happened(self.uuid, "started")
         return domain

@@ -44,6 +44,31 @@ def test_an_event_has_a_server_looked_at(site: Site, loop: Loop) -> None:
     eventually(lambda: domain.shares == 2048)
 
 
+def test_a_guest_that_resets_itself_all_the_time_is_looked_at_now_and_then(
+    site: Site, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    tidied: list[bool] = []
+    monkeypatch.setattr(site.looker, "look", looked.append)
+    monkeypatch.setattr(site.machine, "tidy", lambda correct: tidied.append(correct))
+    site.options.set_override("check_interval", 3600, "nova_qos")
+    _record, domain = site.add("one", cpu_priority=2048)
+    domain.shares = 2048
+    loop.start()
+    for _ in range(12):
+        site.machine.happened("one", "started")
+        time.sleep(0.25)
+    assert 3 <= len(looked) <= 4
+    assert len(tidied) <= 4
+    site.machine.happened("two", "started")
+    eventually(lambda: "two" in looked, within_s=0.5)
+    # a domain that ended is another one afterwards
+    before = len(looked)
+    site.machine.happened("one", "ended")
+    site.machine.happened("one", "started")
+    eventually(lambda: len(looked) > before, within_s=0.4)
+
+
 def test_servers_that_left_are_forgotten(site: Site, loop: Loop) -> None:
     site.add("one", cpu_priority=2048)
     site.looker.look("one")
