@@ -77,7 +77,10 @@ def main() -> None:
     CONF.register_cli_opt(CHECK)
     config.parse_args(sys.argv, configure_db=False, init_rpc=False)
     if CONF.check:
-        sys.exit(check.run(CONF, _uri(), _network()))
+        try:
+            sys.exit(check.run(CONF, _uri(), _network()))
+        except cfg.Error as error:
+            sys.exit(f"{BINARY}: {error}")
     _stay_small()
     nova_rpc.init(CONF)
     logging.setup(CONF, "nova")
