@@ -58,13 +58,13 @@ class Session:
         self._seen = seen
         self._known = known
         self._definition = seen.definition if seen else None
-        # libvirt's handle, and the connection that it belongs to
-        self._handle: tuple[libvirt.virConnect, libvirt.virDomain] | None = None
+        # libvirt's handle on each connection
+        self._handles: dict[libvirt.virConnect, libvirt.virDomain] = {}
 
     def require_running(self) -> None:
         """:raises ServerNotRunning: there is no running domain of this server."""
         if self._seen is None:
-            self._handle = None
+            self._handles.clear()
             # found anew, libvirt's handle knows the id of a running domain, which no other has
             if self._domain_id() == _NO_ID:
                 raise failures.not_running()
@@ -151,9 +151,10 @@ class Session:
         work: Callable[[libvirt.virDomain], _Answer],
     ) -> _Answer:
         def on(connection: libvirt.virConnect) -> _Answer:
-            if self._handle is None or self._handle[0] is not connection:
-                self._handle = connection, connection.lookupByUUIDString(self.server_uuid)
-            domain = self._handle[1]
+            domain = self._handles.get(connection)
+            if domain is None:
+                domain = connection.lookupByUUIDString(self.server_uuid)
+                self._handles[connection] = domain
             give_up = time.monotonic() + _GROUPS_FOUND_S
             while True:
                 try:
