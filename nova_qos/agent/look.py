@@ -77,7 +77,8 @@ class Looker:
         if server.task is not None or server.host != self.host:
             return Again("busy", SOON_S)
         if self.is_new(record):
-            record.request_for_new(self.hooks.settings(record.new_server(), domain))
+            record.request_for_new(
+                self.hooks.settings(record.new_server(), domain) if record.is_first_launch else {})
         return self._converge(record, domain)
 
     def _converge(self, record: Record, domain: Domain) -> Again | None:
@@ -165,7 +166,7 @@ class Looker:
         return self.accepted.newest(record.server)
 
     def is_new(self, record: Record) -> bool:
-        """Whether post-create hooks are to see the server."""
+        """Whether it is to be decided whether post-create hooks see the server."""
         return bool(self.hooks) and record.is_new(self.host, self.new_since)
 
     def _is_arriving(self, server: SavedServer) -> bool:

@@ -217,6 +217,15 @@ def test_hooks_see_a_new_server_once(site: Site) -> None:
     assert not record.new
 
 
+def test_hooks_never_see_a_server_that_was_launched_again(site: Site) -> None:
+    site.looker.hooks._hooks = {"half": lambda server: {"memory": server.flavor.memory_mib // 2}}
+    record, domain = site.add("one")
+    record.new, record.is_first_launch = True, False
+    assert site.looker.look("one") is None
+    assert domain.held()["memory"] == 512
+    assert not record.new
+
+
 def test_a_resource_without_a_knob_is_always_held(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
