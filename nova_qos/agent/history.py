@@ -25,6 +25,8 @@ class _Past:
     missing: int | None = None
     why: tuple[Unmet, str] | None = None
     follows_s: float | None = None
+    #: What was to be seen of a guest that the target waits for: size, and time of its last report.
+    sign: tuple[object, ...] | None = None
     #: How often the guest has taken its memory back lately, and when to ask again (monotonic).
     retaken: int = 0
     ask_again_s: float = 0.0
@@ -73,6 +75,18 @@ class History:
             if past.missing != target or past.follows_s is None:
                 past.follows_s = time.monotonic()
             past.missing, past.why = target, ("pending", "the guest has not reached the size yet")
+
+    def waits(self, server_uuid: str, name: str, target: int, reading: Reading) -> bool:
+        """Record a reading of a target that is not in force.
+
+        :returns: whether it waits for the guest, and the guest has neither moved nor reported since
+            the last call
+        """
+        with self._lock:
+            past, sign = self._of(server_uuid, name), _sign(reading)
+            is_same, past.sign = past.sign == sign, sign
+            return (is_same and past.missing == target and past.why is not None
+                    and past.why[0] == "pending")
 
     def wrote(self, server_uuid: str, name: str, target: int, applied: int) -> None:
         """Record that the target was written while this was applied."""
@@ -159,3 +173,7 @@ class History:
 
     def _find(self, server_uuid: str, name: str) -> _Past | None:
         return self._all.get(server_uuid, {}).get(name)
+
+
+def _sign(reading: Reading) -> tuple[object, ...]:
+    return reading.applied, reading.details.get("last_update")

@@ -10,7 +10,7 @@ from oslo_log import log
 from nova_qos.agent import hold
 from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.history import History
-from nova_qos.agent.hold import SOON_S, Past
+from nova_qos.agent.hold import SELDOM_S, SOON_S, Past
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.locks import locked
 from nova_qos.agent.records import Record, Records
@@ -77,7 +77,8 @@ class Looker:
         if server.task is not None or server.host != self.host:
             return Again("busy", SOON_S)
         if self.is_new(record):
-            record.request_for_new(self.hooks.settings(record.new_server(), domain))
+            record.request_for_new(
+                self.hooks.settings(record.new_server(), domain) if record.is_first_launch else {})
         return self._converge(record, domain)
 
     def _converge(self, record: Record, domain: Domain) -> Again | None:
@@ -105,7 +106,8 @@ class Looker:
         if not due:
             return None
         longest_s, why = min(due)
-        return Again(why, longest_s)
+        # a guest may boot for minutes, or never have a driver
+        return Again(why, longest_s, SELDOM_S if why == "pending" else 0.0)
 
     def undo(self, server_uuid: str, entries: Entries) -> None:
         """Take a set back that was carried out but not saved, whatever nova does with the server:
@@ -127,19 +129,22 @@ class Looker:
                 self.accepted.add(server_uuid, entries, for_s=0)
 
     def watched(self, record: Record) -> set[str]:
-        """The resources that the host is to hold a value of ours for."""
-        return set(desired.requested(TABLE, self._wanted(record)))
+        """The resources that the host is to hold a value of ours for, or to be reset."""
+        server = self._wanted(record)
+        return {*desired.requested(TABLE, server), *desired.to_reset(TABLE, server)}
 
     def check(self, record: Record, seen: Snapshot) -> bool:
-        """Whether a snapshot shows all saved settings of a server in force.
+        """Whether a snapshot shows that no look at a server is due: its saved settings are in
+        force, or wait for its guest, of which nothing new is to be seen since the last check.
 
-        Records those that are, so that a later change counts as drift. Changes nothing else,
+        Records those in force, so that a later change counts as drift. Changes nothing else,
         because the snapshot may be older than the saved settings.
         """
         server = self._wanted(record)
-        if desired.to_reset(TABLE, server) or self.is_new(record):
+        if self.is_new(record):
             return False
-        targets = desired.requested(TABLE, server)
+        stale = desired.to_reset(TABLE, server)
+        targets = {**stale, **desired.requested(TABLE, server)}
         if not targets:
             return True
         try:
@@ -152,14 +157,16 @@ class Looker:
                 if TABLE[name].knob is None or readings[name].holds(target.host_value)}
         for name in held:
             self.history.found(server.uuid, name, targets[name].host_value)
-        return held == targets.keys()
+        waiting = [self.history.waits(server.uuid, name, target.host_value, readings[name])
+                   for name, target in targets.items() if name not in held]
+        return all(waiting) and not held & stale.keys()
 
     def _wanted(self, record: Record) -> SavedServer:
         """The server with what it is to have: what is saved, and what is about to be."""
         return self.accepted.newest(record.server)
 
     def is_new(self, record: Record) -> bool:
-        """Whether post-create hooks are to see the server."""
+        """Whether it is to be decided whether post-create hooks see the server."""
         return bool(self.hooks) and record.is_new(self.host, self.new_since)
 
     def _is_arriving(self, server: SavedServer) -> bool:

@@ -33,14 +33,19 @@ class Record(Protocol):
         more."""
 
     def is_new(self, host: str, since: float) -> bool:
-        """Whether post-create hooks are to see it: it was created on this host after that time
-        (s since 1970)."""
+        """Whether it may be new: it was launched on this host after that time (s since 1970), and
+        nobody has decided yet whether post-create hooks are to see it."""
+
+    @property
+    def is_first_launch(self) -> bool:
+        """Whether its launch was that of its creation; asked of a loaded server."""
 
     def new_server(self) -> NewServer:
         """The server as post-create hooks see it."""
 
     def request_for_new(self, changes: Mapping[str, int | None]) -> None:
-        """Save what hooks give a new server, where nobody else has set it."""
+        """Save what hooks give a new server, where nobody else has set it, and that this is
+        done."""
 
 
 class Records(Protocol):

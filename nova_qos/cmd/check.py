@@ -50,4 +50,5 @@ def _configuration(options: cfg.ConfigOpts, uri: str) -> Configuration:
         instances_path=options.instances_path,
         images_type=options.libvirt.images_type,
         mem_stats_period_s=options.libvirt.mem_stats_period_seconds,
-        soft_limit_v2=options.nova_qos.memory_soft_limit_v2)
+        soft_limit_v2=options.nova_qos.memory_soft_limit_v2,
+        rpc_timeout_s=options.nova_qos.rpc_timeout)

@@ -8,6 +8,7 @@ message of each action of ours is ``qos STAMP KEY=VALUE ...``.
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from nova import objects
 
@@ -18,6 +19,9 @@ from nova_qos.resources import TABLE
 #: How many of a server's last actions are looked through: more than happen to it between two looks
 #: of the agent.
 _LAST = 50
+#: nova's names of the action that a server begins with, and of those that launch it once more.
+_CREATE = "create"
+_LAUNCHING = {"rebuild", "evacuate", "rescue", "resize", "migrate", "unshelve"}
 _BY_KEY = {row.names.stored_as.removeprefix(PREFIX): name for name, row in TABLE.items()}
 _NONE = "none"
 _LINE = re.compile(rf"qos (\d{{1,15}})((?: [a-z_]+=(?:-?\d{{1,15}}|{MARK}|{_NONE}))+)")
@@ -40,10 +44,29 @@ def read(message: str | None) -> dict[str, Entry]:
     return {_BY_KEY[key]: _entry(value, int(found[1])) for key, value in pairs if key in _BY_KEY}
 
 
-def last_changes(context: Context, server_uuid: str) -> dict[str, Entry]:
-    """The last change of each resource that the server's actions tell of."""
+@dataclass(frozen=True)
+class Told:
+    """What a server's last actions tell.
+
+    ``changes``: the last change of each resource. ``is_first_launch``: nova has launched it at its
+    creation and never again, so that ``launched_at`` is the time of that.
+    """
+
+    changes: Entries = field(default_factory=dict)
+    is_first_launch: bool = False
+
+
+def told(context: Context, server_uuid: str) -> Told:
+    """What the server's last actions tell."""
     actions = objects.InstanceActionList.get_by_instance_uuid(context, server_uuid, limit=_LAST)
-    return _newest(read(action.message) for action in actions)
+    names = {action.action for action in actions}
+    return Told(_newest(read(action.message) for action in actions),
+                _CREATE in names and not names & _LAUNCHING)
+
+
+def last_changes(context: Context, server_uuid: str) -> Entries:
+    """The last change of each resource that the server's actions tell of."""
+    return told(context, server_uuid).changes
 
 
 def _newest(all_changes: Iterable[Entries]) -> dict[str, Entry]:

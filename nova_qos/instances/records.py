@@ -15,6 +15,7 @@ from nova import exception
 from nova_qos.core import desired, errors
 from nova_qos.core.server import Entries, Entry, NewServer, SavedServer, newer, next_stamp
 from nova_qos.instances import hosts, journal, settings
+from nova_qos.instances.journal import Told
 from nova_qos.instances.settings import Context, Instance
 from nova_qos.resources import TABLE
 
@@ -23,14 +24,14 @@ class Record:
     """One server as it was loaded. What saves raises TaskInProgress and ServerGone, and has then
     saved nothing."""
 
-    def __init__(self, instance: Instance, changes: Entries | None = None) -> None:
-        """:param changes: what the server's actions tell, where that is known"""
-        self._instance, self._changes = instance, changes or {}
+    def __init__(self, instance: Instance, told: Told | None = None) -> None:
+        """:param told: what the server's actions tell, where that is known"""
+        self._instance, self._told = instance, told or Told()
 
     @property
     def server(self) -> SavedServer:
         """The server with its desired state."""
-        return settings.saved_server(self._instance).updated(self._changes)
+        return settings.saved_server(self._instance).updated(self._told.changes)
 
     def save(self, entries: Entries) -> None:
         """Save what was changed."""
@@ -48,7 +49,7 @@ class Record:
 
     def mend(self) -> None:
         """Save again what nova has overwritten, if it has."""
-        lost = newer(self._changes, settings.saved_server(self._instance).entries)
+        lost = newer(self._told.changes, settings.saved_server(self._instance).entries)
         if lost:
             self.save(lost)
 
@@ -72,17 +73,22 @@ class Record:
             self.save(unmarked)
 
     def is_new(self, host: str, since: float) -> bool:
-        """Whether post-create hooks are to see it: it was created on this host after that time
-        (s since 1970)."""
+        """Whether it may be new: it was launched on this host after that time (s since 1970), and
+        nobody has decided yet whether post-create hooks are to see it."""
         return settings.is_new(self._instance, host, since)
+
+    @property
+    def is_first_launch(self) -> bool:
+        """Whether its launch was that of its creation."""
+        return self._told.is_first_launch
 
     def new_server(self) -> NewServer:
         """The server as post-create hooks see it."""
         return settings.new_server(self._instance)
 
     def request_for_new(self, changes: Mapping[str, int | None]) -> None:
-        """Save what hooks give a new server, where nobody else has set it, and that they have
-        run."""
+        """Save what hooks give a new server, where nobody else has set it, and that this is
+        done."""
         server = self.server
         stamp = next_stamp(server.entries, time.time())
         self._instance.system_metadata[settings.CREATED] = "1"
@@ -106,7 +112,7 @@ class Records:
         context = context or nova_context.get_admin_context()
         # the actions last: what they tell may have been added since
         instance = settings.load(context, server_uuid)
-        return Record(instance, journal.last_changes(context, server_uuid))
+        return Record(instance, journal.told(context, server_uuid))
 
     def on_host(self, host: str) -> list[Record]:
         """The servers of a host, as nova has them."""

@@ -8,7 +8,6 @@ that dictionary whole, from a copy that may be old: see ``journal``.
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from nova import conf as nova_conf
@@ -29,10 +28,8 @@ MARK = "lifted"
 _STAMP = "@"
 _NUMBER = re.compile(r"-?\d{1,15}", re.ASCII)
 _SHARES = "quota:cpu_shares"
-#: The post-create hooks have seen the server.
+#: The post-create hooks have seen the server, or are never to see it.
 CREATED = "qos:created"
-#: The longest time from a server's request to its launch; a later launch means an unshelved one.
-_LONGEST_BUILD = timedelta(hours=1)
 
 # nova ships no types, and its object classes exist only once they are registered
 Context = Any
@@ -112,13 +109,15 @@ def flavor_of(instance: Instance) -> Flavor:
 
 
 def is_new(instance: Instance, host: str, since: float) -> bool:
-    """Whether the server was created on this host after that time (s since 1970), and no
-    post-create hook has seen it."""
+    """Whether the server was launched on this host after that time (s since 1970), and it has yet
+    to be decided whether post-create hooks are to see it.
+
+    ``launched_at`` alone does not tell a new server: a rebuild, a rescue and others set it, too.
+    """
     if CREATED in instance.system_metadata or instance.launched_on != host:
         return False
     launched = instance.launched_at
-    return launched is not None and launched.timestamp() >= since and (
-        launched - instance.created_at < _LONGEST_BUILD)
+    return launched is not None and launched.timestamp() >= since
 
 
 def new_server(instance: Instance) -> NewServer:

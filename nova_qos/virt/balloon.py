@@ -12,6 +12,8 @@ from nova_qos.virt.definition import Definition
 
 #: A driver that missed this many reports in a row is taken for dead.
 _PERIODS = 3
+#: How long a report may be under way from guest to libvirt.
+TRANSIT_S = 1
 #: While a balloon goes on moving, a report that counts is never nearer than this.
 _LEAST_DUE_S = 0.2
 
@@ -133,7 +135,7 @@ class Movements:
                 _follow(watched, report)
             age_s = now_s - watched.came_s
             stale = (report.came_from_guest and not paused
-                     and age_s > _PERIODS * definition.stats_period_s + 1)
+                     and age_s > _PERIODS * definition.stats_period_s + TRANSIT_S)
             if not stale and not watched.moved:
                 watched.owing_s = None
             elif watched.owing_s is None:
@@ -178,7 +180,7 @@ def judged(
     timing = movements.note(server_uuid, definition, report, paused)
     stale = timing.stale
     late = stale or (timing.outdated and report.came_from_guest and not paused)
-    rest_s = definition.stats_period_s + 1 - timing.owing_for_s
+    rest_s = definition.stats_period_s + TRANSIT_S - timing.owing_for_s
     due_s = max(0.0 if stale else _LEAST_DUE_S, rest_s) if late else 0.0
     why_not = why_not_alive(
         definition, report, timing.age_s if stale and due_s == 0 else None)

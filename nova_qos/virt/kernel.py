@@ -20,6 +20,7 @@ class Configuration:
     images_type: str
     mem_stats_period_s: int
     soft_limit_v2: Literal["protect", "throttle"]
+    rpc_timeout_s: int
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from nova_qos.virt.session import LIVE, Session
 
 #: What a soft limit does on cgroup v2.
 SoftLimit = Literal["protect", "throttle"]
+#: What a change of mem_stats_period_seconds needs.
+_EFFECT_OF_PERIOD = "restart nova-compute, reboot servers hard"
 _UNLIMITED_KIB = (2**63 - 1) >> 10
 # The kernel rounds "unlimited" down to whole pages, whose size differs.
 _LEAST_UNLIMITED_KIB = _UNLIMITED_KIB // 2
@@ -67,12 +69,18 @@ class BalloonKnob:
     @staticmethod
     def abilities(configuration: Configuration, kernel: Kernel) -> Mapping[str, Ability]:
         """What this host can do with the memory of its servers."""
-        if configuration.mem_stats_period_s > 0:
-            return {"memory": Ability()}
-        return {"memory": Ability(
-            "servers have no balloon while [libvirt] mem_stats_period_seconds is "
-            f"{configuration.mem_stats_period_s}; set 10, restart nova-compute, reboot servers "
-            "hard")}
+        period_s, limit_s = configuration.mem_stats_period_s, configuration.rpc_timeout_s
+        ability = Ability()
+        if period_s <= 0:
+            ability = Ability(
+                f"servers have no balloon while [libvirt] mem_stats_period_seconds is {period_s}; "
+                f"set 10, {_EFFECT_OF_PERIOD}")
+        elif period_s + balloon.TRANSIT_S > limit_s:
+            ability = Ability(how=(
+                f"guests report every {period_s} s, and a request that has to wait for a report is "
+                f"refused after [nova_qos] rpc_timeout, {limit_s} s; set [libvirt] "
+                f"mem_stats_period_seconds to 10, {_EFFECT_OF_PERIOD}"))
+        return {"memory": ability}
 
 
 class SoftLimitV1:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Post-create hooks: called once for a new server, and harmless whatever they do."""
 
+import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -65,6 +67,48 @@ def test_what_the_creator_has_set_stays(boot: Boot) -> None:
     starts(server)
     eventually(lambda: server.domain.shares == 99)
     assert server.saved() == {"memory": 400, "cpu_priority": 99}
+
+
+#: What nova does to a server that launches it again, each request with the status it leads to.
+AGAIN = {
+    "rebuild": [({"rebuild": {"imageRef": Cloud.IMAGE}}, "ACTIVE")],
+    "rescue": [({"rescue": None}, "RESCUE")],
+    "unrescue": [({"rescue": None}, "RESCUE"), ({"unrescue": None}, "ACTIVE")],
+    "resize": [({"migrate": {"host": "second"}}, "VERIFY_RESIZE"),
+               ({"revertResize": None}, "ACTIVE")],
+    "unshelve": [({"shelve": None}, "SHELVED_OFFLOADED"),
+                 ({"unshelve": {"host": "compute"}}, "ACTIVE")],
+}
+
+
+@pytest.mark.parametrize("requests", AGAIN.values(), ids=AGAIN.keys())
+def test_a_server_that_is_launched_again_is_no_new_one(
+    boot: Boot, cloud: Cloud, requests: list[tuple[dict[str, object], str]]
+) -> None:
+    cloud.flags(shelved_offload_time=0)
+    server = boot()
+    created = server.instance().launched_at
+    for body, status in requests:
+        # nova counts in whole seconds
+        time.sleep(1)
+        answer = ADMIN.using(microversion="2.91").send(server, json.dumps(body))
+        assert answer.status in (200, 202), answer
+        cloud.wait(server, status)
+    assert server.instance().launched_at > created
+    seen: list[NewServer] = []
+    HOOKS["watching"] = lambda new: seen.append(new) or {"cpu_priority": 99}
+    server.restart()
+    eventually(lambda: "qos:created" in server.instance().system_metadata)
+    assert (seen, server.saved(), server.domain.shares) == ([], {}, 1024)
+
+
+def test_a_server_that_was_only_restarted_is_still_new(boot: Boot, cloud: Cloud) -> None:
+    server = boot()
+    assert ADMIN.act(server, "reboot", {"type": "HARD"}).status == 202
+    cloud.wait(server, "ACTIVE")
+    HOOKS["cpu"] = lambda new: {"cpu_priority": 99}
+    server.restart()
+    eventually(lambda: server.domain.shares == 99)
 
 
 @pytest.mark.parametrize("answer", [

@@ -18,7 +18,7 @@ class MemoryRecord:
     def __init__(self, uuid: str, flavor: Flavor = FLAVOR, **own: int) -> None:
         self.now = SavedServer(uuid, HOST, None, flavor, own)
         self.refuses: errors.QosError | None = None
-        self.new = False
+        self.new, self.is_first_launch = False, True
         self.mended = 0
 
     @property

@@ -24,6 +24,20 @@ def test_what_the_host_says_itself_comes_first() -> None:
     assert (told.unmet, told.reason) == ("unsupported", "never")
 
 
+def test_a_target_waits_while_nothing_new_is_seen_of_the_guest() -> None:
+    history, silent = History(), Reading(500, details={"last_update": 7, "rss": 1})
+    history.unmet(SERVER, NAME, 300, "pending", "no driver")
+    assert not history.waits(SERVER, NAME, 300, silent)
+    assert history.waits(SERVER, NAME, 300, Reading(500, details={"last_update": 7, "rss": 2}))
+    assert not history.waits(SERVER, NAME, 301, silent)
+    for size, last_update in ((500, 8), (499, 8)):
+        news = Reading(size, details={"last_update": last_update})
+        assert not history.waits(SERVER, NAME, 300, news)
+        assert history.waits(SERVER, NAME, 300, news)
+    history.unmet(SERVER, NAME, 300, "refused", "too little")
+    assert not history.waits(SERVER, NAME, 300, news)
+
+
 def test_only_what_was_there_can_drift() -> None:
     history = History()
     assert not history.was_in_force(SERVER, NAME, 300)

@@ -16,6 +16,7 @@ from tests.unit.agent.conftest import Site
 
 ALL = {"memory": 300, "memory_soft_limit": 200, "cpu_priority": 2048, "io_priority": 300,
        "net_priority": 10}
+PENDING = Again("pending", SOON_S, SELDOM_S)
 
 
 def test_everything_that_is_saved_is_applied(site: Site) -> None:
@@ -151,9 +152,9 @@ def test_a_restarted_guest_is_asked_at_once(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("spoil", "again"), [
-    (lambda domain: setattr(domain, "driver", False), Again("pending", SOON_S)),
-    (lambda domain: setattr(domain, "paused", True), Again("pending", SOON_S)),
-    (lambda domain: setattr(domain, "due_s", 3.0), Again("pending", SOON_S)),
+    (lambda domain: setattr(domain, "driver", False), PENDING),
+    (lambda domain: setattr(domain, "paused", True), PENDING),
+    (lambda domain: setattr(domain, "due_s", 3.0), PENDING),
     (lambda domain: setattr(domain, "used_kib", 500 * 1024), Again("refused", SELDOM_S)),
     (lambda domain: setattr(domain, "pinned", "its memory is locked"), None),
 ])
@@ -164,6 +165,34 @@ def test_one_resource_that_waits_does_not_stop_the_others(
     spoil(domain)  # type: ignore[operator]
     assert site.looker.look("one") == again
     assert domain.held() == {**domain.held(), **ALL, "memory": 512}
+
+
+def test_a_guest_without_driver_is_left_alone_by_the_check_until_it_has_one(site: Site) -> None:
+    _record, domain = site.add("one", memory=300, cpu_priority=2048)
+    domain.driver = False
+    assert site.looker.look("one") == PENDING
+    assert [site.check("one") for _ in range(3)] == [False, True, True]
+    domain.shares = 5
+    assert not site.check("one")
+    site.looker.look("one")
+    assert site.check("one")
+    domain.driver = True
+    assert not site.check("one")
+    assert site.looker.look("one") is None
+    assert site.check("one")
+
+
+def test_an_unset_waits_for_the_guest_in_the_same_way(site: Site) -> None:
+    record, domain = site.add("one", memory=300)
+    site.looker.look("one")
+    domain.driver = False
+    record.unset("memory")
+    assert site.looker.look("one") == PENDING
+    assert [site.check("one") for _ in range(3)] == [False, True, True]
+    domain.actual_kib = 512 * 1024
+    assert not site.check("one")
+    assert site.looker.look("one") is None
+    assert record.server.marked == frozenset()
 
 
 def test_libvirt_that_is_away_is_asked_again(site: Site) -> None:
@@ -185,6 +214,15 @@ def test_hooks_see_a_new_server_once(site: Site) -> None:
     assert not site.check("one")
     site.looker.look("one")
     assert domain.held()["memory"] == 256
+    assert not record.new
+
+
+def test_hooks_never_see_a_server_that_was_launched_again(site: Site) -> None:
+    site.looker.hooks._hooks = {"half": lambda server: {"memory": server.flavor.memory_mib // 2}}
+    record, domain = site.add("one")
+    record.new, record.is_first_launch = True, False
+    assert site.looker.look("one") is None
+    assert domain.held()["memory"] == 512
     assert not record.new
 
 

@@ -33,6 +33,37 @@ def test_a_pause_is_never_longer_than_it_may_be() -> None:
     assert schedule._due["one"] - time.monotonic() <= 1.5
 
 
+class Clock:
+    """Told by the test."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def pauses(again: Again, for_s: float) -> list[float]:
+    """The pauses of a server that is put back whenever it is due."""
+    clock = Clock()
+    schedule, began, found = Schedule(clock), clock.now_s, []
+    while clock.now_s < began + for_s:
+        schedule.put_back("one", again)
+        found.append(schedule._due.pop("one") - clock.now_s)
+        clock.now_s += found[-1]
+    return found
+
+
+def test_who_waits_for_long_is_looked_at_seldom() -> None:
+    patient, impatient = Again("pending", 5.0, 300.0), Again("pending", 5.0)
+    assert pauses(patient, 50) == pauses(impatient, 50)
+    assert max(pauses(impatient, 7200)) == 5
+    hours = pauses(patient, 7200)
+    assert hours == sorted(hours)
+    assert round(hours[-1]) == 300
+    assert len(hours) < 80
+
+
 def test_a_server_that_is_put_afresh_begins_anew() -> None:
     schedule = Schedule()
     for _ in range(6):

@@ -181,7 +181,7 @@ def test_an_nvme_namespace_with_one_path(devices: Sys) -> None:
 def ability(devices: Sys) -> Ability:
     """What --check says of the directory of servers' disks."""
     place = str(devices.block.parent)
-    configuration = Configuration("test:///default", place, "qcow2", 10, "protect")
+    configuration = Configuration("test:///default", place, "qcow2", 10, "protect", 30)
     return disk.abilities(configuration, Kernel(devices.block / "groups"))["io_priority"]
 
 

@@ -15,7 +15,7 @@ from nova_qos.virt.survey import Configuration, Kernel, survey
 CONFIGURATION = Configuration(
     # libvirt's own driver for tests, within this process
     connection_uri="test:///default", instances_path="/nonexistent/instances", images_type="qcow2",
-    mem_stats_period_s=10, soft_limit_v2="protect")
+    mem_stats_period_s=10, soft_limit_v2="protect", rpc_timeout_s=30)
 V1_MOUNTS = """\
 tmpfs /sys/fs/cgroup tmpfs rw,mode=755 0 0
 cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,relatime,cpu,cpuacct 0 0
@@ -72,6 +72,17 @@ def test_cgroup_v2(v2: Kernel) -> None:
     throttle = replace(CONFIGURATION, soft_limit_v2="throttle")
     assert told(v2, throttle)["memory_soft_limit"] == (
         "works (cgroup v2, throttles: memory.high)")
+
+
+@pytest.mark.parametrize(("period_s", "works"), [(29, True), (30, False), (300, False)])
+def test_a_period_of_reports_that_no_request_can_wait_for(
+    v1: Kernel, period_s: int, works: bool
+) -> None:
+    said = told(v1, replace(CONFIGURATION, mem_stats_period_s=period_s))["memory"]
+    assert said == ("works" if works else (
+        f"works (guests report every {period_s} s, and a request that has to wait for a report is "
+        "refused after [nova_qos] rpc_timeout, 30 s; set [libvirt] mem_stats_period_seconds to 10, "
+        "restart nova-compute, reboot servers hard)"))
 
 
 def test_a_v1_controller_that_is_not_mounted(v1: Kernel) -> None:
