@@ -11,6 +11,7 @@ from nova import conf as nova_conf
 from nova import rpc
 
 from nova_qos.bus import wire
+from nova_qos.bus.sending import Sender, retries
 from nova_qos.core import errors
 from nova_qos.core.reading import Reading
 from nova_qos.core.server import Entries, SavedServer
@@ -19,18 +20,21 @@ from nova_qos.core.server import Entries, SavedServer
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
 #: The pauses between two attempts while a guest has yet to report.
 _LEAST_WAIT_S, _LONGEST_WAIT_S = 0.2, 1.0
+#: The longest time for a message that has no answer.
+_CAST_S = 1.0
 
 
 class AgentClient:
     """Asks the agent on one host, through the message bus of the cell that the context is in.
 
     Every method raises what the agent raised, or AgentAway when no answer came within
-    ``[nova_qos] rpc_timeout``.
+    ``[nova_qos] rpc_timeout``, whether the agent or the broker is away.
     """
 
     def __init__(self) -> None:
         target = messaging.Target(topic=wire.TOPIC, version=wire.FIRST_VERSION)
         self._router = rpc.ClientRouter(rpc.get_client(target, version_cap=wire.VERSION))
+        self._sender = Sender()
 
     def read(
         self, context: Any, host: str, server_uuid: str, names: Sequence[str]
@@ -95,11 +99,12 @@ class AgentClient:
     def discard(self, context: Any, host: str, server_uuid: str, entries: Entries) -> None:
         """Have the agent take a set back that could not be saved; returns at once. Where this does
         not arrive, the agent finds out by itself, at its first check after ``rpc_timeout``."""
-        client = self._router.client(context).prepare(
-            server=host, version=wire.WAITING_VERSION, retry=0)
-        with contextlib.suppress(messaging.MessagingException):
-            client.cast(context, "discard", server_uuid=server_uuid,
-                        entries=wire.entries_to_wire(entries))
+        client = self._router.client(context)
+        prepared = client.prepare(server=host, version=wire.WAITING_VERSION, retry=0)
+        with contextlib.suppress(messaging.MessagingException, errors.AgentAway):
+            self._sender.send(client.transport, lambda: prepared.cast(
+                context, "discard", server_uuid=server_uuid,
+                entries=wire.entries_to_wire(entries)), within_s=_CAST_S)
 
     def balloon(self, context: Any, host: str, server_uuid: str) -> bool:
         """Whether the guest's balloon driver lives, as far as that is known now."""
@@ -133,11 +138,13 @@ class AgentClient:
     ) -> Any:
         timeout = nova_conf.CONF.nova_qos.rpc_timeout
         # at_least_once: a host where no agent was ever started is known at once
-        client = self._router.client(context).prepare(
-            server=host, timeout=timeout, version=version,
+        client = self._router.client(context)
+        prepared = client.prepare(
+            server=host, timeout=timeout, version=version, retry=retries(timeout),
             transport_options=messaging.TransportOptions(at_least_once=True))
         try:
-            return client.call(context, method, **arguments)
+            return self._sender.send(
+                client.transport, lambda: prepared.call(context, method, **arguments), timeout)
         except messaging.RemoteError as error:
             # nova's transports let only nova's own classes cross the bus as themselves
             if error.exc_type == messaging.UnsupportedVersion.__name__:
@@ -151,8 +158,10 @@ class AgentClient:
         except messaging.MessagingTimeout as error:
             raise errors.AgentAway(
                 f"nova-qos-agent on host {host} did not answer within {timeout} s") from error
-        except (messaging.MessageUndeliverable, messaging.MessageDeliveryFailure) as error:
+        except messaging.MessageUndeliverable as error:
             raise errors.AgentAway(f"there is no nova-qos-agent on host {host}") from error
+        except messaging.MessageDeliveryFailure as error:
+            raise errors.AgentAway("the message bus does not answer") from error
 
 
 class _UnknownVersion(errors.AgentAway):

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The broker is away: no thread of the API is held for longer than ``rpc_timeout``, and a bit.
+
+The driver is oslo.messaging's own for RabbitMQ, with its connections, retries and locks.
+"""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import nova.conf
+import oslo_messaging as messaging
+import pytest
+from nova import rpc
+
+from tests.functional.caller import ADMIN, READER
+from tests.functional.cloud import Server
+
+TIMEOUT, A_BIT = 2, 3
+Away = Callable[[], Any]
+
+
+@pytest.fixture(params=["refused", "silent"])
+def away(
+    request: pytest.FixtureRequest, option: Callable[[str, object], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[None]:
+    """Every message of ours goes to a broker that refuses connections, or never answers them."""
+    option("rpc_timeout", TIMEOUT)
+    with socket.socket() as broker:
+        broker.bind(("127.0.0.1", 0))
+        if request.param == "silent":
+            broker.listen(1)
+        url = f"rabbit://guest:guest@127.0.0.1:{broker.getsockname()[1]}/"
+        transport = messaging.get_rpc_transport(nova.conf.CONF, url=url)
+        monkeypatch.setattr(rpc.ClientRouter, "client", lambda self, _context: (
+            messaging.get_rpc_client(
+                transport, self.target, version_cap=self.version_cap,
+                serializer=self.serializer)))
+        yield
+
+
+@pytest.mark.usefixtures("away")
+def test_gets_and_sets_while_the_broker_is_away(server: Server) -> None:
+    began = time.monotonic()
+    answer = ADMIN.act(server, "set-cpu-priority", {"share": 77})
+    assert (answer.status, answer.body["state"]) == (202, "pending"), answer
+    assert "the message bus did" in answer.body["reason"]
+    assert time.monotonic() - began < TIMEOUT + A_BIT
+    assert server.saved() == {"cpu_priority": 77}
+    for _ in range(2):
+        began = time.monotonic()
+        with ThreadPoolExecutor(12) as readers:
+            answers = list(readers.map(
+                lambda _: READER.act(server, "get-cpu-priority"), range(12)))
+        assert {each.status for each in answers} == {503}
+        assert time.monotonic() - began < TIMEOUT + A_BIT
+    # those that the broker holds are enough: no more threads are given to it
+    began = time.monotonic()
+    shown = READER.act(server, "get-qos")
+    assert (shown.status, shown.body["cpu_priority"]["requested"]) == (200, 77)
+    assert time.monotonic() - began < TIMEOUT
