@@ -5,7 +5,9 @@
 ``doc/source/cli/index.rst``; a test compares it.
 """
 
+import itertools
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -16,6 +18,9 @@ from pathlib import Path
 from nova_qos.resources import BALLOON_COMMAND, NET_PRIORITIES_COMMAND, TABLE
 
 PAGE = Path(__file__).parents[1] / "doc/source/cli/index.rst"
+_WIDTH = 92
+#: Of a usage: what stands in brackets, and single words.
+_PART = re.compile(r"\[.*?\]+(?=\s|$)|\S+")
 _HEAD = """\
 Command reference
 =================
@@ -59,12 +64,28 @@ def _headed(title: str, line: str) -> str:
 def _help(program: str, command: str) -> str:
     # the one of this environment, told how wide the page is and nothing of a cloud
     path = Path(sys.executable).with_name(program)
-    environment = {"COLUMNS": "92", "PATH": os.defpath, "HOME": os.devnull}
+    environment = {"COLUMNS": str(_WIDTH), "PATH": os.defpath, "HOME": os.devnull}
     answer = subprocess.run(
         [path, "help", *command.split()], env=environment, check=True, capture_output=True,
         text=True)
     # the output formats are the same in every list, and cliff's own
-    return answer.stdout.partition("\noutput formatters:\n")[0].rstrip() + "\n"
+    text = answer.stdout.partition("\noutput formatters:\n")[0].rstrip() + "\n"
+    usage, blank, rest = text.partition("\n\n")
+    return _broken(usage, f"usage: {program} {command} ") + blank + rest
+
+
+def _broken(usage: str, head: str) -> str:
+    """A usage in lines, options before arguments; each release of Python breaks it elsewhere."""
+    line = " ".join(usage.split())
+    if len(line) <= _WIDTH - 2:
+        return line
+    # a no-break space keeps together what stands in brackets
+    parts = [part.replace(" ", "\xa0") for part in _PART.findall(line.removeprefix(head))]
+    options = list(itertools.takewhile(lambda part: part.startswith("["), parts))
+    lines = [each for words in (options, parts[len(options):])
+             for each in textwrap.wrap(" ".join(words), _WIDTH - 2 - len(head),
+                                       break_long_words=False, break_on_hyphens=False)]
+    return head + f"\n{' ' * len(head)}".join(lines).replace("\xa0", " ")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The disk of a virtual test host: Debian 12 with systemd, cgroup v2, libvirt and Open vSwitch."""
+"""The disk of a virtual test host: Debian with systemd, cgroup v2, libvirt and Open vSwitch.
+
+Its release is this machine's, since it runs this machine's Python environments.
+"""
 
 import fcntl
 import hashlib
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -62,7 +66,7 @@ class DebianImage:
 
         Needs root and the packages of ``machine.apt``. Raises TestbedError naming the step.
         """
-        place = cache / f"debian-{_recipe_key()}"
+        place = cache / f"{_release()}-{_recipe_key()}"
         cache.mkdir(parents=True, exist_ok=True)
         with (cache / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -78,11 +82,16 @@ def _recipe_key() -> str:
     return digest.hexdigest()[:12]
 
 
+def _release() -> str:
+    """The code name of this machine's Debian."""
+    return platform.freedesktop_os_release()["VERSION_CODENAME"]
+
+
 def _build_into(scratch: Path) -> None:
     image, tree = scratch / "image", scratch / "tree"
     image.mkdir(mode=0o755)
     names = ",".join(packages.read_list(_LIST))
-    run("mmdebstrap", "--variant=minbase", "--mode=root", f"--include={names}", "bookworm", tree,
+    run("mmdebstrap", "--variant=minbase", "--mode=root", f"--include={names}", _release(), tree,
         *_package_sources())
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "nova-qos-test", "-f", image / "key")
     _configure(tree, image / "key")

@@ -3,6 +3,7 @@
 
 import gzip
 import hashlib
+import lzma
 import shutil
 import subprocess
 import tempfile
@@ -58,6 +59,9 @@ def _build_into(scratch: Path) -> None:
     system = scratch / "kernel-package"
     name = packages.dependency("linux-image-cloud-amd64", "linux-image-")
     run("dpkg-deb", "-x", packages.download(name, scratch), system)
+    if not (system / "lib").exists():
+        # from Debian 13 on, packages hold no /lib, which is a link on every installed system
+        (system / "lib").symlink_to("usr/lib")
     version = name.removeprefix("linux-image-")
     shutil.copy(system / "boot" / f"vmlinuz-{version}", images / "kernel")
     run("depmod", "-b", system, version)
@@ -90,9 +94,16 @@ def _fill_root(root: Path, modules: list[Path]) -> None:
         shutil.copy(_FILES / name, root / "bin" / name)
     order = []
     for module in modules:
-        shutil.copy(module, root / "modules" / module.name)
-        order.append(f"{module.name} {_PARAMETERS.get(module.name, '')}\n")
+        name = module.name.removesuffix(".xz")
+        (root / "modules" / name).write_bytes(_content(module))
+        order.append(f"{name} {_PARAMETERS.get(name, '')}\n")
     (root / "modules" / "order").write_text("".join(order))
+
+
+def _content(module: Path) -> bytes:
+    """What the kernel loads; Debian 13 compresses modules."""
+    content = module.read_bytes()
+    return lzma.decompress(content) if module.suffix == ".xz" else content
 
 
 def _pack(root: Path, initramfs: Path) -> None:
