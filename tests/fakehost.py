@@ -27,9 +27,9 @@ class FakeDomain:
     at all). ``unreported_kib``: what the guest has where its balloon driver, which reports what it
     changes and nothing else, has not reported that as ``actual_kib``. ``used_kib``: what the guest
     uses, so what it cannot spare; ``unmovable_kib``: where its balloon stops whatever is asked.
-    ``driver``: whether it has a balloon driver. ``due_s``: the seconds until the driver's next
-    report, 0 where the last one counts; ``overdue``: it should have come long ago. ``pinned``: why
-    its memory can never be taken.
+    ``driver``: whether it has a balloon driver, ``reports``: whether that reports anything.
+    ``due_s``: the seconds until the driver's next report, 0 where the last one counts;
+    ``overdue``: it should have come long ago. ``pinned``: why its memory can never be taken.
     ``refuse``: resource names whose writes the host refuses; ``cannot``: resource names that the
     host does not offer. ``failure``: what every call raises, such as ServerNotRunning or HostAway.
     ``neighbours``: all servers of its host. ``unified``: its host has cgroup v2, where CPU shares
@@ -52,7 +52,7 @@ class FakeDomain:
         self.shares = 1024
         self.weight = 100
         self.net_priority = UNLIMITED
-        self.driver = True
+        self.driver = self.reports = True
         self.due_s = 0.0
         self.overdue = False
         self.paused = False
@@ -79,7 +79,7 @@ class FakeDomain:
         self._offered("memory")
         self._movable()
         why_not = self._why_not_alive()
-        usable = self._usable() if self.driver else 0
+        usable = self._usable() if why_not is None else 0
         return Balloon(why_not is None, why_not, self.actual_kib, usable, self.autodeflates,
                        self.paused or self.arriving, self.due_s, self.overdue)
 
@@ -103,13 +103,14 @@ class FakeDomain:
     def _read_memory(self) -> Reading:
         self._offered("memory")
         self._move()
-        why_not = self.pinned or self._why_not_alive()
+        moves_silently = self.driver and self.actual_kib < self.flavor_kib
+        why_not = self.pinned or (None if moves_silently else self._why_not_alive())
         details = {"usable": self._usable(), "last_update": int(time.time())}
         return Reading(
             self.actual_kib,
             effective=why_not is None,
             reason=why_not and f"the guest's memory cannot be changed: {why_not}",
-            details=details if self.driver else {},
+            details=details if self.driver and self.reports else {},
             unmet="unsupported" if self.pinned else None,
         )
 
@@ -179,7 +180,9 @@ class FakeDomain:
             self.actual_kib, self.unreported_kib = has_kib + moves, None
 
     def _why_not_alive(self) -> str | None:
-        return None if self.driver else "the guest's balloon driver has reported nothing"
+        if self.driver and self.reports:
+            return None
+        return "the guest's balloon driver has reported nothing"
 
     def _answers(self) -> None:
         if self.failure is not None:

@@ -137,14 +137,15 @@ def record(history: History, server_uuid: str, targets: Mapping[str, int],
 
 def observe(history: History, server_uuid: str, name: str, reading: Reading) -> Reading:
     """Record a reading, and return it with why its target is not in force, and since when."""
-    reading, row = history.observe(server_uuid, name, reading), TABLE[name]
+    why_not, row = None if reading.effective else reading.reason, TABLE[name]
+    reading = history.observe(server_uuid, name, reading)
     followed = history.followed(server_uuid, name)
     if followed is None or reading.unmet != "pending" or reading.applied is None:
         return reading
     target, for_s = followed
     return replace(reading, reason=(
-        f"{row.names.key}: reached {shortfall(row, target, reading)} after {for_s:.0f} s; it goes "
-        "on moving"))
+        f"{row.names.key}: reached {shortfall(row, target, reading)} after {for_s:.0f} s; "
+        f"{why_not or 'it goes on moving'}"))
 
 
 def _hold_knob(
@@ -210,7 +211,9 @@ def _value(
     would change nothing."""
     if row.follow is None or past is None:
         return target
-    row.follow.guard(domain.balloon(), target, limits)
+    # a guest gets memory back whether it reports or not
+    grows = reading.applied is not None and target > reading.applied
+    row.follow.guard(domain.balloon(), target, replace(limits, force=limits.force or grows))
     if reading.applied is None:
         return target
     of = (past.server_uuid, row.name)

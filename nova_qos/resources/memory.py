@@ -15,8 +15,11 @@ _WHOLE = FlavorMaximum(lambda flavor: flavor.memory_mib, "the flavor's memory")
 def guard(balloon: Balloon, memory_kib: int, limits: Limits) -> None:
     """Refuse a size that the balloon cannot reach, or that the guest cannot spare.
 
+    Some drivers move the balloon and report nothing: with force that is tried, and the balloon's
+    size tells the result.
+
     :raises ServerNotRunning: the guest is paused
-    :raises NoBalloon: no driver in the guest answers
+    :raises NoBalloon: no driver in the guest answers, and it is not forced
     :raises TooEarly: the guest has yet to report what it can spare
     :raises UnsafeMemory: the guest uses more; the message names the least safe size
     """
@@ -24,8 +27,10 @@ def guard(balloon: Balloon, memory_kib: int, limits: Limits) -> None:
         raise errors.ServerNotRunning("the server is paused: its balloon cannot move")
     if memory_kib == balloon.actual_kib:
         return
-    if not balloon.alive:
-        raise errors.NoBalloon(f"memory: the guest's balloon does not answer: {balloon.reason}")
+    if not balloon.alive and not limits.force:
+        raise errors.NoBalloon(
+            f"memory: the guest's balloon does not answer: {balloon.reason}. If it can move "
+            'without reports, give "force": true')
     grows_or_forced = memory_kib > balloon.actual_kib or limits.force
     if balloon.due_s > 0 and (balloon.overdue or not grows_or_forced):
         raise errors.TooEarly(

@@ -63,6 +63,11 @@ def why_not_alive(
     return None
 
 
+def moves_silently(definition: Definition, report: Report) -> bool:
+    """Whether a driver that has reported nothing has moved the balloon nevertheless."""
+    return not report.came_from_guest and report.actual_kib < definition.memory_kib
+
+
 @dataclass
 class _Watched:
     """What is known of one balloon; times are monotonic, ``last_update`` only compared."""

@@ -38,8 +38,9 @@ class BalloonKnob:
         report, definition = Report(self._session.balloon_figures()), self._session.definition()
         timing = self._movements.note(
             self._session.server_uuid, definition, report, self._session.is_paused())
-        why_not = definition.pinned or balloon.why_not_alive(
-            definition, report, timing.age_s if timing.stale else None)
+        why_not = definition.pinned or (
+            None if balloon.moves_silently(definition, report) else balloon.why_not_alive(
+                definition, report, timing.age_s if timing.stale else None))
         return {"memory": Reading(
             applied=report.actual_kib,
             effective=why_not is None,

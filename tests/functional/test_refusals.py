@@ -101,16 +101,43 @@ def test_a_value_that_somebody_else_changed(changed: Server) -> None:
     assert (shown["state"], shown["requested"], shown["applied"]) == ("drifted", 50, 3000)
 
 
-@pytest.mark.parametrize("force", [False, True])
-def test_memory_of_a_guest_without_balloon_driver(server: Server, force: bool) -> None:
-    server.domain.driver = False
-    answer = ADMIN.act(server, "set-current-memory", {"memory": 300, "force": force})
+@pytest.mark.parametrize("silent", ["driver", "reports"])
+def test_memory_of_a_guest_that_reports_nothing(server: Server, silent: str) -> None:
+    setattr(server.domain, silent, False)
+    answer = ADMIN.act(server, "set-current-memory", {"memory": 300})
     assert answer.status == 409
     assert "balloon" in answer.message
-    assert (server.saved(), server.domain.writes) == ({}, [])
-    answer = ADMIN.act(server, "set-qos", {"memory": 300, "cpu_priority": 77, "force": force})
+    assert "force" in answer.message
+    answer = ADMIN.act(server, "set-qos", {"memory": 300, "cpu_priority": 77})
     assert answer.status == 409
     assert (server.saved(), server.domain.writes) == ({}, [])
+
+
+def test_forced_memory_of_a_guest_that_moves_and_reports_nothing(server: Server) -> None:
+    server.domain.reports, server.domain.balloon_step_kib = False, 50 * 1024
+    answer = ADMIN.act(server, "set-current-memory", {"memory": 300, "force": True})
+    assert (answer.status, answer.body) == (200, {"success": 1})
+    shown = ADMIN.act(server, "get-qos").body["memory"]
+    assert (shown["state"], shown["applied"], shown["effective"]) == ("applied", 300, True)
+    assert ADMIN.act(server, "set-qos", {"memory": None}).body["memory"]["requested"] is None
+    eventually(lambda: server.held()["memory"] == 512)
+    eventually(lambda: (server.saved(), server.lifted()) == ({}, set()))
+
+
+def test_forced_memory_of_a_guest_without_balloon_driver_does_not_arrive(
+    server: Server, option: Callable[[str, object], None]
+) -> None:
+    option("balloon_timeout", 0.3)
+    server.domain.driver = False
+    answer = ADMIN.act(server, "set-current-memory", {"memory": 300, "force": True})
+    assert (answer.status, answer.body["success"]) == (200, 0)
+    assert "reported nothing" in answer.body["reason"]
+    assert (server.saved(), server.held()["memory"]) == ({"memory": 300}, 512)
+    shown = ADMIN.act(server, "get-qos").body["memory"]
+    assert (shown["state"], shown["effective"]) == ("pending", False)
+    server.domain.driver = True
+    server.machine.happened(server.uuid, "changed")
+    eventually(lambda: server.held()["memory"] == 300)
 
 
 def test_memory_that_the_guest_cannot_spare(

@@ -195,6 +195,18 @@ def test_an_unset_waits_for_the_guest_in_the_same_way(site: Site) -> None:
     assert record.server.marked == frozenset()
 
 
+def test_a_guest_that_moves_and_reports_nothing_gets_its_memory_back(site: Site) -> None:
+    record, domain = site.add("one", memory=300)
+    domain.reports = False
+    assert site.looker.look("one") == PENDING
+    assert domain.writes == []
+    domain.target_kib = domain.actual_kib = 300 * 1024
+    assert site.looker.look("one") is None
+    record.unset("memory")
+    assert site.looker.look("one") is None
+    assert (domain.held()["memory"], record.server.marked) == (512, frozenset())
+
+
 def test_libvirt_that_is_away_is_asked_again(site: Site) -> None:
     site.add("one", memory=300)
     site.machine.away = True

@@ -34,12 +34,13 @@ def test_a_guest_that_uses_all_of_it_keeps_what_it_has() -> None:
         guard(full, full.actual_kib - 1, LIMITS)
 
 
-def test_without_a_driver_only_the_present_size_is_accepted() -> None:
-    silent = replace(BALLOON, alive=False, reason="no driver")
+def test_without_reports_only_the_present_size_is_accepted_unless_forced() -> None:
+    silent = replace(BALLOON, alive=False, reason="no driver", usable_kib=0)
     guard(silent, silent.actual_kib, LIMITS)
     for memory_kib in (LOWEST, silent.actual_kib + 1):
         with pytest.raises(errors.NoBalloon, match="no driver"):
-            guard(silent, memory_kib, replace(LIMITS, force=True))
+            guard(silent, memory_kib, LIMITS)
+        guard(silent, memory_kib, replace(LIMITS, force=True))
 
 
 def test_a_paused_guest_cannot_move() -> None:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a balloon's reports say, on hosts whose clock is set while they run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from nova_qos.core.balloon import Balloon
-from nova_qos.virt.balloon import Movements, Report, judged
+from nova_qos.virt.balloon import Movements, Report, judged, moves_silently
 from nova_qos.virt.definition import Definition
 
 PERIOD_S = 10
@@ -160,3 +160,10 @@ def test_servers_that_ended_are_forgotten(guest: Guest) -> None:
     guest.passes(PERIOD_S)
     guest.movements.retain((), guest.now_s)
     assert guest.look().due_s == 0
+
+
+def test_a_balloon_that_has_moved_without_reports_moves() -> None:
+    definition = replace(DEFINITION, memory_kib=512)
+    assert moves_silently(definition, Report({"actual": 400}))
+    assert not moves_silently(definition, Report({"actual": 512}))
+    assert not moves_silently(definition, Report({"actual": 400, "unused": 100}))

@@ -115,3 +115,9 @@ def test_dedicated_cpus(vcpus: str, pins: tuple[str, ...], dedicated: bool) -> N
     tune = "".join(f'<vcpupin vcpu="{number}" cpuset="{pin}"/>' for number, pin in enumerate(pins))
     top = f'{vcpus}<cputune><emulatorpin cpuset="2-3"/>{tune}</cputune>'
     assert parse(top=top).dedicated_cpus == dedicated
+
+
+def test_memory_without_a_balloon() -> None:
+    xml = ("<domain><memory unit='KiB'>524288</memory>"
+           "<currentMemory unit='KiB'>300000</currentMemory></domain>")
+    assert Definition.parse(xml).memory_kib == 524288
