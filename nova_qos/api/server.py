@@ -128,20 +128,29 @@ class Server:
                 raise errors.ServerNotRunning(_NOWHERE)
             answer = self._agent.set(self._context, host, self.saved, changes, force, names)
         except (errors.Unreachable, errors.ServerNotRunning) as error:
-            # saved all the same, and applied when the host can
-            self._save(trace, lambda known: _entries(changes, known, changes))
+            # saved nevertheless, and applied when the host can
+            self._save(trace, lambda known: _entries(changes, known, changes), error.message)
             return dict.fromkeys(TABLE, Reading.unread(error))
         pending = {name for name, reading in answer.readings.items() if reading.unmet == "pending"}
         try:
-            self._save(trace, lambda known: answer.entries or _entries(changes, known, pending))
+            self._save(trace, lambda known: answer.entries or _entries(changes, known, pending),
+                       _why_waiting(changes, answer.readings))
         except Exception:
             self._agent.discard(self._context, host, uuid, answer.entries)
             raise
         followed = self._agent.followed(self._context, host, uuid, answer) if answer.moving else {}
         return {**answer.readings, **followed}
 
-    def _save(self, trace: Trace, change: saving.Changes) -> None:
-        self._saved = self.saved.having(saving.save(trace, change))
+    def _save(self, trace: Trace, change: saving.Changes, waits_for: str | None) -> None:
+        self._saved = self.saved.having(saving.save(trace, change, waits_for))
+
+
+def _why_waiting(changes: Iterable[str], readings: Mapping[str, Reading]) -> str | None:
+    """Why those of the changes wait that nothing could be written for yet, if any."""
+    reasons = {name: readings[name].reason for name in changes if readings[name].waits}
+    if len(set(reasons.values())) == 1 and reasons.keys() == set(changes):
+        return next(iter(reasons.values()))
+    return "; ".join(f"{name}: {reason}" for name, reason in reasons.items()) or None
 
 
 def _entries(

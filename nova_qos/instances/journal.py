@@ -19,7 +19,7 @@ from nova_qos.resources import TABLE
 #: of the agent.
 _LAST = 50
 _BY_KEY = {row.names.stored_as.removeprefix(PREFIX): name for name, row in TABLE.items()}
-_LINE = re.compile(r"qos (\d{1,15})((?: [a-z_]+=(?:-?\d{1,15}|lifted|none))+)")
+_LINE = re.compile(rf"qos (\d{{1,15}})((?: [a-z_]+=(?:-?\d{{1,15}}|{MARK}|none))+)")
 
 
 def line(changes: Entries) -> str:

@@ -43,7 +43,7 @@ class Definition:
     ``pinned`` says why the guest's memory cannot be given back to the host, None when it can.
     ``balloon_model`` is None without a balloon; ``stats_period_s`` 0 without statistics.
     ``dedicated_cpus``: each of its vCPUs may run on one CPU of the host only, and no two on one.
-    ``name`` is libvirt's.
+    ``name`` is libvirt's; ``memory_kib`` is the most that the guest can have.
     """
 
     pinned: str | None
@@ -54,6 +54,7 @@ class Definition:
     autodeflates: bool = False
     dedicated_cpus: bool = False
     name: str = ""
+    memory_kib: int = 0
 
     @classmethod
     def parse(cls, xml: str) -> "Definition":
@@ -76,6 +77,8 @@ class Definition:
                 _interface(each) for each in root.iterfind("devices/interface")),
             dedicated_cpus=_has_dedicated_cpus(root),
             name=root.findtext("name", ""),
+            # always in KiB
+            memory_kib=int(root.findtext("memory", "0")),
         )
 
 

@@ -33,7 +33,8 @@ class BalloonKnob:
 
     def read(self) -> Mapping[str, Reading]:
         """Its size in KiB; details: the balloon's figures (KiB, last_update s since 1970)."""
-        report, definition = Report(self._session.balloon_figures()), self._session.definition()
+        figures, definition = self._session.balloon_figures(), self._session.definition()
+        report = Report(figures, definition.memory_kib)
         paused = self._session.is_paused()
         self._movements.note(self._session.server_uuid, report,
                              balloon.owes_report(definition, report, paused))
@@ -61,8 +62,8 @@ class BalloonKnob:
         definition = self._session.definition()
         _require_movable(definition)
         return balloon.judged(
-            definition, Report(self._session.balloon_figures()), self._session.is_paused(),
-            self._movements, self._session.server_uuid)
+            definition, Report(self._session.balloon_figures(), definition.memory_kib),
+            self._session.is_paused(), self._movements, self._session.server_uuid)
 
     @staticmethod
     def abilities(configuration: Configuration, kernel: Kernel) -> Mapping[str, Ability]:
