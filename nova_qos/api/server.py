@@ -13,6 +13,7 @@ from nova.compute import vm_states
 from nova_qos.api.scope import require_user
 from nova_qos.bus.client import AgentClient
 from nova_qos.core import desired, errors
+from nova_qos.core.desired import Target
 from nova_qos.core.reading import Reading
 from nova_qos.core.report import Report, reports
 from nova_qos.core.server import Entries, Entry, Flavor, SavedServer, next_stamp
@@ -111,13 +112,17 @@ class Server:
 
     def reports(self, readings: Mapping[str, Reading]) -> dict[str, Report]:
         """Every resource as get-qos shows it."""
-        targets = desired.resolve(TABLE, self.saved)
+        targets = self._targets(readings)
         if any(row.knob and not readings[name].holds(targets[name].host_value)
                for name, row in TABLE.items()):
             # before a value is said not to be in force: nova may have overwritten what is saved
             self._saved = saving.newest(self._context, self.saved)
-            targets = desired.resolve(TABLE, self.saved)
+            targets = self._targets(readings)
         return reports(TABLE, targets, self.saved, readings)
+
+    def _targets(self, readings: Mapping[str, Reading]) -> dict[str, Target]:
+        targets = desired.resolve(TABLE, self.saved)
+        return desired.at_host(TABLE, targets, self.flavor, readings)
 
     def _apply_and_save(
         self, trace: Trace, changes: Mapping[str, int | None], force: bool, names: list[str]
