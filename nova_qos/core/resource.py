@@ -40,7 +40,7 @@ class Default:
     """What a server has without a setting, in the API's unit, and that in words.
 
     ``kept_for`` tells for which flavors the agent holds servers to it, since nova starts them
-    with something else. ``by_host`` is given where hosts make different things of one flavor; a
+    with something else. ``by_host`` is set where hosts make different things of one flavor; a
     reading tells which host it is.
     """
 
