@@ -138,7 +138,8 @@ class FakeDomain:
         least, most = span = scales.cpu_shares_span(weight)
         reason = f"weight {weight}, which stands for shares {least} to {most}"
         shares = scales.cpu_shares(weight)
-        return Reading(shares, reason=None if shares == 1024 else reason, span=span)
+        return Reading(shares, reason=None if shares == 1024 else reason, span=span,
+                       details={"weight": weight})
 
     def _write_shares(self, shares: int) -> None:
         self._take("cpu_priority", shares, 2, 262144)

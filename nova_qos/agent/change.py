@@ -54,6 +54,7 @@ class Change:
         """
         try:
             domain = self.machine.domain(self.server.uuid)
+            self.targets = hold.at_host(domain, self.targets, self.server.flavor)
             waiting = self._guarded(domain)
             return waiting | self._applied(domain, self.targets.keys() - waiting.keys())
         except (errors.ServerNotRunning, errors.HostAway) as error:

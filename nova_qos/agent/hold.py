@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from nova_qos.agent.history import DEFLATED, History
-from nova_qos.core import errors
+from nova_qos.core import desired, errors
 from nova_qos.core.balloon import Limits
+from nova_qos.core.desired import DEFAULT, Target
 from nova_qos.core.reading import LEFT_IN_PLACE, Reading, Unmet
 from nova_qos.core.report import shortfall
 from nova_qos.core.resource import Resource
+from nova_qos.core.server import Flavor
 from nova_qos.host import Domain, SeenDomain
 from nova_qos.resources import TABLE
 
@@ -99,6 +101,22 @@ def read(domain: Domain | SeenDomain, names: Iterable[str]) -> dict[str, Reading
             found = dict.fromkeys(mine, Reading.unread(error))
         readings |= {name: found[name] for name in mine}
     return {name: readings[name] for name in names}
+
+
+def at_host(
+    domain: Domain, targets: Mapping[str, Target], flavor: Flavor
+) -> dict[str, Target]:
+    """The targets as they are on this host: what it makes of the flavor decides on defaults.
+
+    :raises HostAway: libvirt does not answer
+    """
+    names = [name for name, each in targets.items()
+             if each.source == DEFAULT and TABLE[name].default.by_host is not None]
+    try:
+        return desired.at_host(TABLE, targets, flavor, read(domain, names) if names else {})
+    except errors.ServerNotRunning:
+        # to write them says so, too
+        return dict(targets)
 
 
 def hold(

@@ -94,7 +94,8 @@ class Looker:
     def _hold(
         self, server: SavedServer, domain: Domain, wanted: Mapping[str, Target]
     ) -> Again | None:
-        targets = {name: target.host_value for name, target in wanted.items()}
+        targets = {name: target.host_value for name, target in
+                   hold.at_host(domain, wanted, server.flavor).items()}
         past = Past(self.history, server.uuid, self.options.nova_qos.drift == "correct")
         outcomes = hold.hold(domain, targets, self.limits(), past)
         hold.record(self.history, server.uuid, targets, outcomes)

@@ -128,7 +128,7 @@ def _saved(instance: Instance) -> Body:
 
 def _held(cell: Any, instance: Instance, readings: Mapping[str, Reading]) -> Body:
     server = settings.saved_server(instance)
-    targets = desired.resolve(TABLE, server)
+    targets = desired.at_host(TABLE, desired.resolve(TABLE, server), server.flavor, readings)
     if any(reading.applied is not None and not reading.holds(targets[name].host_value)
            for name, reading in readings.items()):
         server = saving.newest(cell, server)

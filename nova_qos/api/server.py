@@ -13,6 +13,7 @@ from nova.compute import vm_states
 from nova_qos.api.scope import require_user
 from nova_qos.bus.client import AgentClient
 from nova_qos.core import desired, errors
+from nova_qos.core.desired import Target
 from nova_qos.core.reading import Reading
 from nova_qos.core.report import Report, reports
 from nova_qos.core.server import Entries, Entry, Flavor, SavedServer, next_stamp
@@ -112,13 +113,17 @@ class Server:
 
     def reports(self, readings: Mapping[str, Reading]) -> dict[str, Report]:
         """Every resource as get-qos shows it."""
-        targets = desired.resolve(TABLE, self.saved)
+        targets = self._targets(readings)
         if any(row.knob and not readings[name].holds(targets[name].host_value)
                for name, row in TABLE.items()):
             # before a value is said not to be in force: nova may have overwritten what is saved
             self._saved = saving.newest(self._context, self.saved)
-            targets = desired.resolve(TABLE, self.saved)
+            targets = self._targets(readings)
         return reports(TABLE, targets, self.saved, readings)
+
+    def _targets(self, readings: Mapping[str, Reading]) -> dict[str, Target]:
+        targets = desired.resolve(TABLE, self.saved)
+        return desired.at_host(TABLE, targets, self.flavor, readings)
 
     def _apply_and_save(
         self, trace: Trace, changes: Mapping[str, int | None], force: bool, names: list[str]
@@ -129,20 +134,29 @@ class Server:
                 raise errors.ServerNotRunning(_NOWHERE)
             answer = self._agent.set(self._context, host, self.saved, changes, force, names)
         except (errors.Unreachable, errors.ServerNotRunning) as error:
-            # still saved, and applied when the host can
-            self._save(trace, lambda known: _entries(changes, known, changes))
+            # saved nevertheless, and applied when the host can
+            self._save(trace, lambda known: _entries(changes, known, changes), error.message)
             return dict.fromkeys(TABLE, Reading.unread(error))
         pending = {name for name, reading in answer.readings.items() if reading.unmet == "pending"}
         try:
-            self._save(trace, lambda known: answer.entries or _entries(changes, known, pending))
+            self._save(trace, lambda known: answer.entries or _entries(changes, known, pending),
+                       _why_waiting(changes, answer.readings))
         except Exception:
             self._agent.discard(self._context, host, uuid, answer.entries)
             raise
         followed = self._agent.followed(self._context, host, uuid, answer) if answer.moving else {}
         return {**answer.readings, **followed}
 
-    def _save(self, trace: Trace, change: saving.Changes) -> None:
-        self._saved = self.saved.having(saving.save(trace, change))
+    def _save(self, trace: Trace, change: saving.Changes, waits_for: str | None) -> None:
+        self._saved = self.saved.having(saving.save(trace, change, waits_for))
+
+
+def _why_waiting(changes: Iterable[str], readings: Mapping[str, Reading]) -> str | None:
+    """Why those of the changes wait that nothing could be written for yet, if any."""
+    reasons = {name: readings[name].reason for name in changes if readings[name].waits}
+    if len(set(reasons.values())) == 1 and reasons.keys() == set(changes):
+        return next(iter(reasons.values()))
+    return "; ".join(f"{name}: {reason}" for name, reason in reasons.items()) or None
 
 
 def _entries(

@@ -3,9 +3,10 @@
 else computes targets."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from nova_qos.core.reading import Reading
 from nova_qos.core.resource import Resource, Rows
 from nova_qos.core.server import Flavor, SavedServer
 
@@ -74,6 +75,21 @@ def resolve(
             row, server.flavor, layer.settings[name] if layer else None,
             layer.source if layer else DEFAULT)
     return resolved
+
+
+def at_host(
+    table: Rows, targets: Mapping[str, Target], flavor: Flavor, readings: Mapping[str, Reading]
+) -> dict[str, Target]:
+    """The targets as they are on the host that was read: defaults may differ there."""
+    return {name: _at_host(table[name], each, flavor, readings[name]) if name in readings else each
+            for name, each in targets.items()}
+
+
+def _at_host(row: Resource, target: Target, flavor: Flavor, reading: Reading) -> Target:
+    if target.source != DEFAULT:
+        return target
+    value = row.default.on(flavor, reading)
+    return replace(target, value=value, host_value=row.unit.to_host(value))
 
 
 def keeps_default(row: Resource, flavor: Flavor) -> bool:

@@ -43,6 +43,7 @@ def report(
         "requested": kept.pop("requested"),
         "applied": row.shown(reading.applied),
         **kept,
+        "default": row.value.shown(row.default.on(flavor, reading)),
         "state": state,
         "effective": reading.effective,
         "reason": "; ".join(filter(None, (fault, _reason(row, target, reading, state)))) or None,

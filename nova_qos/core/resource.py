@@ -40,12 +40,18 @@ class Default:
     """What a server has without a setting, in the API's unit, and that in words.
 
     ``kept_for`` tells for which flavors the agent holds servers to it, since nova starts them
-    with something else.
+    with something else. ``by_host`` is set where hosts make different things of one flavor; a
+    reading tells which host it is.
     """
 
     of: Callable[[Flavor], int]
     words: str
     kept_for: Callable[[Flavor], bool] = lambda flavor: False
+    by_host: Callable[[Flavor, Reading], int] | None = None
+
+    def on(self, flavor: Flavor, reading: Reading) -> int:
+        """The default on the host of that reading."""
+        return self.by_host(flavor, reading) if self.by_host else self.of(flavor)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ DEFAULT_CPU_SHARES = 1024
 LEAST_CPU_SHARES, MOST_CPU_SHARES = 2, 262144
 #: What a control group of cgroup v2 can have (``cpu.weight``); 100 is what nobody touched.
 DEFAULT_CPU_WEIGHT = 100
-_MOST_CPU_WEIGHT = 10000
+LEAST_CPU_WEIGHT, MOST_CPU_WEIGHT = 1, 10000
 #: Of systemd's IOWeight, 100..10000 are spread over 100..1000 of BFQ's own.
 _IO_PER_BFQ = 11
 
@@ -14,7 +14,7 @@ _IO_PER_BFQ = 11
 def cpu_weight(shares: int) -> int:
     """The ``cpu.weight`` that gives the same part as these ``cpu.shares``, as near as it can."""
     weight = (shares * DEFAULT_CPU_WEIGHT + DEFAULT_CPU_SHARES // 2) // DEFAULT_CPU_SHARES
-    return min(max(weight, 1), _MOST_CPU_WEIGHT)
+    return min(max(weight, LEAST_CPU_WEIGHT), MOST_CPU_WEIGHT)
 
 
 def cpu_shares(weight: int) -> int:
@@ -24,8 +24,8 @@ def cpu_shares(weight: int) -> int:
 
 def cpu_shares_span(weight: int) -> tuple[int, int]:
     """The least and the most of the shares that give this ``cpu.weight``, 1..10000."""
-    least = LEAST_CPU_SHARES if weight <= 1 else _first_shares(weight)
-    most = MOST_CPU_SHARES if weight >= _MOST_CPU_WEIGHT else _first_shares(weight + 1) - 1
+    least = LEAST_CPU_SHARES if weight <= LEAST_CPU_WEIGHT else _first_shares(weight)
+    most = MOST_CPU_SHARES if weight >= MOST_CPU_WEIGHT else _first_shares(weight + 1) - 1
     return least, most
 
 

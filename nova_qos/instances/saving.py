@@ -53,16 +53,17 @@ class Trace:
 Changes = Callable[[Entries], Entries]
 
 
-def save(trace: Trace, changes: Changes) -> dict[str, Entry]:
+def save(trace: Trace, changes: Changes, waits_for: str | None = None) -> dict[str, Entry]:
     """Save changes of a server's desired state, and record the set that made them.
 
     Of each resource the last change counts; what nova has overwritten is saved again.
 
+    :param waits_for: why the set has yet to be applied, for the record; None: it was applied
     :returns: the server's desired state
     :raises TaskInProgress: nova has started a task on the server; nothing was saved
     :raises ServerGone: it was deleted
     """
-    return _save(trace.context, trace, changes)  # type: ignore[no-any-return]
+    return _save(trace.context, trace, changes, waits_for)  # type: ignore[no-any-return]
 
 
 def newest(context: Context, server: SavedServer) -> SavedServer:
@@ -74,13 +75,16 @@ def newest(context: Context, server: SavedServer) -> SavedServer:
 
 @oslo_db_api.wrap_db_retry(max_retries=_RETRIES, retry_on_deadlock=True)
 @db.pick_context_manager_writer
-def _save(context: Context, trace: Trace, changes: Changes) -> dict[str, Entry]:
+def _save(
+    context: Context, trace: Trace, changes: Changes, waits_for: str | None
+) -> dict[str, Entry]:
     _take_turn(context, trace.server_uuid)
     kept, known = _known(context, trace.server_uuid)
     asked = changes(known)
     now = {**known, **newer(asked, known)}
     _write(context, trace.server_uuid, kept, now)
-    _add_action(context, trace, journal.line(asked))
+    _add_action(context, trace, journal.line(asked), "Success",
+                None if waits_for is None else f"saved, to be applied: {waits_for}")
     return now
 
 
@@ -95,7 +99,7 @@ def _mend(context: Context, server_uuid: str) -> dict[str, Entry]:
 @oslo_db_api.wrap_db_retry(max_retries=_RETRIES, retry_on_deadlock=True)
 @db.pick_context_manager_writer
 def _fail(context: Context, trace: Trace, reason: str) -> None:
-    _add_action(context, trace, "Error", reason)
+    _add_action(context, trace, "Error", "Error", reason, traceback=reason)
 
 
 def _take_turn(context: Context, server_uuid: str) -> None:
@@ -143,7 +147,8 @@ def _write(
 
 
 def _add_action(
-    context: Context, trace: Trace, message: str, failure: str | None = None
+    context: Context, trace: Trace, message: str, result: str, details: str | None,
+    traceback: str | None = None,
 ) -> None:
     # not by nova's functions: each of them is a transaction that repeats itself
     now = timeutils.utcnow()
@@ -155,5 +160,4 @@ def _add_action(
     context.session.flush()
     context.session.add(models.InstanceActionEvent(
         event=trace.what, action_id=action.id, start_time=trace.began, finish_time=now,
-        host=trace.host, result="Success" if failure is None else "Error", details=failure,
-        traceback=failure))
+        host=trace.host, result=result, details=details, traceback=traceback))

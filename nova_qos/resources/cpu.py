@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """CPU: in what proportion servers get the host's processors."""
 
+from nova_qos.core.reading import Reading
 from nova_qos.core.resource import Default, Division, Names, Resource
 from nova_qos.core.scales import (
     DEFAULT_CPU_SHARES,
     LEAST_CPU_SHARES,
+    LEAST_CPU_WEIGHT,
     MOST_CPU_SHARES,
+    MOST_CPU_WEIGHT,
+    cpu_shares,
     cpu_shares_alike,
 )
 from nova_qos.core.server import Flavor
@@ -20,6 +24,13 @@ def _default_shares(flavor: Flavor) -> int:
         return DEFAULT_CPU_SHARES
     # cgroup v1 holds no more and no less, whatever a flavor says
     return min(max(shares, LEAST_CPU_SHARES), MOST_CPU_SHARES)
+
+
+def _default_on_host(flavor: Flavor, reading: Reading) -> int:
+    if "weight" not in reading.details or flavor.cpu_shares is None:
+        return _default_shares(flavor)
+    # libvirt takes a flavor's number of shares for the weight of cgroup v2 as it is
+    return cpu_shares(min(max(flavor.cpu_shares, LEAST_CPU_WEIGHT), MOST_CPU_WEIGHT))
 
 
 CPU_PRIORITY = Resource(
@@ -40,7 +51,8 @@ CPU_PRIORITY = Resource(
     unit=Unit("shares", "shares", alike=cpu_shares_alike),
     value=Number(LEAST_CPU_SHARES, MOST_CPU_SHARES),
     default=Default(_default_shares, str(DEFAULT_CPU_SHARES),
-                    kept_for=lambda flavor: flavor.fair_cpu_shares is not None),
+                    kept_for=lambda flavor: flavor.fair_cpu_shares is not None,
+                    by_host=_default_on_host),
     knob="cpu_group",
     answer_get=lambda reading: {"share": reading.applied},
     answer_set=lambda reading: {"share": reading.applied},

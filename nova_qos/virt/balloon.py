@@ -20,13 +20,18 @@ _LEAST_DUE_S = 0.2
 
 @dataclass(frozen=True)
 class Report:
-    """The statistics that libvirt holds of a balloon, in KiB and seconds since 1970."""
+    """The statistics that libvirt holds of a balloon, in KiB and seconds since 1970.
+
+    ``most_kib`` is what the domain was defined with. QEMU takes the size of the balloon from the
+    guest and checks nothing: one larger than the guest makes a size beyond all memory.
+    """
 
     figures: Mapping[str, int]
+    most_kib: int
 
     @property
     def actual_kib(self) -> int:
-        return self.figures["actual"]
+        return min(max(0, self.figures["actual"]), self.most_kib)
 
     @property
     def usable_kib(self) -> int:

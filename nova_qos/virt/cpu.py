@@ -42,13 +42,13 @@ class WeightV2:
 
     def read(self) -> Mapping[str, Reading]:
         """The shares that the weight stands for, and the span of shares that it cannot tell
-        apart."""
+        apart; details: the weight."""
         with self._session.group("cpu") as group:
             weight = group.read(_WEIGHT)
         span, why_not = scales.cpu_shares_span(weight), _why_no_shares(self._session.definition())
         return {"cpu_priority": Reading(
             scales.cpu_shares(weight), effective=why_not is None,
-            reason=why_not or _coarseness(weight, span), span=span)}
+            reason=why_not or _coarseness(weight, span), details={"weight": weight}, span=span)}
 
     def write(self, values: Mapping[str, int]) -> None:
         """Set the weight that is nearest to the shares."""

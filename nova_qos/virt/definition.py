@@ -43,7 +43,8 @@ class Definition:
     ``pinned`` says why the guest's memory cannot be given back to the host, None when it can.
     ``balloon_model`` is None without a balloon; ``stats_period_s`` 0 without statistics.
     ``dedicated_cpus``: each of its vCPUs may run on one CPU of the host only, and no two on one.
-    ``name`` is libvirt's. ``memory_kib`` is the guest's memory without a balloon.
+    ``name`` is libvirt's. ``memory_kib`` is the guest's memory without a balloon, the most that it
+    can have.
     """
 
     pinned: str | None
@@ -77,6 +78,7 @@ class Definition:
                 _interface(each) for each in root.iterfind("devices/interface")),
             dedicated_cpus=_has_dedicated_cpus(root),
             name=root.findtext("name", ""),
+            # always in KiB
             memory_kib=int(root.findtext("memory", "0")),
         )
 

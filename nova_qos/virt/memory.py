@@ -35,7 +35,8 @@ class BalloonKnob:
 
     def read(self) -> Mapping[str, Reading]:
         """Its size in KiB; details: the balloon's figures (KiB, last_update s since 1970)."""
-        report, definition = Report(self._session.balloon_figures()), self._session.definition()
+        definition = self._session.definition()
+        report = Report(self._session.balloon_figures(), definition.memory_kib)
         timing = self._movements.note(
             self._session.server_uuid, definition, report, self._session.is_paused())
         why_not = definition.pinned or (
@@ -64,8 +65,8 @@ class BalloonKnob:
         definition = self._session.definition()
         _require_movable(definition)
         return balloon.judged(
-            definition, Report(self._session.balloon_figures()), self._session.is_paused(),
-            self._movements, self._session.server_uuid)
+            definition, Report(self._session.balloon_figures(), definition.memory_kib),
+            self._session.is_paused(), self._movements, self._session.server_uuid)
 
     @staticmethod
     def abilities(configuration: Configuration, kernel: Kernel) -> Mapping[str, Ability]:

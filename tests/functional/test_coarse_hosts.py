@@ -2,13 +2,16 @@
 """A host whose own scale is coarser than the API's, as that of cgroup v2 is for CPU shares."""
 
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from nova_qos.core import scales
 from nova_qos.core.reading import Reading
 from tests.fakehost import FakeDomain
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Server, eventually
+from tests.functional.test_fairness import change_flavor
 from tests.functional.test_keeping import Option, check, shown
 from tests.functional.values import FLAVOR_MIB
 
@@ -84,3 +87,60 @@ def test_an_unset_ends(server: Server, coarse: CoarseDomain) -> None:
     assert ADMIN.act(server, "set-qos", {"cpu_priority": None}).status == 200
     assert (server.saved(), server.lifted(), coarse.cpu_weight) == ({}, set(), 100)
     assert shown(server, "cpu_priority")["state"] == "unset"
+
+
+@pytest.fixture
+def unified(server: Server) -> Iterator[Callable[[str, int], FakeDomain]]:
+    """The server on a host with cgroup v2, with a flavor's quota:cpu_shares, which libvirt has
+    written as a weight."""
+    def of_flavor(shares: str, weight: int) -> FakeDomain:
+        change_flavor(server, 1, **{"quota:cpu_shares": shares})
+        server.domain.unified, server.domain.shares = True, scales.cpu_shares(weight)
+        return server.domain
+
+    yield of_flavor
+    change_flavor(server, 1)
+
+
+@pytest.mark.parametrize(("shares", "weight"), [
+    ("200", 200), ("50", 50), ("1", 1), ("2048", 2048), ("10000", 10000)])
+def test_an_unset_gives_back_what_nova_gave(
+    server: Server, unified: Callable[[str, int], FakeDomain], shares: str, weight: int
+) -> None:
+    domain, default = unified(shares, weight), scales.cpu_shares(weight)
+    before = shown(server, "cpu_priority")
+    assert (before["default"], before["applied"], before["state"]) == (default, default, "unset")
+    assert ADMIN.act(server, "set-cpu-priority", {"share": 1024}).status == 200
+    answer = ADMIN.act(server, "set-qos", {"cpu_priority": None})
+    assert (answer.status, scales.cpu_weight(domain.shares)) == (200, weight)
+    assert answer.body["cpu_priority"]["default"] == answer.body["cpu_priority"]["applied"]
+    assert (server.saved(), server.lifted()) == ({}, set())
+    (listed,) = (each for each in ADMIN.request("GET", "/os-qos?host=compute").body["servers"]
+                 if each["id"] == server.uuid)
+    assert listed["qos"]["cpu_priority"]["default"] == default
+
+
+def test_so_does_an_unset_that_had_to_wait(
+    server: Server, unified: Callable[[str, int], FakeDomain]
+) -> None:
+    domain = unified("200", 200)
+    assert ADMIN.act(server, "set-cpu-priority", {"share": 1024}).status == 200
+    server.machine.away = True
+    assert ADMIN.act(server, "set-qos", {"cpu_priority": None}).status == 202
+    assert server.lifted() == {"cpu_priority"}
+    server.machine.away = False
+    server.machine.happened(server.uuid, "changed")
+    eventually(lambda: server.lifted() == set())
+    assert (domain.shares, shown(server, "cpu_priority")["default"]) == (2048, 2048)
+
+
+@pytest.mark.parametrize(("shares", "held"), [("200", 200), ("1", 2)])
+def test_on_cgroup_v1_a_flavors_shares_are_shares(
+    server: Server, unified: Callable[[str, int], FakeDomain], shares: str, held: int
+) -> None:
+    domain = unified(shares, 100)
+    domain.unified, domain.shares = False, held
+    assert shown(server, "cpu_priority")["default"] == held
+    assert ADMIN.act(server, "set-cpu-priority", {"share": 1024}).status == 200
+    assert ADMIN.act(server, "set-qos", {"cpu_priority": None}).status == 200
+    assert domain.shares == held

@@ -60,6 +60,27 @@ def test_a_set_kept_for_later(server: Server) -> None:
     ADMIN.act(server, "set-cpu-priority", {"share": 78})
     (event,) = details(server, actions(server)[0])["events"]
     assert (event["event"], event["result"]) == ("qos cpu_priority=78", "Success")
+    assert event["details"] == "saved, to be applied: the server is not running"
+
+
+def test_a_set_of_which_a_part_has_to_wait(server: Server) -> None:
+    server.domain.paused = True
+    answer = ADMIN.act(server, "set-qos", {"cpu_priority": 78, "memory": 256})
+    assert answer.status == 202
+    shown = details(server, actions(server)[0])
+    (event,) = shown["events"]
+    assert event["result"] == "Success"
+    assert event["details"] == (
+        "saved, to be applied: memory: the server is paused: its balloon cannot move")
+    assert journal.read(shown["message"]).keys() == {"cpu_priority", "memory"}
+
+
+def test_a_set_while_nobody_answers(boot: Callable[..., Server], option: Any) -> None:
+    option("rpc_timeout", 1)
+    server = boot("silent")
+    assert ADMIN.act(server, "set-cpu-priority", {"share": 78}).status == 202
+    (event,) = details(server, actions(server)[0])["events"]
+    assert "saved, to be applied: nova-qos-agent on host silent" in event["details"]
 
 
 def test_a_refused_set(server: Server) -> None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from nova_qos.core import desired
 from nova_qos.core.desired import DEFAULT, SERVER, Layer, Source
+from nova_qos.core.reading import Reading
 from nova_qos.core.server import Flavor, SavedServer
 from nova_qos.core.units import UNLIMITED
 from nova_qos.resources import TABLE
@@ -17,6 +18,26 @@ FAIR = Flavor(512, fair_cpu_shares=600)
 
 def server(flavor: Flavor = FAIR, marked: frozenset[str] = frozenset(), **own: int) -> SavedServer:
     return SavedServer("uuid", "compute", None, flavor, own, marked)
+
+
+def test_a_default_is_what_the_host_makes_of_the_flavor() -> None:
+    weight = {"cpu_priority": Reading(None, details={"weight": 100})}
+    for shares, on_v2 in ((1, 10), (200, 2048), (10000, 102400), (10**6, 102400)):
+        flavor = Flavor(512, cpu_shares=shares)
+        resolved = desired.resolve(TABLE, server(flavor))
+        found = desired.at_host(TABLE, resolved, flavor, weight)
+        assert found["cpu_priority"].host_value == on_v2
+        assert {**found, "cpu_priority": resolved["cpu_priority"]} == resolved
+        shares_v1 = {"cpu_priority": Reading(1024)}
+        assert desired.at_host(TABLE, resolved, flavor, shares_v1) == resolved
+
+
+def test_what_is_requested_is_the_same_on_every_host() -> None:
+    weight = {"cpu_priority": Reading(None, details={"weight": 100})}
+    for flavor, own in ((Flavor(512, cpu_shares=200), {"cpu_priority": 77}), (FAIR, {}),
+                        (Flavor(512), {})):
+        resolved = desired.resolve(TABLE, server(flavor, **own))
+        assert desired.at_host(TABLE, resolved, flavor, weight) == resolved
 
 
 def test_every_resource_has_a_target() -> None:

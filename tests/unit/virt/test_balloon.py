@@ -9,7 +9,7 @@ from nova_qos.core.balloon import Balloon
 from nova_qos.virt.balloon import Movements, Report, judged, moves_silently
 from nova_qos.virt.definition import Definition
 
-PERIOD_S = 10
+PERIOD_S, MOST_KIB = 10, 2**20
 DEFINITION = Definition(None, "virtio", PERIOD_S, ())
 UUID = "uuid"
 HOUR_S = 3600
@@ -47,7 +47,7 @@ class Guest:
         self.actual = to
 
     def look(self) -> Balloon:
-        return judged(DEFINITION, Report({**self.figures, "actual": self.actual}), self.paused,
+        return judged(DEFINITION, Report({**self.figures, "actual": self.actual}, MOST_KIB), self.paused,
                       self.movements, UUID)
 
 
@@ -164,6 +164,14 @@ def test_servers_that_ended_are_forgotten(guest: Guest) -> None:
 
 def test_a_balloon_that_has_moved_without_reports_moves() -> None:
     definition = replace(DEFINITION, memory_kib=512)
-    assert moves_silently(definition, Report({"actual": 400}))
-    assert not moves_silently(definition, Report({"actual": 512}))
-    assert not moves_silently(definition, Report({"actual": 400, "unused": 100}))
+    assert moves_silently(definition, Report({"actual": 400}, 512))
+    assert not moves_silently(definition, Report({"actual": 512}, 512))
+    assert not moves_silently(definition, Report({"actual": 400, "unused": 100}, 512))
+
+
+@pytest.mark.parametrize(("reported", "taken"), [
+    (300 * 1024, 300 * 1024), (512 * 1024, 512 * 1024), (513 * 1024, 512 * 1024),
+    # as QEMU tells it where the balloon has 2**32 - 1 pages
+    ((2**64 - 2**44) >> 10, 512 * 1024), (-(2**34), 0)])
+def test_no_guest_has_more_memory_than_its_domain(reported: int, taken: int) -> None:
+    assert Report({"actual": reported}, 512 * 1024).actual_kib == taken

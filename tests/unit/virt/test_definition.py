@@ -47,6 +47,10 @@ def test_memory_held_in_place_is_pinned(top: str, word: str) -> None:
     assert word in (parse(top=top).pinned or "")
 
 
+def test_the_most_memory() -> None:
+    assert parse(top='<memory unit="KiB">524288</memory>').memory_kib == 524288
+
+
 def test_usual_devices_pin_nothing() -> None:
     definition = parse('<hostdev mode="subsystem" type="usb"/><interface type="bridge"/>',
                        "<name>instance-0000002a</name>")
