@@ -8,7 +8,7 @@
 #   tools/demo.sh --is-up   exit status 0 if it is up
 #   tools/demo.sh --down    stop everything and take away what it made on this machine
 #
-# Needs root on Debian 12 and installs what is missing. Everything lies below
+# Needs root on Debian 12 or 13 and installs what is missing. Everything lies below
 # ${NOVA_QOS_DEMO_DIR:-/var/lib/nova-qos-demo}; a second run uses what is there.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd) || exit
