@@ -47,7 +47,8 @@ class Guest:
         self.actual = to
 
     def look(self) -> Balloon:
-        return judged(DEFINITION, Report({**self.figures, "actual": self.actual}, MOST_KIB), self.paused,
+        report = Report({**self.figures, "actual": self.actual}, MOST_KIB)
+        return judged(DEFINITION, report, self.paused,
                       self.movements, UUID)
 
 
