@@ -21,7 +21,7 @@ from tests.cloud.host import Observer
 from tests.cloud.values import AT_ONCE, await_held, held
 from tests.cloud.writer import Writer, writer
 
-ROUNDS = int(os.environ.get("NOVA_QOS_TEST_ROUNDS", "8"))
+ROUNDS = int(os.environ.get("NOVA_QOS_TEST_ROUNDS", "5"))
 OPERATIONS_ROUNDS = int(os.environ.get("NOVA_QOS_TEST_OPERATIONS", "1"))
 _REASONS = "2.73"
 #: Two requests begin within this time of each other (s).
