@@ -27,14 +27,19 @@ class Record:
     def __init__(self, instance: Instance, told: Told | None = None) -> None:
         """:param told: what the server's actions tell, where that is known"""
         self._instance, self._told = instance, told or Told()
+        self._server: SavedServer | None = None
 
     @property
     def server(self) -> SavedServer:
         """The server with its desired state."""
-        return settings.saved_server(self._instance).updated(self._told.changes)
+        # the check asks several times, for each server of the host
+        if self._server is None:
+            self._server = settings.saved_server(self._instance).updated(self._told.changes)
+        return self._server
 
     def save(self, entries: Entries) -> None:
         """Save what was changed."""
+        self._server = None
         for key, value in settings.kept_as(entries).items():
             if value is None:
                 self._instance.system_metadata.pop(key, None)
