@@ -81,8 +81,11 @@ class Uplink:
         printed = _run("nft", "list", "table", *_TABLE)
         found = re.search(
             rf'chain {self.chain_of(tap)} {{\n.* ingress device "{tap}" .*\n'
-            r"\s*meta mark set 0x(\w{4})0*(\w+)\n", printed)
-        return ":".join(found.groups()) if found else None
+            r"\s*meta mark set (?:meta mark & 0x\w+ \| )?0x(\w+)\n", printed)
+        if found is None:
+            return None
+        known = re.search(rf"\b0x0*{int(found[1], 16):x} : (5ca1:\w+)", printed)
+        return known[1] if known else None
 
     @staticmethod
     def chain_of(tap: str) -> str:
