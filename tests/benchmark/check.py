@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from oslo_config import cfg
 
 from nova_qos import conf
+from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.history import History
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.look import Looker
@@ -86,7 +87,7 @@ def measure(count: int) -> bool:
             options([])
             conf.register(options)
             looker = Looker(HOST, NetworkAlone(host), records, options, Hooks({}, options),
-                            History(), 0.0)
+                            History(), Accepted(), 0.0)
             loop = Loop(looker, options)
             loop.check()
             before, began = cpu_s(), time.monotonic()
