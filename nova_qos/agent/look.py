@@ -2,6 +2,7 @@
 """Reconcile one server: apply its saved settings to the host, as far as possible."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from oslo_config import cfg
@@ -112,22 +113,21 @@ class Looker:
 
     def undo(self, server_uuid: str, entries: Entries) -> None:
         """Take a set back that was carried out but not saved, whatever nova does with the server:
-        the host gets what is saved, or its defaults."""
-        with locked(server_uuid):
+        the host gets what is saved, or its defaults. Where it raises, the next check tries again.
+
+        :raises QosError: libvirt does not answer
+        """
+        with locked(server_uuid), ExitStack() as again:
             self.accepted.drop(server_uuid, entries)
-            try:
+            again.callback(self.accepted.add, server_uuid, entries, for_s=0)
+            # what was not saved is gone with the domain
+            with suppress(errors.ServerGone, errors.ServerNotRunning):
                 server = self._wanted(self.records.load(server_uuid))
                 unsaved = newer(entries, server.entries)
                 targets = desired.resolve(TABLE, server)
                 self._hold(server, self.machine.domain(server_uuid),
                            {name: targets[name] for name in unsaved})
-            except (errors.ServerGone, errors.ServerNotRunning):
-                # what was not saved is gone with the domain
-                return
-            except errors.QosError as error:
-                LOG.warning("Could not take back %s on server %s, which was not saved: %s",
-                            sorted(entries), server_uuid, error.message)
-                self.accepted.add(server_uuid, entries, for_s=0)
+            again.pop_all()
 
     def watched(self, record: Record) -> set[str]:
         """The resources that the host is to hold a value of ours for, or to be reset."""

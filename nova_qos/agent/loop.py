@@ -107,7 +107,8 @@ class Loop:
         for record in records:
             unsaved = newer(overdue.get(record.server.uuid, {}), record.server.entries)
             if unsaved:
-                self._looker.undo(record.server.uuid, unsaved)
+                with self._surviving(f"take back what was not saved of {record.server.uuid}"):
+                    self._looker.undo(record.server.uuid, unsaved)
             if not self._looker.check(record, seen):
                 self._schedule.put(record.server.uuid)
 

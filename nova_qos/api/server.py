@@ -3,6 +3,7 @@
 
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from nova import exception
@@ -102,14 +103,8 @@ class Server:
                 "server; ask again when it is done")
         what = "qos " + " ".join(f"{name}={value}" for name, value in changes.items())
         trace = Trace.begin(self._context, self._instance, action, what)
-        try:
+        with trace.left_if_it_fails():
             return self._apply_and_save(trace, changes, force, list(names))
-        except errors.QosError as error:
-            trace.failed(error.message)
-            raise
-        except Exception:
-            trace.failed("unexpected error")
-            raise
 
     def reports(self, readings: Mapping[str, Reading]) -> dict[str, Report]:
         """Every resource as get-qos shows it."""
@@ -138,12 +133,11 @@ class Server:
             self._save(trace, lambda known: _entries(changes, known, changes), error.message)
             return dict.fromkeys(TABLE, Reading.unread(error))
         pending = {name for name, reading in answer.readings.items() if reading.unmet == "pending"}
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._agent.discard, self._context, host, uuid, answer.entries)
             self._save(trace, lambda known: answer.entries or _entries(changes, known, pending),
                        _why_waiting(changes, answer.readings))
-        except Exception:
-            self._agent.discard(self._context, host, uuid, answer.entries)
-            raise
+            undo.pop_all()
         followed = self._agent.followed(self._context, host, uuid, answer) if answer.moving else {}
         return {**answer.readings, **followed}
 

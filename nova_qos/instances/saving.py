@@ -6,7 +6,8 @@ is lost, and adds the action. It begins with an update of the instance's row, wh
 transactions on one server wait for each other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,9 +45,18 @@ class Trace:
         return cls(context.elevated(), instance.uuid, instance.host, action, what[:_LONGEST],
                    timeutils.utcnow())
 
-    def failed(self, reason: str) -> None:
-        """Record that the set failed, and why."""
-        _fail(self.context, self, reason)
+    @contextmanager
+    def left_if_it_fails(self) -> Iterator[None]:
+        """Record why the set failed that is tried inside, if it does; ``save`` records the rest."""
+        with ExitStack() as unexpected:
+            unexpected.callback(_fail, self.context, self, "unexpected error")
+            try:
+                yield
+            except errors.QosError as error:
+                unexpected.pop_all()
+                _fail(self.context, self, error.message)
+                raise
+            unexpected.pop_all()
 
 
 #: Given what is saved by now, answers what to save.

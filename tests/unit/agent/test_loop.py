@@ -115,3 +115,26 @@ def test_a_lock_that_is_not_free_in_time_is_given_up() -> None:
     thread.join()
     with locked("one", time.monotonic() + 1):
         pass
+
+
+def test_what_was_never_saved_is_taken_back_one_server_after_another(
+    site: Site, loop: Loop
+) -> None:
+    """One that cannot be asked for now is tried again, and keeps no other from it."""
+    for uuid in ("one", "two"):
+        _record, domain = site.add(uuid)
+        domain.shares = 2048
+        site.looker.accepted.add(uuid, {"cpu_priority": Entry(2048, stamp=7)}, for_s=0)
+    load = site.records.load
+
+    def fails(server_uuid: str, context: object = None) -> object:
+        if server_uuid == "one":
+            raise ConnectionError("nova-conductor is away")
+        return load(server_uuid)
+
+    site.records.load = fails  # type: ignore[method-assign, assignment]
+    loop.check()
+    assert [site.machine.domains[uuid].shares for uuid in ("one", "two")] == [2048, 1024]
+    site.records.load = load  # type: ignore[method-assign]
+    loop.check()
+    assert site.machine.domains["one"].shares == 1024

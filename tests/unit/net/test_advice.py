@@ -4,20 +4,9 @@
 from pathlib import Path
 
 import pytest
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from nova_qos.net import advice
-
-
-def link(name: str, kind: str | None = None, **attributes: int) -> ifinfmsg:
-    message = ifinfmsg()
-    message["attrs"] = [("IFLA_IFNAME", name)]
-    message["attrs"] += [(f"IFLA_{key.upper()}", value) for key, value in attributes.items()]
-    if kind is not None:
-        information = ifinfmsg.ifinfo()
-        information["attrs"] = [("IFLA_INFO_KIND", kind)]
-        message["attrs"].append(("IFLA_LINKINFO", information))
-    return message
+from tests.unit.net.links import link
 
 
 @pytest.mark.parametrize("kind", [None, "bond"])

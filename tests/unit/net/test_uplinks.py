@@ -14,21 +14,13 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from nova_qos.core import errors
 from nova_qos.net import uplinks
+from tests.unit.net import links
 
 
 def link(
     index: int, name: str, kind: str | None = None, **attributes: int | str
 ) -> ifinfmsg:
-    message = ifinfmsg()
-    message["index"] = index
-    message["flags"] = 0x8 if name == "lo" else 0
-    message["attrs"] = [("IFLA_IFNAME", name)]
-    message["attrs"] += [(f"IFLA_{key.upper()}", value) for key, value in attributes.items()]
-    if kind is not None:
-        information = ifinfmsg.ifinfo()
-        information["attrs"] = [("IFLA_INFO_KIND", kind)]
-        message["attrs"].append(("IFLA_LINKINFO", information))
-    return message
+    return links.link(name, kind, index, **attributes)
 
 
 def route(device: int, length: int = 0, table: int = 254) -> rtmsg:
