@@ -14,7 +14,9 @@ import threading
 _LONGEST = 107
 #: struct ucred: pid, uid, gid.
 _CREDENTIALS = struct.Struct("3i")
-_ANSWER_S = 5.0
+#: struct timeval of 5 s. Not settimeout(): with that, the kernel refuses at once when the owner's
+#: queue is full, instead of waiting for a place in it (unix(7)).
+_ANSWER_TIMEVAL = struct.pack("@ll", 5, 0)
 
 
 class Claimed(Exception):
@@ -56,7 +58,7 @@ def _answer(claimed: socket.socket) -> None:
 
 def _owner(host: str) -> str:
     with socket.socket(socket.AF_UNIX) as asking:
-        asking.settimeout(_ANSWER_S)
+        asking.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _ANSWER_TIMEVAL)
         try:
             asking.connect(_address(host))
             found = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """One agent a host, whatever process it is in."""
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -45,6 +48,29 @@ def test_a_second_agent_is_told_which_process_is_the_first(
     for _ in range(200):
         with pytest.raises(Claimed, match=rf"^process {other.pid} is the agent of host {host} "):
             claim(host)
+
+
+def test_a_second_agent_waits_while_the_first_ones_queue_is_full(
+    host: str, other: subprocess.Popen[str]
+) -> None:
+    other.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, other.pid, os.WSTOPPED)
+    waiting = []
+    for _ in range(1000):
+        asking = socket.socket(socket.AF_UNIX)
+        asking.setblocking(False)
+        waiting.append(asking)
+        if asking.connect_ex(f"\0nova-qos-agent/{host}".encode()) == errno.EAGAIN:
+            break
+    else:
+        pytest.fail("the queue is never full")
+    goes_on = threading.Timer(0.3, other.send_signal, [signal.SIGCONT])
+    goes_on.start()
+    with pytest.raises(Claimed, match=f"^process {other.pid} "):
+        claim(host)
+    goes_on.join()
+    for asking in waiting:
+        asking.close()
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
