@@ -51,23 +51,41 @@ def page_of_project(
     compute_api: Any, context: Context, limit: int, marker: str | None
 ) -> tuple[list[Instance], list[Instance]]:
     """Up to ``limit`` servers of the context's project, those after the marker, in the order of
-    ``SORTING``; and servers in cells that are down, of which little more than the id is known: all
-    of them where the first list is not full.
+    ``SORTING``, each once; and servers in cells that are down, of which little more than the id is
+    known: all of them where the first list is not full.
 
     :raises nova.exception.MarkerNotFound: nova knows no such server
     """
+    filters = {"project_id": context.project_id, "deleted": False}
+    # Nova lists servers that it has yet to place first. Where it placed one and left its build
+    # request behind, it lists that one in its cell once more, and takes it, as a marker, for the
+    # first: whoever follows such pages never comes to their end.
+    requests = [each.instance_uuid for each in objects.BuildRequestList.get_by_filters(
+        context, filters, **SORTING)]
+    listed_before = set(_listed_before(requests, marker))
+
     def ask(most: int | None) -> tuple[list[Instance], list[Instance]]:
         found = compute_api.get_all(
-            context, {"project_id": context.project_id, "deleted": False}, most, marker,
+            context, filters, most, marker,
             expected_attrs=list(ATTRIBUTES), cell_down_support=True, **SORTING)
-        known = [each for each in found if each.obj_attr_is_set("flavor")]
-        return known, [each for each in found if not each.obj_attr_is_set("flavor")]
+        known = [each for each in found if each.obj_attr_is_set("flavor")
+                 and not (each.uuid in listed_before and each.obj_attr_is_set("id"))]
+        seen = listed_before | {each.uuid for each in known}
+        return known, [each for each in found
+                       if not each.obj_attr_is_set("flavor") and each.uuid not in seen]
 
-    known, unknown = ask(limit)
-    if unknown and len(known) + len(unknown) >= limit:
-        # nova has cut these off
-        _known, unknown = ask(None)
-    return known, unknown
+    known, unknown = ask(limit + len(requests))
+    if unknown:
+        # nova may have cut these off; or the cell is back, and what is known of it was left out
+        known, unknown = ask(None)
+    return known[:limit], unknown
+
+
+def _listed_before(requests: list[str], marker: str | None) -> list[str]:
+    """Which servers of build requests are on the pages up to the marker."""
+    if marker is None:
+        return []
+    return requests[:requests.index(marker) + 1] if marker in requests else requests
 
 
 def page_of_host(cell: Context, host: str, limit: int, marker: str | None) -> list[Instance]:

@@ -131,10 +131,11 @@ def servers(caller: Caller, query: str = "") -> dict[str, Any]:
     return {each["id"]: each for each in answer.body["servers"]}
 
 
-def pages(caller: Caller, query: str = "") -> list[list[str]]:
-    """The ids on each page, the links followed to the end."""
-    found = []
+def pages(caller: Caller, query: str = "", most: int = 1000) -> list[list[str]]:
+    """The ids on each page, the links followed to the end, which comes within ``most`` pages."""
+    found: list[list[str]] = []
     while True:
+        assert len(found) < most, "the pages have no end"
         answer = ask(caller, query)
         assert answer.status == 200, answer
         found.append([each["id"] for each in answer.body["servers"]])
@@ -274,6 +275,47 @@ def test_a_server_that_nova_has_not_placed_yet(server: Server) -> None:
         assert [page[0] for page in every[:-1]] == list(found)
     finally:
         request.destroy()
+
+
+@pytest.fixture
+def left_behind() -> Iterator[Callable[[str], None]]:
+    """Leaves the build request of a server that runs, as nova does when it cannot delete it
+    ("database is locked")."""
+    made: list[Any] = []
+
+    def leave(server_uuid: str) -> None:
+        admin = context.get_admin_context()
+        flavor = objects.Flavor.get_by_name(admin, "m1.tiny")
+        instance = objects.Instance(
+            admin, uuid=server_uuid, display_name="placed", project_id=PROJECT_ID,
+            user_id="user", vm_state="building", flavor=flavor, memory_mb=flavor.memory_mb,
+            vcpus=1, instance_type_id=flavor.id, system_metadata={})
+        made.append(objects.BuildRequest(
+            admin, instance_uuid=server_uuid, project_id=PROJECT_ID, instance=instance))
+        made[-1].create()
+
+    yield leave
+    for each in made:
+        each.destroy()
+
+
+@pytest.mark.parametrize("which", [[0], [1], [3], [0, 2], [1, 3], [0, 1, 2, 3]], ids=str)
+def test_servers_whose_build_requests_were_left(
+    make: Make, left_behind: Callable[[str], None], waiting: Callable[[int], list[str]],
+    which: list[int],
+) -> None:
+    """The pages have an end, and each server once."""
+    made, coming = make(4), waiting(1)
+    for number in which:
+        left_behind(made[number])
+    expected = {*of_nova(READER)}
+    assert {*made, *coming} <= expected
+    for limit in (1, 2, 3, 100):
+        found = pages(READER, f"?limit={limit}", most=len(expected) + 1)
+        assert all(len(page) == limit for page in found[:-1])
+        listed = [each for page in found for each in page]
+        assert len(listed) == len(expected)
+        assert set(listed) == expected
 
 
 def test_a_host_tells_of_each_server_what_get_qos_tells(boot: Boot, messages: list[str]) -> None:
