@@ -35,11 +35,19 @@ def of_kind(error: NetlinkError, kind: str) -> errors.QosError:
     return of_netlink(error, f"a queueing discipline {kind}")
 
 
-def of_nft(words: str) -> errors.QosError:
-    """The error of ours for what nft said."""
+def of_nft(words: str, status: int) -> errors.QosError:
+    """The error of ours for what nft said, and how it ended."""
     said = " ".join(words.split())[:300]
+    if status < 0:
+        return errors.HostRefused(
+            f"prio: nft was ended by signal {-status}, as versions before 1.1 are where a later "
+            "one has made sets: use one version on the host; the later one can delete the table "
+            "netdev nova_qos")
     if "not permitted" in said or "ermission denied" in said:
         return errors.HostCannot(f"prio: {_RIGHTS}")
+    if "Invalid chain hook" in said:
+        return errors.HostCannot(
+            f"prio: this version of nft knows no chains on outgoing packets: {said}")
     if "not supported" in said:
         return errors.HostCannot(
             "prio: this kernel has no nftables chains on outgoing packets, which came with "

@@ -43,7 +43,13 @@ class Table:
     def read(self) -> Rules | None:
         """Everything in it; None when there is no such table."""
         listed = self._run("list", "table", "netdev", self._name, absent_is_none=True)
-        return None if listed is None else _rules(json.loads(listed)["nftables"], self.marks)
+        try:
+            return None if listed is None else _rules(json.loads(listed)["nftables"], self.marks)
+        except (LookupError, TypeError, ValueError) as error:
+            raise errors.HostRefused(
+                f"prio: nft lists table netdev {self._name} in a form that the agent does not "
+                f"know ({type(error).__name__}: {error}); delete it, and the agent makes it anew"
+            ) from error
 
     def change(self, before: Rules | None, after: Rules) -> None:
         """Change the table into its target state in one transaction.
@@ -151,7 +157,7 @@ class Table:
         if done.returncode and absent_is_none and _ABSENT in done.stderr:
             return None
         if done.returncode:
-            raise failures.of_nft(done.stderr or done.stdout)
+            raise failures.of_nft(done.stderr or done.stdout, done.returncode)
         return done.stdout
 
 
@@ -218,11 +224,16 @@ def _add_elements(rules: Rules, listed: list[Command]) -> None:
         held = each.get("map") or each.get("set") or {}
         elements = held.get("elem", [])
         if held.get("name") == _BY_MAC:
-            rules.macs.update((mac, _minor(name)) for mac, name in elements)
+            rules.macs.update((_bare(mac), _minor(name)) for mac, name in elements)
         elif held.get("name") == _BY_MARK:
-            rules.marks.update((mark, _minor(name)) for mark, name in elements)
+            rules.marks.update((_bare(mark), _minor(name)) for mark, name in elements)
         elif held.get("name") == _HOST_MACS:
-            rules.host_macs.update(elements)
+            rules.host_macs.update(_bare(mac) for mac in elements)
+
+
+def _bare(element: Any) -> Any:
+    """An element without what others have noted of it: a comment, a timeout, a counter."""
+    return element["elem"]["val"] if isinstance(element, dict) else element
 
 
 def _minor(name: str) -> int:
