@@ -9,10 +9,9 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pyroute2 import IPRoute
-
 from nova_qos.net import filters
 from nova_qos.net.marks import Marks
+from nova_qos.net.netlink import Lists
 from nova_qos.net.uplinks import WIRES, Uplink, kind_of
 
 _FAST_MBIT = 10_000
@@ -21,7 +20,7 @@ _DEVICES = Path("/sys/class/net")
 _ALL_BITS = 0xFFFFFFFF
 
 
-def warnings(ipr: IPRoute, marks: Marks, uplinks: Collection[Uplink]) -> Iterator[str]:
+def warnings(ipr: Lists, marks: Marks, uplinks: Collection[Uplink]) -> Iterator[str]:
     """All of them.
 
     :raises OSError: the kernel refuses to list filters
@@ -78,7 +77,7 @@ def _mbit(device: Path) -> int:
         return 0
 
 
-def of_rules(ipr: IPRoute, marks: Marks) -> Iterator[str]:
+def of_rules(ipr: Lists, marks: Marks) -> Iterator[str]:
     """Routing rules that look at bits of ours."""
     for family, name in ((socket.AF_INET, "ip"), (socket.AF_INET6, "ip -6")):
         for rule in ipr.get_rules(family=family):

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pyroute2 import IPRoute
 from pyroute2.netlink import (
     NLM_F_ACK,
     NLM_F_CREATE,
@@ -23,6 +22,7 @@ from pyroute2.netlink.rtnl.tcmsg import tcmsg
 from nova_qos.core import errors
 from nova_qos.net import failures, queue
 from nova_qos.net.layout import MAJOR, NO_QUEUE, WHOLE, Share, Tree, classid
+from nova_qos.net.netlink import Lists
 
 #: What the kernel must have.
 KINDS = ("htb", "tbf")
@@ -43,7 +43,7 @@ class Trees:
     nothing else is said.
     """
 
-    def __init__(self, ipr: IPRoute) -> None:
+    def __init__(self, ipr: Lists) -> None:
         self._ipr = ipr
         self._has_length: dict[int, bool] = {}
         # pyroute2 0.9 forgets to set what its own nlm_request looks at

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from pyroute2 import IPRoute
-
 from nova_qos.host import Ability, Interfaces
 from nova_qos.net import advice, filters, layout, uplinks
 from nova_qos.net.htb import KINDS, Trees
 from nova_qos.net.layout import WHOLE, Layout, Share, Tree
+from nova_qos.net.netlink import Lists
 from nova_qos.net.nft import Table
 from nova_qos.net.uplinks import Uplink
 from nova_qos.net.view import (
@@ -28,7 +27,7 @@ class Objects:
     """Our objects in the kernel, in the network namespace of the calling thread."""
 
     def __init__(
-        self, ipr: IPRoute, table: Table, names: Callable[[IPRoute], Sequence[str]]
+        self, ipr: Lists, table: Table, names: Callable[[Lists], Sequence[str]]
     ) -> None:
         """:param names: tells which devices are uplinks, when that is needed"""
         self._ipr = ipr

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from nova_qos.core import errors
@@ -22,6 +21,7 @@ from nova_qos.host import Ability, Interfaces, Neighbours
 from nova_qos.net import failures, layout, uplinks
 from nova_qos.net.layout import Layout, Rules
 from nova_qos.net.marks import Marks
+from nova_qos.net.netlink import Lists
 from nova_qos.net.nft import Table
 from nova_qos.net.objects import Objects, index_of
 from nova_qos.net.view import NAME, SeenUplinks, minor_of
@@ -166,7 +166,7 @@ class Outbound:
     @contextmanager
     def _objects(self, remember: bool = False) -> Iterator[Objects]:
         """:param remember: keep the names of the uplinks; under the lock only"""
-        def names(ipr: IPRoute) -> Sequence[str]:
+        def names(ipr: Lists) -> Sequence[str]:
             found = self._names or self._found or uplinks.of_default_route(ipr)
             if remember:
                 self._found = found
@@ -175,7 +175,7 @@ class Outbound:
         try:
             # opened anew each time: a thread may be in another namespace, and it takes a
             # millisecond
-            with IPRoute() as ipr:
+            with Lists() as ipr:
                 yield Objects(ipr, self._table, names)
         except NetlinkError as error:
             raise failures.of_netlink(error, "to list devices or routes") from error

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from nova_qos.core import errors
 from nova_qos.net import failures
+from nova_qos.net.netlink import Lists
 
 _MAIN_TABLE = 254
 #: Kinds of devices that stand for a wire; None is a network card.
@@ -37,14 +37,14 @@ class Uplink:
     obstacle: str | None = None
 
 
-def find(ipr: IPRoute, name: str) -> Uplink | None:
+def find(ipr: Lists, name: str) -> Uplink | None:
     """The device of that name; None when there is none."""
     link = _link(ipr, name, ifname=name)
     return None if link is None else Uplink(
         link["index"], name, link.get_attr("IFLA_MTU"), _obstacle(ipr, link))
 
 
-def of_default_route(ipr: IPRoute) -> list[str]:
+def of_default_route(ipr: Lists) -> list[str]:
     """The devices of the default routes, or the wires below them: a VLAN's lower device, a
     bridge's ports; those of all bridges together where it is one of Open vSwitch's.
 
@@ -59,13 +59,13 @@ def of_default_route(ipr: IPRoute) -> list[str]:
     return sorted(found)
 
 
-def host_macs(ipr: IPRoute) -> set[str]:
+def host_macs(ipr: Lists) -> set[str]:
     """The addresses that the host itself may send from."""
     addresses = (link.get_attr("IFLA_ADDRESS") for link in ipr.get_links())
     return {mac for mac in addresses if mac and len(mac) == len(_LOOPBACK) and mac != _LOOPBACK}
 
 
-def present(ipr: IPRoute, names: Sequence[str]) -> tuple[list[Uplink], list[str]]:
+def present(ipr: Lists, names: Sequence[str]) -> tuple[list[Uplink], list[str]]:
     """Those that are there, and the names of those that are not.
 
     :raises HostRefused: none is there
@@ -78,7 +78,7 @@ def present(ipr: IPRoute, names: Sequence[str]) -> tuple[list[Uplink], list[str]
     return uplinks, missing
 
 
-def _link(ipr: IPRoute, name: str, **which: object) -> Any | None:
+def _link(ipr: Lists, name: str, **which: object) -> Any | None:
     try:
         (link,) = ipr.link("get", **which)
     except NetlinkError as error:
@@ -88,7 +88,7 @@ def _link(ipr: IPRoute, name: str, **which: object) -> Any | None:
     return link
 
 
-def _obstacle(ipr: IPRoute, link: Any) -> str | None:
+def _obstacle(ipr: Lists, link: Any) -> str | None:
     name = link.get_attr("IFLA_IFNAME")
     if link["flags"] & _IFF_LOOPBACK:
         return f"no packet leaves the host through {name}; name a network card"
@@ -103,9 +103,9 @@ def _obstacle(ipr: IPRoute, link: Any) -> str | None:
             "below it")
 
 
-def _default_devices(ipr: IPRoute) -> Iterator[int]:
+def _default_devices(ipr: Lists) -> Iterator[int]:
     for family in (socket.AF_INET, socket.AF_INET6):
-        for route in ipr.route("dump", family=family):
+        for route in ipr.get_routes(family=family):
             if route["dst_len"] or route.get_attr("RTA_TABLE") != _MAIN_TABLE:
                 continue
             hops = route.get_attr("RTA_MULTIPATH") or []

@@ -44,8 +44,7 @@ class Netlink:
         return [each for each in self._links if which in (
             {"index": each["index"]}, {"ifname": each.get_attr("IFLA_IFNAME")})]
 
-    def route(self, command: str, family: int) -> Iterator[Any]:
-        assert command == "dump"
+    def get_routes(self, family: int) -> Iterator[Any]:
         return iter(self._routes if family == socket.AF_INET else [])
 
 
