@@ -16,6 +16,12 @@ LOG = logging.getLogger(__name__)
 _OPEN_S = 5.0
 # A daemon that lives but does not answer counts as away after 15 s.
 _KEEPALIVE_S, _KEEPALIVE_COUNT = 5, 3
+# What nova says that it could be asked for. Without these, libvirt offers no way to log in with a
+# name and a password, and never reads its auth.conf.
+_CREDENTIALS = [
+    libvirt.VIR_CRED_AUTHNAME, libvirt.VIR_CRED_ECHOPROMPT, libvirt.VIR_CRED_REALM,
+    libvirt.VIR_CRED_PASSPHRASE, libvirt.VIR_CRED_NOECHOPROMPT, libvirt.VIR_CRED_EXTERNAL,
+]
 
 _Opened = futures.Future[libvirt.virConnect]
 
@@ -54,7 +60,7 @@ class Daemon:
             opened.add_done_callback(_close)
             raise self._away(self._silence(), self._limit_s) from None
         except libvirt.libvirtError as error:
-            raise self._away(failures.text(error)) from error
+            raise self._away(failures.why_not_opened(error)) from error
         self._answers()
         return connection
 
@@ -71,7 +77,7 @@ class Daemon:
 
     def _open(self, opened: _Opened) -> None:
         try:
-            connection = libvirt.open(self.uri)
+            connection = libvirt.openAuth(self.uri, [_CREDENTIALS, _unanswered, None], 0)
             # there is none in a process without an event loop
             with contextlib.suppress(libvirt.libvirtError):
                 connection.setKeepAlive(_KEEPALIVE_S, _KEEPALIVE_COUNT)
@@ -105,6 +111,11 @@ class Daemon:
         if away_since is not None:
             LOG.info("libvirt answers again at %s, after %.0f s", self.uri,
                      time.time() - away_since)
+
+
+def _unanswered(_credentials: object, _opaque: object) -> int:
+    """Refuse what libvirt asks for because its auth.conf does not have it."""
+    return -1
 
 
 def _close(opened: _Opened) -> None:

@@ -39,6 +39,14 @@ def away(uri: str, why: str) -> errors.HostAway:
     return errors.HostAway(f"libvirt does not answer at {uri}: {why}")
 
 
+def why_not_opened(error: libvirt.libvirtError) -> str:
+    """Why there is no connection, and where a password belongs if one is asked for."""
+    if error.get_error_code() != libvirt.VIR_ERR_AUTH_FAILED:
+        return text(error)
+    return (f"{text(error)}; if it asks for a name and a password, put these into libvirt's "
+            "auth.conf of the agent's user")
+
+
 def translate(error: libvirt.libvirtError, running: bool) -> errors.QosError:
     """The error of ours that says the same as libvirt's.
 

@@ -24,7 +24,7 @@ _GROUP_TIMEOUT_S = 2
 
 _DAEMON_CONF = """\
 host_uuid = "{host_uuid}"
-auth_unix_rw = "none"
+auth_unix_rw = "{auth}"
 auth_unix_ro = "none"
 unix_sock_rw_perms = "0700"
 log_outputs = "2:stderr"
@@ -84,8 +84,12 @@ class PrivateLibvirt(Libvirt):
     system that is mounted while libvirtd runs is there for new guests after ``restart`` only.
     """
 
-    def __init__(self, state: Path) -> None:
-        """Prepare, start nothing. Raises TestbedError when ``state`` is too long a path."""
+    def __init__(self, state: Path, auth: str = "none") -> None:
+        """Prepare, start nothing. Raises TestbedError when ``state`` is too long a path.
+
+        :param auth: what libvirtd asks of its clients: ``none`` or ``sasl``
+        """
+        self._auth = auth
         self.socket = state.absolute() / "run" / "libvirt-sock"
         # the URI is good for libvirt's library and virsh outside of the namespace as well
         super().__init__(state, f"qemu+unix:///system?socket={self.socket}",
@@ -162,7 +166,8 @@ class PrivateLibvirt(Libvirt):
             Path(point).mkdir(parents=True, exist_ok=True)
         (self.state / "no-kvm").touch(mode=0)
         _write_once(
-            self.state / "etc" / "libvirtd.conf", _DAEMON_CONF.format(host_uuid=uuid.uuid4())
+            self.state / "etc" / "libvirtd.conf",
+            _DAEMON_CONF.format(host_uuid=uuid.uuid4(), auth=self._auth),
         )
         _write_once(self.state / "etc" / "qemu.conf", _QEMU_CONF.format(state=self.state))
         absent = [str(group) for group in _machine_groups() if not group.exists()]
