@@ -44,7 +44,7 @@ TCA_KIND, TCA_OPTIONS = 1, 2
 
 # of ifinfomsg, rtmsg and fib_rule_hdr, which all begin with a family
 _LINK_BYTES, _ROUTE_BYTES, _RULE_BYTES = 16, 12, 12
-#: How often a list is asked for that changes while it is read.
+#: How often a list is requested that changes while it is read.
 MOST_TRIES = 20
 
 Attributes = dict[int, bytes]
@@ -88,7 +88,7 @@ def ask(kind: int, flags: int, device: int, parent: int = 0) -> Iterator[
 
 
 def consistent(answers: Callable[[], Iterator[bytes]]) -> list[bytes]:
-    """The messages of the kernel's answers, asked for again where something changed meanwhile.
+    """The messages of the kernel's answers, requested again where something changed meanwhile.
 
     :param answers: asks, and gives one answer after another
     :raises OSError: the kernel refuses, or something changed each time

@@ -16,7 +16,7 @@ LOG = logging.getLogger(__name__)
 _OPEN_S = 5.0
 # A daemon that lives but does not answer counts as away after 15 s.
 _KEEPALIVE_S, _KEEPALIVE_COUNT = 5, 3
-# What nova says that it could be asked for. Without these, libvirt offers no way to log in with a
+# What nova, too, says that it may be asked: without these, libvirt offers no way to log in with a
 # name and a password, and never reads its auth.conf.
 _CREDENTIALS = [
     libvirt.VIR_CRED_AUTHNAME, libvirt.VIR_CRED_ECHOPROMPT, libvirt.VIR_CRED_REALM,

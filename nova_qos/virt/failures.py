@@ -40,7 +40,7 @@ def away(uri: str, why: str) -> errors.HostAway:
 
 
 def why_not_opened(error: libvirt.libvirtError) -> str:
-    """Why there is no connection, and where a password belongs if one is asked for."""
+    """Why there is no connection, and where a password belongs."""
     if error.get_error_code() != libvirt.VIR_ERR_AUTH_FAILED:
         return text(error)
     return (f"{text(error)}; if it asks for a name and a password, put these into libvirt's "

@@ -16,7 +16,7 @@ ADMIN = ROOT / "doc/source/admin"
 #: Said by nova and by Python.
 _OTHERS = {"There is no such action: ", "Policy doesn't allow os_compute_api:os-qos:",
            "No module named 'nova_qos'", "nova-qos-paste: ",
-           "nova_qos.errors.UnknownNova: nova "}
+           "nova_qos.errors.UnknownNova: nova ", "authentication failed"}
 _OPTION = re.compile(r"``(?:\[(\w+)\] )?(\w+)(?: = (\w+))?``(?: \(([\d.]+)\))?")
 PROGRAMS = {"nova-qos-agent", "nova-qos-paste", "openstack", "pip", "install", "systemctl", "tc",
             "nft", "rm"}

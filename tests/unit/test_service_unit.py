@@ -5,6 +5,7 @@ import configparser
 import re
 import shutil
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -12,6 +13,17 @@ import pytest
 
 SAMPLES = Path(__file__).parents[2] / "etc" / "nova-qos"
 UNIT, DROP_IN = SAMPLES / "nova-qos-agent.service", SAMPLES / "nova-qos-agent-cgroup-v2.conf"
+SECURITY = SAMPLES.parents[1] / "doc/source/admin/security.rst"
+# as the agent sets up its log
+_LOGS = """
+import sys
+from nova import config
+import nova.conf
+from oslo_log import log
+config.parse_args(sys.argv, configure_db=False, init_rpc=False)
+log.setup(nova.conf.CONF, "nova")
+log.getLogger("nova.test").warning("a line of the log")
+"""
 _ANALYZE = shutil.which("systemd-analyze")
 analyzed = pytest.mark.skipif(_ANALYZE is None, reason="there is no systemd-analyze here")
 
@@ -57,6 +69,51 @@ def test_how_exposed_it_is(installed: Path, unified: bool, most: float) -> None:
     found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
     assert found is not None, done.stdout + done.stderr
     assert float(found[1]) <= most, done.stdout
+
+
+def _lists(name: str) -> list[str]:
+    """The words of a setting that the drop-in's lines are added to, after an empty one alone."""
+    words: list[str] = []
+    for line in (UNIT.read_text() + DROP_IN.read_text()).splitlines():
+        setting, _, value = line.partition("=")
+        if setting == name:
+            words = [*words, *value.split()] if value else []
+    return words
+
+
+def test_as_root_it_writes_where_root_alone_can_make_links() -> None:
+    """Not where nova can lead it elsewhere."""
+    assert _lists("ReadWritePaths") == ["/run/systemd"]
+    assert "strict" in _lists("ProtectSystem")
+
+
+@pytest.mark.parametrize("said", ["log_dir = {place}", "log_file = {place}/agent.log"])
+@pytest.mark.parametrize("unified", [False, True], ids=["cgroup v1", "cgroup v2"])
+def test_as_root_its_log_goes_to_the_journal(tmp_path: Path, unified: bool, said: str) -> None:
+    place = tmp_path / "log"
+    place.mkdir()
+    conf = tmp_path / "nova.conf"
+    conf.write_text(f"[DEFAULT]\n{said.format(place=place)}\n")
+    environment = dict(each.split("=", 1) for each in _lists("Environment")) if unified else {}
+    done = subprocess.run(
+        [sys.executable, "-c", _LOGS, "--config-file", conf], capture_output=True, text=True,
+        env={"PATH": "/usr/bin:/bin", **environment})
+    assert done.returncode == 0, done.stderr
+    assert ("a line of the log" in done.stdout + done.stderr) == unified
+    assert bool(list(place.iterdir())) == (not unified)
+
+
+def test_the_page_on_security_says_what_the_rights_mean() -> None:
+    """A capability confines nobody whom systemd and libvirt obey."""
+    page = " ".join(SECURITY.read_text().split())
+    for said in ("Membership of the group ``libvirt`` is as good as root",
+                 "Root on the system bus is all of root"):
+        assert said in page
+    unit = configparser.ConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(UNIT)
+    assert unit["Service"]["SupplementaryGroups"] == "libvirt"
+    assert _lists("User") == ["nova", "root"]
 
 
 def test_one_capability_and_a_program_of_ours() -> None:
