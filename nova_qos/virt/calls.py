@@ -91,11 +91,13 @@ class Calls:
         state, _detail, for_ms = self.call(
             server_uuid,
             lambda connection: connection.lookupByUUIDString(server_uuid).controlInfo())
-        if state == libvirt.VIR_DOMAIN_CONTROL_JOB:
-            return errors.HostRefused(
-                f"libvirt has been at work on this server for {for_ms / 1000:.0f} s (a migration, "
-                "a snapshot or a backup); try again when that has ended")
-        return self.hangs.found(server_uuid, late.for_s)
+        if state == libvirt.VIR_DOMAIN_CONTROL_OCCUPIED:
+            return self.hangs.found(server_uuid, late.for_s)
+        # of a job that lasts, such as a migration, it does not tell since when
+        for_s = for_ms / 1000 if state == libvirt.VIR_DOMAIN_CONTROL_JOB else late.for_s
+        return errors.HostRefused(
+            f"libvirt has been at work on this server for {for_s:.0f} s (a migration, a snapshot "
+            "or a backup); try again when that has ended")
 
 
 def _too_many() -> errors.HostRefused:
