@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from oslo_log import log
 
 from nova_qos.agent import hold
-from nova_qos.agent.hold import Outcome
+from nova_qos.agent.outcome import SOON_S, Outcome
 from nova_qos.core import desired, errors
 from nova_qos.core.balloon import Limits
 from nova_qos.core.desired import Target
@@ -113,7 +113,7 @@ class Change:
 
 
 def _to_come(error: errors.QosError) -> Outcome:
-    return Outcome(Reading.unread(error), hold.SOON_S)
+    return Outcome(Reading.unread(error), SOON_S)
 
 
 def _is_pending(outcome: Outcome | None) -> bool:

@@ -11,9 +11,10 @@ from oslo_log import log
 from nova_qos.agent import hold
 from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.history import History
-from nova_qos.agent.hold import SELDOM_S, SOON_S, Past
+from nova_qos.agent.hold import Past
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.locks import locked
+from nova_qos.agent.outcome import SELDOM_S, SOON_S
 from nova_qos.agent.records import Record, Records
 from nova_qos.agent.schedule import Again
 from nova_qos.core import desired, errors

@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 import oslo_messaging as messaging
 import pytest
 from nova import context, objects
+from nova.compute import instance_list
 from nova.tests.fixtures import DownCellFixture
 from nova.tests.fixtures.nova import PROJECT_ID
+from oslo_db.exception import DBError
 
 from nova_qos.bus import wire
 from nova_qos.bus.client import AgentClient
@@ -275,6 +277,31 @@ def test_a_server_that_nova_has_not_placed_yet(server: Server) -> None:
         assert [page[0] for page in every[:-1]] == list(found)
     finally:
         request.destroy()
+
+
+@pytest.mark.parametrize("page", [1, 2])
+def test_a_cell_that_fails_once(
+    make: Make, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    """No server is left out, and none comes back as unknown."""
+    made, asked = make(3), list[object]()
+    get_by_filters = instance_list.InstanceLister.get_by_filters
+
+    def fails_once(self: Any, *args: Any, **kwargs: Any) -> Any:
+        asked.append(None)
+        # each page asks both cells
+        if len(asked) in (2 * page - 1, 2 * page) and not failed:
+            failed.append(None)
+            raise DBError("database is locked")
+        return get_by_filters(self, *args, **kwargs)
+
+    failed: list[None] = []
+    expected = of_nova(READER)
+    assert set(made) <= set(expected)
+    monkeypatch.setattr(instance_list.InstanceLister, "get_by_filters", fails_once)
+    found = pages(READER, "?limit=2")
+    assert failed
+    assert [each for each_page in found for each in each_page] == expected
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_options_have_the_defaults_that_are_named() -> None:
         assert not default or float(default) == option.default, name
         assert not value or value in option.type.choices, name
     unexplained = {name for _, name in options()} - named
-    assert unexplained == {"uplinks", "hook_timeout"}
+    assert unexplained == {"hook_timeout"}
 
 
 def test_commands_exist() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from nova_qos.agent.change import Change
-from nova_qos.agent.hold import Outcome
+from nova_qos.agent.outcome import Outcome
 from nova_qos.core import errors
 from nova_qos.core.balloon import Limits
 from nova_qos.core.server import Entry, Flavor

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from nova_qos.agent.hold import SELDOM_S, SOON_S
+from nova_qos.agent.outcome import SELDOM_S, SOON_S
 from nova_qos.agent.schedule import Again
 from nova_qos.core import errors
 from nova_qos.core.reading import Reading

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the host holds for servers, observed: what is read is remembered, and told with its past."""
+
+from collections.abc import Iterable
+
+from nova_qos.agent import hold
+from nova_qos.agent.history import History
+from nova_qos.core import errors
+from nova_qos.core.reading import Reading
+from nova_qos.host import Domain, Host, SeenDomain, Snapshot
+
+
+class Readings:
+    """Reads the servers of one host; used by many threads."""
+
+    def __init__(self, machine: Host, history: History) -> None:
+        self._machine = machine
+        self._history = history
+
+    def of(self, server_uuid: str, names: Iterable[str]) -> dict[str, Reading]:
+        """A server's readings; a resource that the host cannot do does not spoil the others.
+
+        :raises ServerNotRunning, HostAway: there is nothing to read at all
+        """
+        return self._read(self._machine.domain(server_uuid), server_uuid, names)
+
+    def of_any(self, server_uuid: str, names: Iterable[str]) -> dict[str, Reading]:
+        """Like ``of``; where nothing can be read, each reading says why."""
+        names = list(names)
+        if not names:
+            return {}
+        try:
+            return self.of(server_uuid, names)
+        except (errors.ServerNotRunning, errors.HostAway) as error:
+            return dict.fromkeys(names, Reading.unread(error))
+
+    def seen(
+        self, snapshot: Snapshot, server_uuid: str, names: Iterable[str]
+    ) -> dict[str, Reading]:
+        """Like ``of_any``, of a server in a snapshot.
+
+        :raises Unreachable: libvirt does not answer
+        """
+        names = list(names)
+        try:
+            return self._read(snapshot.domain(server_uuid), server_uuid, names)
+        except errors.Unreachable:
+            raise
+        except errors.QosError as error:
+            return dict.fromkeys(names, Reading.unread(error))
+
+    def observe(self, server_uuid: str, name: str, reading: Reading) -> Reading:
+        """Remember a reading, and return it with why its target is not in force, since when."""
+        return hold.observe(self._history, server_uuid, name, reading)
+
+    def _read(
+        self, domain: Domain | SeenDomain, server_uuid: str, names: Iterable[str]
+    ) -> dict[str, Reading]:
+        return {name: self.observe(server_uuid, name, reading)
+                for name, reading in hold.read(domain, names).items()}

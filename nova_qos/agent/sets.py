@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sets: what a user requests for a server of this host, applied within the time that the API waits.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from oslo_config import cfg
+from oslo_log import log
+
+from nova_qos.agent import hold
+from nova_qos.agent.accepted import Accepted
+from nova_qos.agent.change import Change
+from nova_qos.agent.locks import locked
+from nova_qos.agent.look import Looker
+from nova_qos.agent.readings import Readings
+from nova_qos.bus.wire import SetAnswer
+from nova_qos.core import errors
+from nova_qos.core.reading import Reading
+from nova_qos.core.server import SavedServer, next_stamp
+from nova_qos.host import Host
+from nova_qos.resources import TABLE
+
+LOG = log.getLogger(__name__)
+#: How long a message, and its answer, may be under way.
+_TRANSIT_S = 0.5
+_POLL_S = 0.1
+
+
+class Sets:
+    """Carries out sets, one server's one after another; used by many threads."""
+
+    def __init__(
+        self, machine: Host, options: cfg.ConfigOpts, looker: Looker, accepted: Accepted,
+        readings: Readings, later: Callable[[str], None],
+    ) -> None:
+        """:param later: takes a server that is to be looked at"""
+        self._machine = machine
+        self._options = options
+        self._looker = looker
+        self._accepted = accepted
+        self._readings = readings
+        self._later = later
+
+    def answer_by(self) -> float:
+        """Until when (monotonic) the API waits for the answer to what arrives now."""
+        return float(time.monotonic() + self._options.nova_qos.rpc_timeout - _TRANSIT_S)
+
+    def carry_out(
+        self, server: SavedServer, settings: Mapping[str, Any], force: bool, answer_by: float,
+        names: Iterable[str],
+    ) -> SetAnswer:
+        """Apply settings, all or none.
+
+        :param names: the resources to answer readings for, beside those of ``settings``
+        :raises InvalidSetting: a value is outside its range
+        :raises AgentAway: the lock was not free by then
+        :raises TooEarly: the guest has yet to report
+        """
+        try:
+            with locked(server.uuid, answer_by):
+                server = self._accepted.newest(server)
+                answer = self._change(server, settings, force is True)
+                is_late = time.monotonic() > answer_by
+                if not is_late:
+                    # else the API has given up waiting, and saves the settings by itself
+                    self._accepted.add(
+                        server.uuid, answer.entries, self._options.nova_qos.rpc_timeout)
+        except errors.AgentAway as error:
+            # the API saves the settings by itself
+            self._later(server.uuid)
+            # the other side of the bus knows the names of the tree alone
+            raise errors.AgentAway(error.message) from error
+        others = self._readings.of_any(
+            server.uuid, [each for each in names if each not in answer.readings])
+        readings = {**answer.readings, **others}
+        if is_late or any(reading.unmet == "pending" for reading in readings.values()):
+            self._later(server.uuid)
+        return replace(answer, readings=readings)
+
+    def save_and_wait(
+        self, context: Any, server_uuid: str, settings: Mapping[str, Any], force: bool,
+        answer_by: float,
+    ) -> dict[str, Reading]:
+        """What an API before 1.2 wants: the agent saves, and waits for the guest."""
+        while True:
+            record = self._looker.records.load(server_uuid, context)
+            try:
+                answer = self.carry_out(record.server, settings, force, answer_by, settings)
+                break
+            except errors.TooEarly as error:
+                if time.monotonic() + _POLL_S > answer_by:
+                    # that API does not know the name of this error
+                    raise errors.HostRefused(error.message) from error
+                time.sleep(_POLL_S)
+        try:
+            record.save(answer.entries)
+        except errors.QosError:
+            self._looker.undo(server_uuid, answer.entries)
+            raise
+        readings, give_up = dict(answer.readings), time.monotonic() + answer.settle_s
+        while time.monotonic() < give_up and any(
+                readings[name].unmet == "pending" for name in answer.moving):
+            time.sleep(_POLL_S)
+            readings |= self._readings.of_any(server_uuid, answer.moving)
+        return readings
+
+    def _change(
+        self, server: SavedServer, settings: Mapping[str, Any], force: bool
+    ) -> SetAnswer:
+        checked = {name: TABLE[name].check(value, server.flavor, name)
+                   for name, value in settings.items()}
+        change = Change(server, self._machine, checked, self._looker.limits(force))
+        outcomes = change.carry_out()
+        entries = change.entries(outcomes, next_stamp(server.entries, time.time()))
+        hold.record(self._looker.history, server.uuid, change.host_targets, outcomes)
+        LOG.info("Set %s on server %s; the host holds %s", checked, server.uuid,
+                 {name: outcome.reading.applied for name, outcome in outcomes.items()})
+        readings = {name: self._readings.observe(server.uuid, name, outcome.reading)
+                    for name, outcome in outcomes.items()}
+        moving = tuple(name for name, each in outcomes.items() if each.follows)
+        settle_s = self._options.nova_qos.balloon_timeout if moving else 0.0
+        return SetAnswer(readings, moving, settle_s, entries=entries)
