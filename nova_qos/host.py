@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the agent asks of its machine."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -60,6 +60,8 @@ class Interface:
 Interfaces = tuple[Interface, ...]
 #: All running servers of a host by uuid, each with its interfaces.
 Neighbours = Callable[[], Mapping[str, Interfaces]]
+#: The floating IPs (IPv4 addresses) of servers by uuid; those without any may be missing.
+Floating = Mapping[str, Collection[str]]
 
 
 class Readable(Protocol):
@@ -123,9 +125,12 @@ class Network(Protocol):
         """List all of it once, for reading many servers; raises nothing: where it cannot be
         listed, each reading says why."""
 
-    def tidy(self, neighbours: Neighbours, correct: bool) -> None:
+    def tidy(self, neighbours: Neighbours, correct: bool, floating: Floating) -> None:
         """Forget servers that have ended, follow those whose devices were re-created, and leave
-        nothing behind when no server has a priority; with ``correct``, also correct drift."""
+        nothing behind when no server has a priority; with ``correct``, also correct drift.
+
+        Packets that a router of this host sends for a server are known by its floating IPs.
+        """
 
     def abilities(self) -> Mapping[str, Ability]:
         """Whether a write would succeed, and if not, why, by resource; changes nothing."""
@@ -168,9 +173,9 @@ class Host(Protocol):
     def watch(self, listener: Listener) -> None:
         """Tell the listener from now on what happens to servers, on a thread of the host's."""
 
-    def tidy(self, correct: bool) -> None:
-        """Bring what the servers share in line with which of them run now; with ``correct``, also
-        correct drift.
+    def tidy(self, correct: bool, floating: Floating) -> None:
+        """Bring what the servers share in line with which of them run now, and with their floating
+        IPs; with ``correct``, also correct drift.
 
         :raises HostCannot, HostRefused, HostAway: it could not be done; the next call tries again
         """

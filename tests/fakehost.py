@@ -14,7 +14,7 @@ from nova_qos.core import errors, scales
 from nova_qos.core.balloon import Balloon
 from nova_qos.core.reading import Reading
 from nova_qos.core.units import UNLIMITED
-from nova_qos.host import Listener
+from nova_qos.host import Floating, Listener
 
 #: Of servers without a network priority, while another of the host has one.
 DEFAULT_NET_WEIGHT = 50
@@ -271,6 +271,6 @@ class FakeHost:
     def watch(self, listener: Listener) -> None:
         self.happened = listener
 
-    def tidy(self, correct: bool) -> None:
+    def tidy(self, correct: bool, floating: Floating) -> None:
         if self.away:
             raise errors.HostAway("libvirt does not answer")

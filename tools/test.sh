@@ -187,10 +187,11 @@ tier_benchmark() {
 
 # with the demo's three servers; all rounds take a quarter of an hour
 benchmark_in_cloud() {
-    local state=${NOVA_QOS_DEMO_DIR:-/var/lib/nova-qos-demo} size=()
+    local state=${NOVA_QOS_DEMO_DIR:-/var/lib/nova-qos-demo} size=() flood=() failed=0
     if is_reduced; then
         size=(--rounds 20 --runs 1 --requests 100 --idle-seconds 15)
-        echo "reduced, in the cloud: ${size[*]}"
+        flood=(--seconds 2 --runs 1)
+        echo "reduced, in the cloud: ${size[*]}; floods: ${flood[*]}"
     fi
     tools/demo.sh --is-up || cloud_is_ours=yes
     tools/demo.sh >"$home/demo.log" || { tail -n 20 "$home/demo.log" >&2; return 1; }
@@ -198,7 +199,12 @@ benchmark_in_cloud() {
         . "$state/admin-openrc"
         PYTHONPATH=$root "$state/venv/bin/python" -m tests.benchmark.cloud "${size[@]}" \
             "qemu+unix:///system?socket=$state/libvirt/run/libvirt-sock" vm1 vm2 vm3
-    )
+    ) || failed=1
+    (
+        . "$state/reader-openrc"
+        PYTHONPATH=$root "$state/venv/bin/python" -m tests.benchmark.flood "${flood[@]}" vm1
+    ) || failed=1
+    return $failed
 }
 
 # what nova's services log is shown only where the benchmark fails

@@ -18,7 +18,7 @@ from nova_qos.agent.pace import Pace
 from nova_qos.agent.schedule import Again, Schedule
 from nova_qos.core import errors
 from nova_qos.core.server import newer
-from nova_qos.host import Change
+from nova_qos.host import Change, Floating
 from nova_qos.resources import TABLE
 
 LOG = log.getLogger(__name__)
@@ -45,6 +45,7 @@ class Loop:
         self._check_now = threading.Event()
         self._stopped = threading.Event()
         self._complaint: str | None = None
+        self._floating: Floating = {}
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -98,6 +99,7 @@ class Loop:
         """
         records = self._looker.records.on_host(self._looker.host)
         uuids = {record.server.uuid for record in records}
+        self._follow({record.server.uuid: record.floating_ips for record in records})
         self._looker.history.retain(uuids)
         self._pace.retain(uuids)
         named = {name for record in records for name in self._looker.watched(record)}
@@ -111,6 +113,11 @@ class Loop:
                     self._looker.undo(record.server.uuid, unsaved)
             if not self._looker.check(record, seen):
                 self._schedule.put(record.server.uuid)
+
+    def _follow(self, floating: Floating) -> None:
+        if floating != self._floating:
+            self._floating = floating
+            self._tidying.put(_ALL)
 
     def _work(self) -> None:
         while (server_uuid := self._schedule.take()) is not None:
@@ -148,7 +155,8 @@ class Loop:
     def _tidy(self) -> None:
         complaint = None
         try:
-            self._looker.machine.tidy(correct=self._options.nova_qos.drift == "correct")
+            self._looker.machine.tidy(
+                self._options.nova_qos.drift == "correct", self._floating)
         except errors.QosError as error:
             complaint = error.message
         # a host that cannot would fill the log

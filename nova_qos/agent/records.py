@@ -18,6 +18,10 @@ class Record(Protocol):
     def server(self) -> SavedServer:
         """The server with its desired state."""
 
+    @property
+    def floating_ips(self) -> frozenset[str]:
+        """The floating IPs (IPv4 addresses) of a server of ``on_host``."""
+
     def save(self, entries: Entries) -> None:
         """Save what was changed."""
 

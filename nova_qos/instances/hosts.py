@@ -17,9 +17,9 @@ SORTING = {"sort_keys": ["created_at", "id"], "sort_dirs": ["desc", "desc"]}
 
 
 def on_host(context: Context, host: str) -> list[Instance]:
-    """The servers of a host."""
+    """The servers of a host, with what ``settings.floating_ips`` needs."""
     return list(objects.InstanceList.get_by_host(
-        context, host, expected_attrs=list(ATTRIBUTES)))
+        context, host, expected_attrs=[*ATTRIBUTES, "info_cache"]))
 
 
 @contextlib.contextmanager

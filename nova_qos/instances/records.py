@@ -37,6 +37,11 @@ class Record:
             self._server = settings.saved_server(self._instance).updated(self._told.changes)
         return self._server
 
+    @property
+    def floating_ips(self) -> frozenset[str]:
+        """The floating IPs of a server of ``on_host``."""
+        return settings.floating_ips(self._instance)
+
     def save(self, entries: Entries) -> None:
         """Save what was changed."""
         self._server = None

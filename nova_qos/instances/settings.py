@@ -108,6 +108,14 @@ def flavor_of(instance: Instance) -> Flavor:
         fair_cpu_shares=per_vcpu * instance.flavor.vcpus if per_vcpu and not shares else None)
 
 
+def floating_ips(instance: Instance) -> frozenset[str]:
+    """The floating IPs of a server that was loaded with its ``info_cache``, where nova keeps what
+    neutron tells it; nova refreshes it when neutron says that one has come or gone."""
+    cache = instance.info_cache
+    network = cache.network_info if cache is not None else None
+    return frozenset(each["address"] for each in (network.floating_ips() if network else ()))
+
+
 def is_new(instance: Instance, host: str, since: float) -> bool:
     """Whether the server was launched on this host after that time (s since 1970), and it has yet
     to be decided whether post-create hooks are to see it.

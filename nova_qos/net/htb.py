@@ -97,6 +97,13 @@ class Trees:
         limit = queue.limit(device, classid(minor)) if found["info"] else NO_QUEUE
         return _share(found, limit)
 
+    def sent(self, device: int, minor: int) -> int:
+        """How many packets a class has sent since it was made; 0 when there is none."""
+        found = self._one(RTM_GETTCLASS, device, handle=classid(minor))
+        statistics = found.get_attr("TCA_STATS2") if found is not None else None
+        basic = statistics.get_attr("TCA_STATS_BASIC") if statistics is not None else None
+        return int(basic["packets"]) if basic is not None else 0
+
     def read(self, device: int) -> Tree:
         """Every class of the device's tree; none when the device is gone."""
         with _refusing("to list classes"):

@@ -143,15 +143,16 @@ def _budget(total: int) -> int:
 
 @dataclass
 class Rules:
-    """The table of rules: a class by the packet's mark, else by its source address.
+    """The table of rules: a class by the packet's mark, else by its source addresses.
 
-    ``taps`` are chains that mark what comes in from a device, ``gates`` those that choose the
-    class on an uplink, each by the device's index. ``host_macs`` are the host's own
-    addresses: their packets bypass the classes. ``foreign`` names the chains that hold other rules
-    than ours.
+    ``addresses`` are the floating IPs that routers give the packets of servers. ``taps`` are
+    chains that mark what comes in from a device, ``gates`` those that choose the class on an
+    uplink, each by the device's index. ``host_macs`` are the host's own addresses: their packets
+    bypass the classes. ``foreign`` names the chains that hold other rules than ours.
     """
 
     macs: dict[str, int] = field(default_factory=dict)
+    addresses: dict[str, int] = field(default_factory=dict)
     marks: dict[int, int] = field(default_factory=dict)
     taps: dict[int, int] = field(default_factory=dict)
     gates: set[int] = field(default_factory=set)

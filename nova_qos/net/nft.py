@@ -20,7 +20,8 @@ from nova_qos.net.marks import Marks
 
 _TIMEOUT_SECONDS = 30
 _ABSENT = "No such file or directory"
-_BY_MAC, _BY_MARK, _HOST_MACS = "by_mac", "by_mark", "host_macs"
+_BY_MAC, _BY_ADDRESS, _BY_MARK = "by_mac", "by_address", "by_mark"
+_HOST_MACS = "host_macs"
 _TAP, _GATE = "tap", "uplink"
 _CHAIN = re.compile(f"({_TAP}|{_GATE})([0-9]+)")
 # Before every other chain, so that they find the mark.
@@ -29,6 +30,8 @@ _FIRST = -500
 Command = dict[str, Any]
 Rule = list[Command]
 _Key = TypeVar("_Key", str, int)
+#: What an address of a packet is looked up as.
+_TYPES = {_BY_MAC: "ether_addr", _BY_ADDRESS: "ipv4_addr", _BY_MARK: "mark"}
 
 
 class Table:
@@ -56,7 +59,10 @@ class Table:
 
         :param before: None when there is no table
         """
-        commands = [*([] if before is not None else self._made()),
+        # an earlier release's table lacks maps, and its chains are foreign; to add what is there
+        # changes nothing
+        is_whole = before is not None and not before.foreign
+        commands = [*([] if is_whole else self._made()),
                     *self._differences(before or Rules(), after)]
         if commands:
             self._run("-f", "-", commands=commands)
@@ -81,9 +87,8 @@ class Table:
     def _made(self) -> list[Command]:
         return [
             {"add": self._itself},
-            {"add": {"map": {**self._place, "name": _BY_MAC, "type": "ether_addr",
-                             "map": "classid"}}},
-            {"add": {"map": {**self._place, "name": _BY_MARK, "type": "mark", "map": "classid"}}},
+            *({"add": {"map": {**self._place, "name": name, "type": kind, "map": "classid"}}}
+              for name, kind in _TYPES.items()),
             {"add": {"set": {**self._place, "name": _HOST_MACS, "type": "ether_addr"}}},
         ]
 
@@ -97,6 +102,7 @@ class Table:
                 yield self._chain("delete", f"{_TAP}{device}")
         yield from self._elements("delete", _HOST_MACS, before.host_macs - after.host_macs)
         yield from self._mapping_differences(_BY_MAC, before.macs, after.macs)
+        yield from self._mapping_differences(_BY_ADDRESS, before.addresses, after.addresses)
         yield from self._mapping_differences(_BY_MARK, before.marks, after.marks)
         yield from self._elements("add", _HOST_MACS, after.host_macs - before.host_macs)
         for device, minor in after.taps.items():
@@ -174,15 +180,18 @@ def _tap_rules(marks: Marks, minor: int) -> list[Rule]:
 
 
 _SOURCE = {"payload": {"protocol": "ether", "field": "saddr"}}
+_ADDRESS = {"payload": {"protocol": "ip", "field": "saddr"}}
 _MARK = {"meta": {"key": "mark"}}
 
 
 def _gate_rules(marks: Marks) -> list[Rule]:
-    # later rules overrule earlier ones: a guest can choose its address, but not its mark
+    # Later rules overrule earlier ones: a guest can choose its addresses, but not its mark. What a
+    # router in another namespace sends has no mark and the router's address.
     return [
         [{"match": {"op": "!=", "left": _SOURCE, "right": f"@{_HOST_MACS}"}},
          _set("priority", _name(STRAYS))],
         [_set("priority", {"map": {"key": _SOURCE, "data": f"@{_BY_MAC}"}})],
+        [_set("priority", {"map": {"key": _ADDRESS, "data": f"@{_BY_ADDRESS}"}})],
         [_set("priority", {"map": {"key": {"&": [_MARK, marks.mask]}, "data": f"@{_BY_MARK}"}})],
     ]
 
@@ -225,6 +234,8 @@ def _add_elements(rules: Rules, listed: list[Command]) -> None:
         elements = held.get("elem", [])
         if held.get("name") == _BY_MAC:
             rules.macs.update((_bare(mac), _minor(name)) for mac, name in elements)
+        elif held.get("name") == _BY_ADDRESS:
+            rules.addresses.update((_bare(address), _minor(name)) for address, name in elements)
         elif held.get("name") == _BY_MARK:
             rules.marks.update((_bare(mark), _minor(name)) for mark, name in elements)
         elif held.get("name") == _HOST_MACS:

@@ -68,7 +68,7 @@ class Objects:
         names = ", ".join(each.name for each in self.uplinks)
         missing = ", ".join(self._looked_up[1])
         warnings = (*advice.warnings(self._ipr, self._table.marks, self.uplinks),
-                    *self._held_by_others(shaped))
+                    *self._held_by_others(shaped), *self._of_strays(shaped))
         why_not = [
             *([f"there is no uplink {missing} on this host now"] if missing else []),
             *(each.obstacle for each in self.uplinks if each.obstacle)]
@@ -83,6 +83,15 @@ class Objects:
             if names := layout.held_by_others(tree, ours):
                 yield (f"another program holds class {', '.join(names)} on {each.name}, by a "
                        "filter or by classes below; remove these")
+
+    def _of_strays(self, shaped: set[int]) -> Iterator[str]:
+        for each in self.uplinks:
+            sent = self._trees.sent(each.index, layout.STRAYS) if each.index in shaped else 0
+            if sent:
+                yield (f"{sent} packets on {each.name} came neither from a known server nor from "
+                       "the host, and shared one class of the weight default_net_weight; a router "
+                       "or container of this host sends them, a router also those of servers "
+                       "without a floating IP")
 
     def require_shapeable(self, interfaces: Interfaces) -> None:
         """:raises HostCannot: packets of these interfaces never pass an uplink as such

@@ -17,7 +17,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from nova_qos.core import errors
 from nova_qos.core.reading import Reading
 from nova_qos.core.units import UNLIMITED
-from nova_qos.host import Ability, Interfaces, Neighbours
+from nova_qos.host import Ability, Floating, Interfaces, Neighbours
 from nova_qos.net import failures, layout, uplinks
 from nova_qos.net.layout import Layout, Rules
 from nova_qos.net.marks import Marks
@@ -77,6 +77,7 @@ class Outbound:
         self._held: dict[int, list[str]] = {}
         # None until those that an earlier agent has left in the kernel were looked for
         self._priorities: dict[str, int] | None = None
+        self._floating: Floating = {}
 
     def read(self, interfaces: Interfaces) -> Mapping[str, Reading]:
         def look(objects: Objects) -> Reading:
@@ -122,9 +123,9 @@ class Outbound:
                 self._known = None
                 self._bring(objects, running, wanted)
 
-    def tidy(self, neighbours: Neighbours, correct: bool) -> None:
+    def tidy(self, neighbours: Neighbours, correct: bool, floating: Floating) -> None:
         with self._lock, self._objects(remember=True) as objects:
-            self._found = ()
+            self._found, self._floating = (), floating
             if not correct and self._known is not None and not self._is_elsewhere(objects):
                 # from what is remembered: what others have changed stays as it is
                 self._known.host_macs = objects.host_macs()
@@ -219,8 +220,8 @@ class Outbound:
             weights[layout.STRAYS] = self._default_weight
             after.trees = {each.index: layout.tree(weights, self._capacity, each.mtu)
                            for each in objects.uplinks}
-            after.rules = _rules(
-                running, minors, known.host_macs, set(after.trees), self._marks)
+            after.rules = _rules(running, minors, self._floating, self._marks)
+            after.rules.host_macs, after.rules.gates = known.host_macs, set(after.trees)
         self._changes += 1
         try:
             objects.change(known.layout, after)
@@ -256,12 +257,12 @@ class Outbound:
 
 
 def _rules(
-    running: Mapping[str, Interfaces], minors: Mapping[str, int], host_macs: set[str],
-    gates: set[int], marks: Marks,
+    running: Mapping[str, Interfaces], minors: Mapping[str, int], floating: Floating, marks: Marks
 ) -> Rules:
-    rules = Rules(gates=gates, host_macs=host_macs)
+    rules = Rules()
     for server, minor in minors.items():
         rules.marks[marks.of(minor)] = minor
+        rules.addresses.update(dict.fromkeys(floating.get(server, ()), minor))
         for each in running[server]:
             # the first of two servers with one address keeps it; their marks tell them apart
             if each.obstacle is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from nova_qos.core import errors
 from nova_qos.core.reading import Reading
-from nova_qos.host import Change, Interfaces, Knob, Listener, Network, SeenNetwork
+from nova_qos.host import Change, Floating, Interfaces, Knob, Listener, Network, SeenNetwork
 from nova_qos.virt import cpu, disk, failures, groups, protection
 from nova_qos.virt.balloon import Movements
 from nova_qos.virt.calls import Calls
@@ -70,13 +70,13 @@ class LibvirtHost:
         Events(self._calls.daemon, heard).start()
         self._is_watched = True
 
-    def tidy(self, correct: bool) -> None:
+    def tidy(self, correct: bool, floating: Floating) -> None:
         """See ``Network.tidy``; likewise for the groups of cgroup v2 above servers.
 
         :raises HostCannot, HostRefused, HostAway: it could not be done
         """
         try:
-            self._network.tidy(self._inventory.interfaces, correct)
+            self._network.tidy(self._inventory.interfaces, correct, floating)
         finally:
             if self._is_unified:
                 self._tidy_groups()

@@ -92,7 +92,7 @@ class Host(Namespace):
 
     def tidy(self, shaper: Outbound) -> None:
         """What the agent does at its start and every ten seconds."""
-        shaper.tidy(self.neighbours, correct=True)
+        shaper.tidy(self.neighbours, correct=True, floating={})
 
     def read_page(self) -> None:
         """The priorities of many servers, one after another."""

@@ -3,6 +3,7 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,26 @@ class Observer(observer.Observer):
         compute = self.daemon("nova-compute")
         compute.stop()
         compute.start()
+
+    @contextmanager
+    def hung(self, server: str) -> Iterator[None]:
+        """Let the server's QEMU take no step for a while."""
+        pid = self.libvirt.qemu_pid(self.libvirt.virsh("domname", server).strip())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def second_agent(self) -> str:
+        """Start another agent beside the one that runs; what it says, which ends by itself.
+
+        :raises subprocess.TimeoutExpired: it does not
+        """
+        done = subprocess.run(
+            self._agent.command, env={**os.environ, **(self._agent.environment or {})},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30)
+        return f"exit status {done.returncode}: {done.stdout}"
 
     def daemon(self, name: str) -> Daemon:
         """A process of the cloud, by its name."""

@@ -169,29 +169,28 @@ OPERATIONS: dict[str, Steps] = {
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_interleaved_with_what_nova_saves(
-    admin: Person, servers: dict[str, str], operation: str
+    admin: Person, boot: Callable[[str, str], str], operation: str
 ) -> None:
     """Sets at random moments of such an operation: taken and kept, or refused."""
-    vm3 = servers["vm3"]
-    wanted, lost, answers = requested(admin, vm3)["cpu_priority"], [], {200: 0, 409: 0}
+    server = boot("lost-interleaved", "m256")
+    wanted, lost, answers = requested(admin, server)["cpu_priority"], [], {200: 0, 409: 0}
     with writer() as nova, ThreadPoolExecutor(1) as pool:
         for number in range(ROUNDS):
             share = 2000 + number
-            nova.load(vm3)
+            nova.load(server)
             asked = pool.submit(together, partial(
-                admin.act, vm3, "set-cpu-priority", {"share": share}))
+                admin.act, server, "set-cpu-priority", {"share": share}))
             for keys, fields in OPERATIONS[operation]:
                 time.sleep(random.uniform(0, _APART_S / 4))
                 assert nova.save(keys, **fields)
             (status, _), = asked.result()
             answers[status] += 1
             wanted = share if status == 200 else wanted
-            seen = requested(admin, vm3)["cpu_priority"]
+            seen = requested(admin, server)["cpu_priority"]
             if seen != wanted:
                 lost.append((number, status, wanted, seen))
     print(f"\n  {operation}: {answers[200]} sets taken, {answers[409]} refused, {len(lost)} lost")
     assert lost == []
-    assert admin.act(vm3, "set-qos", {"cpu_priority": None})[0] == 200
 
 
 def hammer(admin: Person, server: str, until: Callable[[], bool]) -> tuple[int | None, set[int]]:

@@ -10,10 +10,11 @@ import pytest
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
 from tests.cloud.test_commands import nova
-from tools.bed.stack import servers, sharing, traffic
+from tools.bed.stack import servers, sharing, tenants, traffic
 from tools.bed.stack.host import uplink
 from tools.bed.stack.layout import Layout
 from tools.bed.stack.network import UPLINK
+from tools.bed.stack.servers import Server
 from tools.bed.stack.sharing import Sender
 from tools.bed.together import together
 from tools.bed.uplink import MOST_WEIGHT
@@ -22,6 +23,8 @@ SET, GET = "set-net-priority", "get-net-priority"
 DONE = (200, {"success": True})
 #: The agent follows what happens on its host every 10 s.
 FOLLOWS_S = 25
+#: The class of what no known server has sent; bytes that a guest sends.
+STRAYS, SENT = "5ca1:fffe", 100_000
 
 
 @pytest.fixture(autouse=True)
@@ -192,6 +195,30 @@ def test_hard_reboot(admin: Person, host: Observer, vm1: str, vm2: str) -> None:
     wait_for(found_again, FOLLOWS_S, "packets from its new device are marked")
     before = passed()
     wait_for(lambda: passed() not in (0, before), 60, "the guest's packets pass its class")
+
+
+@pytest.fixture
+def routed(admin: Person) -> Iterator[tuple[Server, str]]:
+    """A server behind the router, and its floating IP."""
+    cloud = tenants.connect()
+    uuid = servers.made(cloud, "routed", "m256", tenants.BEHIND)
+    try:
+        server = servers.awaited(cloud, "routed", uuid)
+        with servers.floating_ip(cloud, uuid) as address:
+            yield server, address
+    finally:
+        admin.delete(uuid)
+
+
+def test_a_floating_ip(admin: Person, host: Observer, routed: tuple[Server, str]) -> None:
+    server, address = routed
+    assert admin.act(server.uuid, SET, {"prio": 3}) == DONE
+    wait_for(lambda: uplink.class_of_address(address) == class_of(host, server.uuid), FOLLOWS_S,
+             "the agent has heard of the floating IP")
+    before, strays = sent(host, server.uuid), uplink.classes()[STRAYS].sent
+    servers.inside(address, f"head -c {SENT} /dev/zero | tr '\\0' x; echo")
+    assert sent(host, server.uuid) - before >= SENT
+    assert uplink.classes()[STRAYS].sent - strays < SENT
 
 
 def test_three_guests_share_by_weight(admin: Person, host: Observer) -> None:

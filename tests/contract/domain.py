@@ -335,7 +335,7 @@ class NetworkContract(ContractTests):
 
     def test_tidying_keeps_the_priority(self, bench: Bench, domain: Domain) -> None:
         write(domain, "net_priority", 30)
-        bench.host.tidy(correct=True)
+        bench.host.tidy(correct=True, floating={})
         assert read(domain, "net_priority") == weighed(30, 69)
 
 

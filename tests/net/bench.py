@@ -31,6 +31,7 @@ class Bench:
         self.uplinks = uplinks
         self.uuids = [str(uuid.uuid4()) for _ in servers]
         self.servers: dict[str, Interfaces] = dict(zip(self.uuids, servers, strict=True))
+        self.floating: dict[str, list[str]] = {}
         self._rate_mbit = rate_mbit
         self.restart_agent()
 
@@ -55,7 +56,7 @@ class Bench:
 
     def tidy(self, correct: bool = True) -> None:
         with self.host.inside():
-            self.shaper.tidy(self.neighbours, correct)
+            self.shaper.tidy(self.neighbours, correct, self.floating)
 
     def start_server(self, number: int) -> None:
         """It runs again, with a tap of the same name."""

@@ -33,6 +33,7 @@ CAPACITY = RATE_MBIT * 1_000_000
 GATE_RULES = (
     "ether saddr != @host_macs meta priority set 5ca1:fffe",
     "meta priority set ether saddr map @by_mac",
+    "meta priority set ip saddr map @by_address",
     "meta priority set meta mark & 0x00001fff map @by_mark",
 )
 

@@ -18,11 +18,12 @@ def main() -> int:
     seed = secrets.randbelow(10**6) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
     outcome = run.perform(options.minutes * 60, seed)
-    print(f"\nseed {seed}: {outcome.sets} sets, {outcome.operations} operations, "
-          f"{outcome.agent_kills} kills of the agent, {outcome.libvirtd_kills} of libvirtd; "
-          f"{len(outcome.differences)} differences")
+    counts = ", ".join(f"{number} {what}" for what, number in outcome.counts.items())
+    print(f"\nseed {seed}: {counts}; {len(outcome.differences)} differences, "
+          f"{len(outcome.wrong)} other faults")
+    print(*outcome.wrong, sep="\n")
     if not outcome.differences:
-        return 0
+        return 1 if outcome.wrong else 0
     tables.show(HEADS, outcome.differences)
     return 1
 

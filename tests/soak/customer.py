@@ -5,10 +5,11 @@ import random
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from keystoneauth1.exceptions import ClientException
 
-from tests.cloud.api import Person
+from tests.cloud.api import RECENT, Person
 from tests.cloud.host import Observer
 from tests.cloud.operations import OPERATIONS
 from tests.soak.calm import Calm
@@ -22,6 +23,8 @@ _HARD_REBOOT = ("reboot", {"type": "HARD"})
 _STUCK_S, _SETTLE_S = 40, 90
 # the scheduler passes by a host whose libvirtd was away just now
 _OPERATIONS = sorted(OPERATIONS.keys() - {"shelve, unshelve"})
+#: The first microversion of nova's API with reasons of locks.
+_REASONS = "2.73"
 
 
 class Customer:
@@ -37,12 +40,15 @@ class Customer:
         self._admin, self._host, self._choose, self._say = admin, host, choose, say
         #: By resource, what may be saved: one value, two after an answer that told nothing.
         self.promised: dict[str, set[Value]] = {}
-        self.sets = self.operations = 0
+        self.sets = self.operations = self.locks = 0
+        #: What of nova's own was lost.
+        self.lost: list[str] = []
 
     def act(self) -> None:
         """Do one thing."""
         act = self._choose.choices(
-            (self._set, self._operate, self._reset_guest, self._meddle), (6, 3, 1, 1))[0]
+            (self._set, self._set_each, self._lock, self._operate, self._reset_guest,
+             self._meddle), (4, 2, 2, 3, 1, 1))[0]
         act()
         time.sleep(self._choose.uniform(0, 1.5))
 
@@ -77,11 +83,37 @@ class Customer:
             "net_priority": lambda: number(0, 98),
         }
 
-    def _set(self) -> None:
+    def _asked(self) -> dict[str, Value]:
         values = self._values()
         names = self._choose.sample(sorted(values), self._choose.randint(1, len(values)))
-        asked: dict[str, Value] = {
-            name: None if self._choose.random() < 0.2 else values[name]() for name in names}
+        return {name: None if self._choose.random() < 0.2 else values[name]() for name in names}
+
+    def _set(self) -> None:
+        self._send(self._asked())
+
+    def _set_each(self) -> None:
+        """Set resources by requests of their own, all at the same time."""
+        parts = [{name: value} for name, value in self._asked().items()]
+        with ThreadPoolExecutor(len(parts)) as pool:
+            list(pool.map(self._send, parts))
+
+    def _lock(self) -> None:
+        """Lock and unlock the server while it is set; the reason of the lock is nova's own."""
+        reason = f"reason {self._choose.randrange(10**6)}"
+        first, second = self._asked(), self._asked()
+        self.locks += 1
+        with ThreadPoolExecutor(1) as pool:
+            setting = pool.submit(self._send, first)
+            status = self._try("lock", {"locked_reason": reason}, _REASONS)
+            setting.result()
+            told = self._admin.show(self.server).get("locked_reason")
+            if status == 202 and told != reason:
+                self.lost.append(f"{reason}: {told}")
+            setting = pool.submit(self._send, second)
+            self._try("unlock")
+            setting.result()
+
+    def _send(self, asked: dict[str, Value]) -> None:
         status = self._try("set-qos", asked)
         self.sets += 1
         self._say(f"{self.name}: set-qos {asked}: {status}")
@@ -120,9 +152,9 @@ class Customer:
             self._say(f"{self.name}: virsh {words[0]}: {str(error)[:100]}")
             return None
 
-    def _try(self, action: str, value: object) -> int | None:
+    def _try(self, action: str, value: object = None, version: str = RECENT) -> int | None:
         try:
-            return self._admin.act(self.server, action, value)[0]
+            return self._admin.act(self.server, action, value, version)[0]
         except (ClientException, ValueError) as error:
             self._say(f"{self.name}: {action}: {error}")
             return None

@@ -15,10 +15,12 @@ from tests.soak import judge
 from tests.soak.calm import Calm
 from tests.soak.customer import Customer
 from tests.soak.killer import Killer
+from tests.soak.visitor import Visitor
 from tools.bed.stack import leftovers, servers, tenants
 from tools.bed.stack.layout import Layout
 from tools.bed.stack.tenants import credentials
 
+#: Behind the router.
 _SMALL, _SMALL_FLAVOR = "soak-small", "m256"
 #: A guest's boot after the last kill, and the longest pause between two looks of the agent.
 _QUIET_S = 150
@@ -26,13 +28,12 @@ _QUIET_S = 150
 
 @dataclass
 class Outcome:
-    """What happened, and what differs after all."""
+    """What happened, by how often; what differs after all; and what else should not have
+    happened."""
 
-    sets: int
-    operations: int
-    agent_kills: int
-    libvirtd_kills: int
+    counts: dict[str, int]
     differences: list[judge.Difference]
+    wrong: list[str]
 
 
 def perform(seconds: float, seed: int) -> Outcome:
@@ -48,34 +49,52 @@ def perform(seconds: float, seed: int) -> Outcome:
         host = Observer(layout, {})
         calm = Calm()
         customers = [
-            Customer(name, server, memory_mib, Person(credentials("admin")), host, calm,
+            Customer(name, each.server, each.memory_mib, Person(credentials("admin")), host, calm,
                      random.Random(f"{seed} {name}"), say)
-            for name, (server, memory_mib) in found.items()]
-        for each in customers:
-            admin.act(each.server, "set-qos", dict.fromkeys(TABLE))
-        killer = Killer(admin, host, calm, random.Random(f"{seed} kills"), say)
-        _act(customers, killer, seconds)
-        say("all stop; waiting for quiet")
-        for each in customers:
-            each.settle()
-        differences = judge.settled(admin, host, customers, _QUIET_S)
+            for name, each in found.items()]
+        for customer in customers:
+            admin.act(customer.server, "set-qos", dict.fromkeys(TABLE))
+        killer = Killer(admin, host, calm, [each.server for each in found.values()],
+                        random.Random(f"{seed} kills"), say)
+        with Visitor(found[_SMALL].address) as visitor:
+            _act(customers, killer, seconds)
+            say("all stop; waiting for quiet")
+            for customer in customers:
+                customer.settle()
+            differences = judge.settled(admin, host, customers, _QUIET_S)
         say("compared")
-        for each in customers:
-            admin.act(each.server, "set-qos", dict.fromkeys(TABLE))
-        return Outcome(
-            sum(each.sets for each in customers), sum(each.operations for each in customers),
-            killer.agent_kills, killer.libvirtd_kills, differences)
+        wrong = [*killer.wrong, *(each for customer in customers for each in customer.lost),
+                 *visitor.wrong(host, found[_SMALL].server)]
+        for customer in customers:
+            admin.act(customer.server, "set-qos", dict.fromkeys(TABLE))
+        return Outcome({
+            "sets": sum(each.sets for each in customers),
+            "locks": sum(each.locks for each in customers),
+            "operations": sum(each.operations for each in customers),
+            **killer.counts, "answers through the router": visitor.answers,
+        }, differences, wrong)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A server to act on, with its memory and where its guest answers."""
+
+    server: str
+    memory_mib: int
+    address: str
 
 
 @contextlib.contextmanager
-def _servers() -> Iterator[dict[str, tuple[str, int]]]:
-    """The demo's three and a small one, with their memory; the small one goes afterwards."""
-    found = {each.name: (each.uuid, servers.MEMORY_MIB) for each in servers.running()}
+def _servers() -> Iterator[dict[str, _Found]]:
+    """The demo's three, and a small one behind the router, which goes afterwards."""
+    found = {each.name: _Found(each.uuid, servers.MEMORY_MIB, each.address)
+             for each in servers.running()}
     cloud = tenants.connect()
-    small = servers.made(cloud, _SMALL, _SMALL_FLAVOR)
+    small = servers.made(cloud, _SMALL, _SMALL_FLAVOR, tenants.BEHIND)
     servers.awaited(cloud, _SMALL, small)
     try:
-        yield {**found, _SMALL: (small, tenants.FLAVORS[_SMALL_FLAVOR])}
+        with servers.floating_ip(cloud, small) as address:
+            yield {**found, _SMALL: _Found(small, tenants.FLAVORS[_SMALL_FLAVOR], address)}
     finally:
         last = cloud.compute.get_server(small)
         cloud.compute.delete_server(last)

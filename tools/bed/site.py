@@ -13,8 +13,9 @@ from .processes import wait_until
 
 #: How guests' packets reach the uplink: over one bridge; over a veth pair between two bridges,
 #: as under OVS' hybrid plug; routed behind the host's own address; inside of a VXLAN tunnel;
-#: by devices of their own on top of the uplink, without any tap.
-Path = Literal["bridge", "hop", "nat", "vxlan", "macvlan"]
+#: through a router in a namespace of its own, as neutron makes them, that gives the packets of each
+#: guest its floating IP; by devices of their own on top of the uplink, without any tap.
+Path = Literal["bridge", "hop", "nat", "vxlan", "router", "macvlan"]
 
 BRIDGE = "br0"
 UPLINK = "up0"
@@ -30,6 +31,19 @@ table inet testnat {
         oifname "up0" masquerade
     }
 }
+"""
+_FLOATING = """\
+table ip floating {{
+    map addresses {{
+        type ipv4_addr : ipv4_addr
+        elements = {{ {addresses} }}
+    }}
+    chain out {{
+        type nat hook postrouting priority srcnat
+        oifname "qg" snat to ip saddr map @addresses
+        oifname "qg" masquerade
+    }}
+}}
 """
 _DISGUISE = """\
 table netdev disguise {{
@@ -70,6 +84,11 @@ class Nic:
     def addresses(self) -> tuple[str, str]:
         return f"10.{self.tenant}.1.{self.number}", f"fd{self.tenant}::1:{self.number}"
 
+    @property
+    def floating_ip(self) -> str:
+        """The source address that a router gives its packets."""
+        return f"10.77.2.{self.number}"
+
 
 @dataclass(frozen=True)
 class Guest:
@@ -88,7 +107,7 @@ class Site:
 
     def __init__(self, path: Path, nics: Iterable[int]) -> None:
         self.path = path
-        self._tenant = 78 if path in ("nat", "vxlan") else 77
+        self._tenant = 78 if path in ("nat", "vxlan", "router") else 77
         self._all: list[Namespace] = []
         try:
             self.host = self._namespace("host")
@@ -98,6 +117,8 @@ class Site:
             self.guests = [
                 self._add_guest(tuple(itertools.islice(numbers, count))) for count in nics
             ]
+            if path == "router":
+                self._let_float()
             self._listen()
         except BaseException:
             self.remove()
@@ -173,6 +194,29 @@ class Site:
             *_addresses("vx0", 78, 1),
         )
 
+    def _join_router(self) -> None:
+        self.router = self._namespace("router")
+        self.host.ip(
+            "link add br-ex type bridge forward_delay 0 mcast_snooping 0",
+            "link set br-ex up",
+            f"link set {UPLINK} master br-ex",
+            *_addresses("br-ex", 77, 2),
+            f"link add to-qr type veth peer name qr netns {self.router.name}",
+            f"link set to-qr master {BRIDGE} up",
+            f"link add to-qg type veth peer name qg netns {self.router.name}",
+            "link set to-qg master br-ex up",
+        )
+        self.router.ip("link set qr up", "link set qg up", *_addresses("qr", 78, 1),
+                       *_addresses("qg", 77, 3))
+        self.router.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+
+    def _let_float(self) -> None:
+        """All guests but the last have floating IPs."""
+        nics = [nic for guest in self.guests[:-1] for nic in guest.nics]
+        self.router.ip(*(f"address add {nic.floating_ip}/32 dev qg" for nic in nics))
+        self.router.run("nft", "-f", "-", text=_FLOATING.format(addresses=", ".join(
+            f"{nic.addresses[0]} : {nic.floating_ip}" for nic in nics)))
+
     def _join_macvlan(self) -> None:
         self.host.ip(*_addresses(UPLINK, 77, 2))
 
@@ -205,7 +249,7 @@ class Site:
             f"address add {ipv4}/16 dev {nic.device}",
             f"address add {ipv6}/64 dev {nic.device} nodad",
         )
-        if self.path == "nat":
+        if self.path in ("nat", "router"):
             via = f"dev {nic.device} metric {nic.number}"
             namespace.ip(f"route add default via 10.78.0.1 {via}")
             namespace.ip(f"route add default via fd78::1 {via}")

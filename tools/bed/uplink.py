@@ -76,6 +76,12 @@ class Uplink:
         found = re.search(rf"{mac} : (\S+?),?\s", printed)
         return found.group(1) if found else None
 
+    def class_of_address(self, address: str) -> str | None:
+        """The class that packets of this IPv4 address are given."""
+        printed = _run("nft", "list", "map", *_TABLE, "by_address")
+        found = re.search(rf"\b{re.escape(address)} : (\S+?),?\s", printed)
+        return found.group(1) if found else None
+
     def mark_of(self, tap: str) -> str | None:
         """The class whose mark packets from this device are given."""
         printed = _run("nft", "list", "table", *_TABLE)

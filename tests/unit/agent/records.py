@@ -20,10 +20,15 @@ class MemoryRecord:
         self.refuses: errors.QosError | None = None
         self.new, self.is_first_launch = False, True
         self.mended = 0
+        self.floating: list[str] = []
 
     @property
     def server(self) -> SavedServer:
         return self.now
+
+    @property
+    def floating_ips(self) -> frozenset[str]:
+        return frozenset(self.floating)
 
     def save(self, entries: Entries) -> None:
         if self.refuses:

@@ -11,6 +11,7 @@ from nova_qos.agent.locks import locked
 from nova_qos.agent.loop import Loop
 from nova_qos.core import errors
 from nova_qos.core.server import Entry
+from nova_qos.host import Floating
 from tests.unit.agent.conftest import Site
 
 
@@ -50,7 +51,7 @@ def test_a_guest_that_resets_itself_all_the_time_is_looked_at_now_and_then(
     looked: list[str] = []
     tidied: list[bool] = []
     monkeypatch.setattr(site.looker, "look", looked.append)
-    monkeypatch.setattr(site.machine, "tidy", lambda correct: tidied.append(correct))
+    monkeypatch.setattr(site.machine, "tidy", lambda correct, floating: tidied.append(correct))
     site.options.set_override("check_interval", 3600, "nova_qos")
     _record, domain = site.add("one", cpu_priority=2048)
     domain.shares = 2048
@@ -67,6 +68,19 @@ def test_a_guest_that_resets_itself_all_the_time_is_looked_at_now_and_then(
     site.machine.happened("one", "ended")
     site.machine.happened("one", "started")
     eventually(lambda: len(looked) > before, within_s=0.4)
+
+
+def test_a_floating_ip_is_followed_at_once(
+    site: Site, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed: list[Floating] = []
+    monkeypatch.setattr(site.machine, "tidy", lambda correct, floating: followed.append(floating))
+    record, _domain = site.add("one")
+    site.options.set_override("check_interval", 1, "nova_qos")
+    loop.start()
+    eventually(lambda: {"one": frozenset()} in followed, within_s=1)
+    record.floating.append("192.0.2.7")
+    eventually(lambda: {"one": frozenset(["192.0.2.7"])} in followed, within_s=2)
 
 
 def test_servers_that_left_are_forgotten(site: Site, loop: Loop) -> None:

@@ -28,6 +28,7 @@ def expected(marks: Marks) -> Rules:
         gates={5}, taps={2: first, 3: other},
         host_macs={"02:00:00:00:00:01", "fe:16:3e:00:00:00"},
         macs={"fa:16:3e:00:00:00": first, "fa:16:3e:00:00:01": other},
+        addresses={"203.0.113.7": first},
         marks={marks.of(first): first, marks.of(other): other})
 
 

@@ -35,7 +35,8 @@ def _down_services() -> list[str]:
     wanted = {"nova-conductor", "nova-scheduler", "nova-compute", "nova-qos-agent"}
     up = {each.binary for each in cloud.compute.services() if each.state == "up"}
     agents = {each.agent_type for each in cloud.network.agents() if each.is_alive}
-    return sorted(wanted - up) + sorted({"Open vSwitch agent", "DHCP agent"} - agents)
+    return sorted(wanted - up) + sorted(
+        {"Open vSwitch agent", "DHCP agent", "L3 agent"} - agents)
 
 
 def up(layout: Layout) -> None:

@@ -101,7 +101,7 @@ def _write_neutron(layout: Layout) -> None:
            "integration_bridge": INTEGRATION}
     write(layout.etc("neutron") / "neutron.conf", {
         "DEFAULT": {
-            **_logging(layout), "core_plugin": "ml2", "service_plugins": "",
+            **_logging(layout), "core_plugin": "ml2", "service_plugins": "router",
             "auth_strategy": "keystone", "dhcp_agents_per_network": 1, "api_workers": 1,
             "rpc_workers": 1, "rpc_state_report_workers": 0,
             "api_paste_config": layout.state / "venv/etc/neutron/api-paste.ini",
@@ -127,6 +127,10 @@ def _write_neutron(layout: Layout) -> None:
     })
     write(layout.etc("neutron") / "dhcp-agent.ini", {
         "DEFAULT": {"interface_driver": "openvswitch", "enable_isolated_metadata": False},
+        "ovs": {**ovs},
+    })
+    write(layout.etc("neutron") / "l3-agent.ini", {
+        "DEFAULT": {"interface_driver": "openvswitch", "enable_metadata_proxy": False},
         "ovs": {**ovs},
     })
 

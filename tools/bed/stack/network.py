@@ -3,6 +3,8 @@
 
 guest - tap - qbr (Linux bridge) - veth - qosint - qosex (userspace datapath) - veth - qosbrx (Linux
 bridge) - qosuplink | qosext in the namespace ``qos-outside``, which plays the world outside.
+
+A guest of the network behind the router: as above up to qosint - the router's namespace - qosint.
 """
 
 import json
@@ -15,6 +17,8 @@ from tools.bed.stack.shell import run, try_run
 
 OUTSIDE = "qos-outside"
 OUTSIDE_ADDRESS, CIDR = "10.77.0.1", "10.77.0.0/24"
+#: Of the network behind the router.
+BEHIND_CIDR = "10.78.0.0/24"
 UPLINK = "qosuplink"
 # The names that Open vSwitch gives to neutron's bridges elsewhere may be taken on this machine.
 INTEGRATION, EXTERNAL = "qosint", "qosex"
@@ -52,7 +56,9 @@ def down(layout: Layout) -> None:
     """Take away every device and namespace of the cloud, also those of killed services."""
     _forget_priorities()
     networks = [path.name for path in (layout.state / "lib" / "dhcp").glob("*-*")]
-    for name in (OUTSIDE, *(f"qdhcp-{network}" for network in networks)):
+    routers = [path.name for path in routers_directory(layout).glob("*-*")]
+    for name in (OUTSIDE, *(f"qdhcp-{network}" for network in networks),
+                 *(f"qrouter-{router}" for router in routers)):
         if Path("/run/netns", name).exists():
             run("ip", "netns", "delete", name)
     ports = [prefix + port for port in _ports(layout) for prefix in _PORT_DEVICES]
@@ -63,6 +69,11 @@ def down(layout: Layout) -> None:
             try_run("ip", "link", "delete", device)
     # The datapath's own device has a fixed name; this refuses while another switch holds it.
     try_run("ip", "tuntap", "del", "dev", "ovs-netdev", "mode", "tap")
+
+
+def routers_directory(layout: Layout) -> Path:
+    """Has a file for each router of the cloud, named by its id: what is to be taken away."""
+    return layout.state / "lib" / "routers"
 
 
 def _forget_priorities() -> None:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers of the cloud: three that stay for later runs, and others; what their guests say."""
 
+import contextlib
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +58,9 @@ def running() -> list[Server]:
     return [awaited(cloud, name, uuid) for name, uuid in uuids.items()]
 
 
-def made(cloud: Any, name: str, flavor: str = FLAVOR, **more: str) -> str:
+def made(
+    cloud: Any, name: str, flavor: str = FLAVOR, network: str = tenants.NETWORK, **more: str
+) -> str:
     """The uuid of the server of that name, which is on its way to run.
 
     :param more: of the request for a new one, such as ``availability_zone``
@@ -75,7 +78,7 @@ def made(cloud: Any, name: str, flavor: str = FLAVOR, **more: str) -> str:
             name=name,
             image_id=cloud.image.find_image(tenants.IMAGE, ignore_missing=False).id,
             flavor_id=cloud.compute.find_flavor(flavor, ignore_missing=False).id,
-            networks=[{"uuid": cloud.network.find_network(tenants.NETWORK).id}], **more)
+            networks=[{"uuid": cloud.network.find_network(network).id}], **more)
     return str(found.id)
 
 
@@ -99,7 +102,20 @@ def awaited(cloud: Any, name: str, uuid: str, timeout_s: float = _TIMEOUT_S) -> 
     _wait(is_active, f"{name} is not active", timeout_s)
     _wait(has_balloon, f"the balloon driver of {name} does not answer", timeout_s)
     addresses = cloud.compute.get_server(uuid).addresses
-    return Server(name, uuid, str(addresses[tenants.NETWORK][0]["addr"]))
+    # a floating IP comes after the address that it stands for
+    return Server(name, uuid, next(str(each[-1]["addr"]) for each in addresses.values()))
+
+
+@contextlib.contextmanager
+def floating_ip(cloud: Any, uuid: str) -> Iterator[str]:
+    """A floating IP for a server behind the router, for a while."""
+    (port,) = cloud.network.ports(device_id=uuid)
+    outside = cloud.network.find_network(tenants.NETWORK, ignore_missing=False)
+    made = cloud.network.create_ip(floating_network_id=outside.id, port_id=port.id)
+    try:
+        yield str(made.floating_ip_address)
+    finally:
+        cloud.network.delete_ip(made)
 
 
 def _wait(condition: Callable[[], bool], complaint: str, timeout_s: float) -> None:

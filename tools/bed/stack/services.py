@@ -130,6 +130,8 @@ def compute(layout: Layout) -> list[Daemon]:
                etc / "neutron.conf", etc / "ovs-agent.ini"),
         worker(layout, "neutron-dhcp-agent", "neutron-dhcp-agent",
                etc / "neutron.conf", etc / "dhcp-agent.ini"),
+        worker(layout, "neutron-l3-agent", "neutron-l3-agent",
+               etc / "neutron.conf", etc / "l3-agent.ini"),
         worker(layout, "nova-compute", "nova-compute", layout.etc("nova-compute") / "nova.conf"),
         agent(layout),
     ]

@@ -2,13 +2,14 @@
 """Accounts, catalogue, images, flavors and network of the cloud; nothing is made twice."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import openstack
 
 from tools.bed.guest import GuestImages
 from tools.bed.stack.layout import PASSWORD, REGION, Layout, url
-from tools.bed.stack.network import CIDR, OUTSIDE_ADDRESS
+from tools.bed.stack.network import BEHIND_CIDR, CIDR, OUTSIDE_ADDRESS, routers_directory
 
 _SERVICES = {"glance": "image", "placement": "placement", "neutron": "network", "nova": "compute"}
 #: user: (project, role)
@@ -16,6 +17,8 @@ PEOPLE = {"admin": ("demo", "admin"), "demo": ("demo", "member"), "reader": ("de
           "other": ("other", "member")}
 FLAVORS = {"m512": 512, "m256": 256}
 NETWORK, IMAGE, IMAGE_WITHOUT_BALLOON = "shared", "guest", "guest-without-balloon"
+#: The network whose servers reach the world outside through the router of the same name.
+BEHIND = "behind"
 
 
 def credentials(user: str) -> dict[str, str]:
@@ -72,20 +75,32 @@ def _grant(identity: Any, roles: Any, user: str, project: str, names: tuple[str,
 
 
 def make_resources(layout: Layout) -> None:
-    """Flavors, a shared flat network with DHCP, and the guests' images."""
+    """Flavors, a shared flat network with DHCP and one behind a router, and the guests' images."""
     cloud = connect()
     for name, ram in FLAVORS.items():
         if not cloud.compute.find_flavor(name):
             cloud.compute.create_flavor(name=name, ram=ram, vcpus=1, disk=0)
     if not cloud.network.find_network(NETWORK):
         network = cloud.network.create_network(
-            name=NETWORK, is_shared=True, provider_network_type="flat",
+            name=NETWORK, is_shared=True, is_router_external=True, provider_network_type="flat",
             provider_physical_network="physnet1")
         cloud.network.create_subnet(
             network_id=network.id, ip_version=4, cidr=CIDR, gateway_ip=OUTSIDE_ADDRESS,
             name=NETWORK, allocation_pools=[{"start": "10.77.0.10", "end": "10.77.0.200"}])
+        _make_router(cloud, network, routers_directory(layout))
     _let_everybody_in(cloud)
     _make_images(cloud, GuestImages.build(layout.state / "guests"))
+
+
+def _make_router(cloud: Any, outside: Any, known: Path) -> None:
+    network = cloud.network.create_network(name=BEHIND)
+    subnet = cloud.network.create_subnet(
+        network_id=network.id, ip_version=4, cidr=BEHIND_CIDR, name=BEHIND)
+    router = cloud.network.create_router(
+        name=BEHIND, external_gateway_info={"network_id": outside.id})
+    known.mkdir(exist_ok=True)
+    (known / router.id).touch()
+    cloud.network.add_interface_to_router(router, subnet_id=subnet.id)
 
 
 def _let_everybody_in(cloud: Any) -> None:
