@@ -94,3 +94,14 @@ def test_files_that_a_page_names_exist(page: str) -> None:
         r"``((?:agent|api|bus|cmd|core|instances|net|resources|virt)/\w+\.py)``", text))
     found = sorted({*named, *(f"nova_qos/{name}" for name in inside)})
     assert [name for name in found if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["HACKING.rst", "doc/source/contributor/architecture.rst",
+                                  "doc/source/contributor/architecture.svg"])
+def test_files_of_ours_that_a_page_names_are_there(page: str) -> None:
+    there = {path.relative_to(ROOT).as_posix() for package in ("nova_qos", "novaclient_qos", "tests")
+             for path in (ROOT / package).rglob("*.py")}
+    named = re.findall(r"[\w/]+\.py\b", (ROOT / page).read_text())
+    assert named
+    assert [each for each in named if not any(f"/{path}".endswith(f"/{each}") for path in there)
+            ] == []
