@@ -11,7 +11,7 @@ from typing import Any
 
 from nova_qos.net import filters
 from nova_qos.net.marks import Marks
-from nova_qos.net.netlink import Lists
+from nova_qos.net.netlink import Netlink
 from nova_qos.net.uplinks import WIRES, Uplink, kind_of
 
 _FAST_MBIT = 10_000
@@ -20,14 +20,14 @@ _DEVICES = Path("/sys/class/net")
 _ALL_BITS = 0xFFFFFFFF
 
 
-def warnings(ipr: Lists, marks: Marks, uplinks: Collection[Uplink]) -> Iterator[str]:
+def warnings(kernel: Netlink, marks: Marks, uplinks: Collection[Uplink]) -> Iterator[str]:
     """All of them.
 
     :raises OSError: the kernel refuses to list filters
     """
-    links = {link["index"]: link for link in ipr.get_links()}
+    links = {link["index"]: link for link in kernel.get_links()}
     used = {each.index for each in uplinks}
-    yield from of_rules(ipr, marks)
+    yield from of_rules(kernel, marks)
     yield from of_cards(links[index] for index in used & links.keys())
     redirecting = {each for each in filters.devices() - used if filters.redirects(each)}
     yield from of_redirects(links[index] for index in redirecting & links.keys())
@@ -77,10 +77,10 @@ def _mbit(device: Path) -> int:
         return 0
 
 
-def of_rules(ipr: Lists, marks: Marks) -> Iterator[str]:
+def of_rules(kernel: Netlink, marks: Marks) -> Iterator[str]:
     """Routing rules that look at bits of ours."""
     for family, name in ((socket.AF_INET, "ip"), (socket.AF_INET6, "ip -6")):
-        for rule in ipr.get_rules(family=family):
+        for rule in kernel.get_rules(family=family):
             mark, mask = rule.get_attr("FRA_FWMARK"), rule.get_attr("FRA_FWMASK")
             if mark is None and mask is None:
                 continue

@@ -27,8 +27,8 @@ def devices() -> set[int]:
 
     :raises OSError: the kernel refuses to list them
     """
-    return {device for device, _, listed in ask(RTM_GETQDISC, NLM_F_DUMP, 0)
-            if listed.get(TCA_KIND) in (b"ingress\0", b"clsact\0")}
+    return {each.device for each in ask(RTM_GETQDISC, NLM_F_DUMP, 0)
+            if each.kind in ("ingress", "clsact")}
 
 
 def redirects(device: int) -> bool:
@@ -37,8 +37,8 @@ def redirects(device: int) -> bool:
     :raises OSError: the kernel refuses to list them
     """
     try:
-        return any(_redirects(listed)
-                   for _, _, listed in ask(RTM_GETTFILTER, NLM_F_DUMP, device, _INGRESS))
+        return any(_redirects(each.attributes)
+                   for each in ask(RTM_GETTFILTER, NLM_F_DUMP, device, _INGRESS))
     except OSError as error:
         # a kernel that has no filters at all
         if error.errno == errno.EOPNOTSUPP:

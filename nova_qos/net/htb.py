@@ -3,6 +3,8 @@
 
 import errno
 import socket
+import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 from pyroute2.netlink import (
     NLM_F_ACK,
     NLM_F_CREATE,
-    NLM_F_ECHO,
+    NLM_F_DUMP,
     NLM_F_EXCL,
     NLM_F_REPLACE,
     NLM_F_REQUEST,
@@ -22,7 +24,16 @@ from pyroute2.netlink.rtnl.tcmsg import tcmsg
 from nova_qos.core import errors
 from nova_qos.net import failures, queue
 from nova_qos.net.layout import MAJOR, NO_QUEUE, WHOLE, Share, Tree, classid
-from nova_qos.net.netlink import Lists
+from nova_qos.net.netlink import (
+    TCA_OPTIONS,
+    TCA_STATS2,
+    Attributes,
+    Listed,
+    Netlink,
+    ask,
+    ask_one,
+    attributes,
+)
 
 #: What the kernel must have.
 KINDS = ("htb", "tbf")
@@ -32,6 +43,11 @@ _VERSION = 3
 # and no more, since it is sent beyond the rate. Measured: with one packet a busy machine loses
 # 1 % of the capacity, with 10 ms the shares of a few seconds are off by 2 %.
 _BURST_SECONDS, _LEAST_BURST_BYTES = 0.002, 2000
+# tc_htb_opt: rate, ceil, two bursts, quantum, level, prio; each rate is the last of six fields.
+_HTB_PARMS = struct.Struct("=8xI8xI8xI4xI")
+_TCA_HTB_PARMS, _TCA_HTB_RATE64, _TCA_HTB_CEIL64 = 1, 6, 7
+# gnet_stats_basic: bytes and packets
+_BASIC, _TCA_STATS_BASIC = struct.Struct("=QI"), 1
 # The kernel keeps a burst as a duration at the class's rate, which must fit into 32 bits.
 _LONGEST_BURST_SECONDS = 200
 
@@ -43,11 +59,9 @@ class Trees:
     nothing else is said.
     """
 
-    def __init__(self, ipr: Lists) -> None:
-        self._ipr = ipr
+    def __init__(self, kernel: Netlink) -> None:
+        self._kernel = kernel
         self._has_length: dict[int, bool] = {}
-        # pyroute2 0.9 forgets to set what its own nlm_request looks at
-        ipr.status["nlm_generator"] = False
 
     def is_ours(self, device: int) -> bool:
         """Whether the device has a tree of ours; False = the kernel's default.
@@ -56,9 +70,9 @@ class Trees:
         """
         root = self._one(RTM_GETQDISC, device, parent=TC_H_ROOT)
         # the kernel's own defaults have no handle
-        if root is None or root["handle"] == 0:
+        if root is None or root.handle == 0:
             return False
-        if root["handle"] == _ROOT and root.get_attr("TCA_KIND") == "htb":
+        if root.handle == _ROOT and root.kind == "htb":
             return True
         raise errors.HostCannot(
             f"prio: the traffic of uplink {socket.if_indextoname(device)} is controlled by "
@@ -76,7 +90,7 @@ class Trees:
         message["attrs"] = [["TCA_KIND", kind]]
         flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
         try:
-            self._ipr.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
+            self._kernel.changes.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
         except NetlinkError as error:
             # the kernel checks the parameters last, so this error means that it knows the kind
             if error.code != errno.EINVAL:
@@ -85,8 +99,8 @@ class Trees:
     def devices(self) -> set[int]:
         """Every device that has a tree of ours, uplink or not."""
         with _refusing("to list queueing disciplines"):
-            return {each["index"] for each in self._ipr.get_qdiscs()
-                    if each["handle"] == _ROOT and each["parent"] == TC_H_ROOT}
+            return {each.device for each in ask(RTM_GETQDISC, NLM_F_DUMP, 0)
+                    if each.handle == _ROOT and each.parent == TC_H_ROOT}
 
     def share(self, device: int, minor: int) -> Share | None:
         """One class, None when there is none."""
@@ -94,23 +108,23 @@ class Trees:
         if found is None:
             return None
         # that is the handle of the queue, where there is one beside HTB's own
-        limit = queue.limit(device, classid(minor)) if found["info"] else NO_QUEUE
+        limit = queue.limit(device, classid(minor)) if found.information else NO_QUEUE
         return _share(found, limit)
 
     def sent(self, device: int, minor: int) -> int:
         """How many packets a class has sent since it was made; 0 when there is none."""
         found = self._one(RTM_GETTCLASS, device, handle=classid(minor))
-        statistics = found.get_attr("TCA_STATS2") if found is not None else None
-        basic = statistics.get_attr("TCA_STATS_BASIC") if statistics is not None else None
-        return int(basic["packets"]) if basic is not None else 0
+        statistics = attributes(found.attributes.get(TCA_STATS2, b"")) if found else {}
+        basic = statistics.get(_TCA_STATS_BASIC, bytes(_BASIC.size))
+        return int(_BASIC.unpack_from(basic)[1])
 
     def read(self, device: int) -> Tree:
         """Every class of the device's tree; none when the device is gone."""
         with _refusing("to list classes"):
             queues = queue.limits(device)
             return {
-                each["handle"] & 0xFFFF: _share(each, queues.get(each["handle"], NO_QUEUE))
-                for each in self._ipr.get_classes(index=device) if each["handle"] >> 16 == MAJOR
+                each.handle & 0xFFFF: _share(each, queues.get(each.handle, NO_QUEUE))
+                for each in ask(RTM_GETTCLASS, NLM_F_DUMP, device) if each.handle >> 16 == MAJOR
             }
 
     def create(self, device: int) -> None:
@@ -125,13 +139,13 @@ class Trees:
                 options.append(["TCA_HTB_DIRECT_QLEN", queue.USUAL_FRAMES])
             message["attrs"] = [["TCA_KIND", "htb"], ["TCA_OPTIONS", {"attrs": options}]]
             flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
-            self._ipr.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
+            self._kernel.changes.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
 
     def remove(self, device: int) -> None:
         """Take the tree away, if it is there; the kernel puts its default in place."""
         if self.is_ours(device):
             with _refusing(f"to remove the tree of device {device}", gone_is_good=True):
-                self._ipr.tc("del", index=device, handle=_ROOT, parent=TC_H_ROOT)
+                self._kernel.changes.tc("del", index=device, handle=_ROOT, parent=TC_H_ROOT)
 
     def put(self, device: int, minor: int, share: Share, before: Share | None) -> None:
         """Make a class, or change the one that is there in place, which disturbs no traffic."""
@@ -139,7 +153,7 @@ class Trees:
         burst = max(int(share.ceil * _BURST_SECONDS), _LEAST_BURST_BYTES)
         short = max(min(burst, share.rate * _LONGEST_BURST_SECONDS), _LEAST_BURST_BYTES)
         with _refusing(f"class {MAJOR:x}:{minor:x} on device {device}"):
-            self._ipr.tc(
+            self._kernel.changes.tc(
                 "change-class" if before else "add-class", "htb", device, classid(minor),
                 parent=parent, rate=share.rate, ceil=share.ceil, quantum=share.quantum, prio=0,
                 burst=short, cburst=burst)
@@ -151,7 +165,7 @@ class Trees:
         flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
         try:
             with _refusing(f"the queue of class {MAJOR:x}:{minor:x} on device {device}"):
-                self._ipr.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
+                self._kernel.changes.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
         except errors.HostRefused as error:
             if _errno(error) != errno.EINVAL:
                 raise
@@ -171,16 +185,16 @@ class Trees:
             if not self._has_length[device]:
                 message = queue.plain_message(device, classid(minor))
                 flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
-                self._ipr.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
+                self._kernel.changes.nlm_request(message, msg_type=RTM_NEWQDISC, msg_flags=flags)
             elif has_other:
-                self._ipr.tc("del", index=device, parent=classid(minor))
+                self._kernel.changes.tc("del", index=device, parent=classid(minor))
 
     def drop(self, device: int, minor: int) -> bool:
         """Take a class away, with the packets that wait in it; False when others hold it: a filter
         leads to it, or it has classes below."""
         try:
             with _refusing(f"to remove class {MAJOR:x}:{minor:x}", gone_is_good=True):
-                self._ipr.tc("del-class", index=device, handle=classid(minor))
+                self._kernel.changes.tc("del-class", index=device, handle=classid(minor))
         except errors.HostRefused as error:
             if _errno(error) != errno.EBUSY:
                 raise
@@ -189,40 +203,38 @@ class Trees:
 
     def _has_no_length(self, device: int) -> bool:
         """Whether the kernel's queues hold nothing there: they take txqueuelen for their length."""
-        return any(link.get_attr("IFLA_TXQLEN") == 0
-                   for link in self._ipr.link("get", index=device))
+        link = self._kernel.link(index=device)
+        return link is not None and link.get_attr("IFLA_TXQLEN") == 0
 
-    def _owner(self, device: int, root: Any) -> str:
-        kind, major = root.get_attr("TCA_KIND"), root["handle"] >> 16
+    @staticmethod
+    def _owner(device: int, root: Listed) -> str:
+        kind, major = root.kind, root.handle >> 16
         what = f"the {kind} queueing discipline {major:x}:"
-        handles = {each["handle"] & 0xFFFF for each in self._ipr.get_classes(index=device)}
+        handles = {each.handle & 0xFFFF for each in ask(RTM_GETTCLASS, NLM_F_DUMP, device)}
         if kind == "htb" and 0xFFFE in handles:
             return f"Open vSwitch ({what}, as OVN and neutron's minimum bandwidth have it made)"
         if kind in ("htb", "hfsc") and major == 1:
             return f"libvirt's bandwidth or Open vSwitch's QoS ({what})"
         return f"an administrator or another program ({what})"
 
-    def _one(self, kind: int, device: int, parent: int = 0, handle: int = 0) -> Any | None:
-        message = tcmsg()
-        message.update(index=device, parent=parent, handle=handle)
-        # without the echo the kernel acknowledges the question and keeps the answer
-        flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_ECHO
-        try:
-            answers = self._ipr.nlm_request(message, msg_type=kind, msg_flags=flags)
-        except NetlinkError as error:
-            if failures.is_gone(error):
-                return None
-            raise failures.of_netlink(error, "to show a queueing discipline") from error
-        return next((each for each in answers if each.get_attr("TCA_KIND")), None)
+    @staticmethod
+    def _one(kind: int, device: int, parent: int = 0, handle: int = 0) -> Listed | None:
+        with _refusing("to show a queueing discipline"):
+            return ask_one(kind, device, parent, handle)
 
 
-def _share(message: Any, limit: int) -> Share:
-    options = message.get_attr("TCA_OPTIONS")
-    parameters = options.get_attr("TCA_HTB_PARMS")
+def _share(listed: Listed, limit: int) -> Share:
+    options = attributes(listed.attributes[TCA_OPTIONS])
+    rate, ceil, quantum, prio = _HTB_PARMS.unpack_from(options[_TCA_HTB_PARMS])
     return Share(
-        rate=options.get_attr("TCA_HTB_RATE64") or parameters["rate"],
-        ceil=options.get_attr("TCA_HTB_CEIL64") or parameters["ceil"],
-        quantum=parameters["quantum"], queue=limit, prio=parameters["prio"])
+        rate=_rate64(options, _TCA_HTB_RATE64) or rate,
+        ceil=_rate64(options, _TCA_HTB_CEIL64) or ceil,
+        quantum=quantum, queue=limit, prio=prio)
+
+
+def _rate64(options: Attributes, name: int) -> int:
+    """A rate that does not fit into 32 bits; 0 for one that does."""
+    return int.from_bytes(options.get(name, b""), sys.byteorder)
 
 
 def _errno(error: errors.QosError) -> int | None:
@@ -234,6 +246,11 @@ def _errno(error: errors.QosError) -> int | None:
 def _refusing(what: str, gone_is_good: bool = False) -> Iterator[None]:
     try:
         yield
+    except OSError as error:
+        if error.errno == errno.EAGAIN:
+            # a list that changes all the time is nobody's refusal
+            raise
+        raise failures.of_netlink(NetlinkError(error.errno), what) from error
     except NetlinkError as error:
         if not (gone_is_good and failures.is_gone(error)):
             raise failures.of_netlink(error, what) from error

@@ -4,6 +4,7 @@
 Other programs use the other bits, so ours are set and matched through a mask alone.
 """
 
+import functools
 from dataclasses import dataclass
 
 from nova_qos.net.layout import WITH_PRIORITY, WITHOUT_PRIORITY
@@ -63,6 +64,8 @@ def _bits(mask: int) -> list[int]:
     return [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
 
 
+# thousands at most, each for every server of the host at every change
+@functools.cache
 def _spread(number: int, mask: int) -> int:
     return sum((number >> place & 1) << bit for place, bit in enumerate(_bits(mask)))
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from nova_qos.core import errors
-from nova_qos.net import failures
+from nova_qos.net import failures, netlink
 from nova_qos.net.layout import MAJOR, STRAYS, Rules
 from nova_qos.net.marks import Marks
 
@@ -42,9 +42,23 @@ class Table:
         self._name = name
         self._place = {"family": "netdev", "table": name}
         self._itself = {"table": {"family": "netdev", "name": name}}
+        # what was listed, and at which generation of the kernel's rules
+        self._seen: tuple[int, Rules | None] | None = None
 
     def read(self) -> Rules | None:
-        """Everything in it; None when there is no such table."""
+        """Everything in it; None when there is no such table. Not to be changed by the caller.
+
+        To list hundreds of chains takes a program of its own and many milliseconds, so what was
+        listed counts until the kernel says that rules have changed, whoever changed them.
+        """
+        before, seen = _generation(), self._seen
+        if seen is not None and before == seen[0]:
+            return seen[1]
+        rules = self._listed()
+        self._seen = None if before is None or before != _generation() else (before, rules)
+        return rules
+
+    def _listed(self) -> Rules | None:
         listed = self._run("list", "table", "netdev", self._name, absent_is_none=True)
         try:
             return None if listed is None else _rules(json.loads(listed)["nftables"], self.marks)
@@ -165,6 +179,14 @@ class Table:
         if done.returncode:
             raise failures.of_nft(done.stderr or done.stdout, done.returncode)
         return done.stdout
+
+
+def _generation() -> int | None:
+    """See ``netlink.generation``; None where the kernel does not tell."""
+    try:
+        return netlink.generation()
+    except OSError:
+        return None
 
 
 def _name(minor: int) -> str:

@@ -10,7 +10,7 @@ from nova_qos.host import Ability, Interfaces
 from nova_qos.net import advice, filters, layout, uplinks
 from nova_qos.net.htb import KINDS, Trees
 from nova_qos.net.layout import WHOLE, Layout, Share, Tree
-from nova_qos.net.netlink import Lists
+from nova_qos.net.netlink import Netlink
 from nova_qos.net.nft import Table
 from nova_qos.net.uplinks import Uplink
 from nova_qos.net.view import (
@@ -27,17 +27,17 @@ class Objects:
     """Our objects in the kernel, in the network namespace of the calling thread."""
 
     def __init__(
-        self, ipr: Lists, table: Table, names: Callable[[Lists], Sequence[str]]
+        self, kernel: Netlink, table: Table, names: Callable[[Netlink], Sequence[str]]
     ) -> None:
         """:param names: tells which devices are uplinks, when that is needed"""
-        self._ipr = ipr
-        self._trees = Trees(ipr)
+        self._kernel = kernel
+        self._trees = Trees(kernel)
         self._table = table
         self._names = names
 
     @cached_property
     def _looked_up(self) -> tuple[list[Uplink], list[str]]:
-        return uplinks.present(self._ipr, self._names(self._ipr))
+        return uplinks.present(self._kernel, self._names(self._kernel))
 
     @property
     def uplinks(self) -> list[Uplink]:
@@ -67,7 +67,7 @@ class Objects:
             self._table.rehearse(each.index)
         names = ", ".join(each.name for each in self.uplinks)
         missing = ", ".join(self._looked_up[1])
-        warnings = (*advice.warnings(self._ipr, self._table.marks, self.uplinks),
+        warnings = (*advice.warnings(self._kernel, self._table.marks, self.uplinks),
                     *self._held_by_others(shaped), *self._of_strays(shaped))
         why_not = [
             *([f"there is no uplink {missing} on this host now"] if missing else []),
@@ -102,7 +102,7 @@ class Objects:
 
     def host_macs(self) -> set[str]:
         """The addresses that the host itself may send from."""
-        return uplinks.host_macs(self._ipr)
+        return uplinks.host_macs(self._kernel)
 
     def read(self) -> Layout:
         """All our objects, also those on devices that are no uplinks any more."""

@@ -6,6 +6,7 @@ If the kernel differs from the cache, everything is listed and the change tried 
 """
 
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from nova_qos.host import Ability, Floating, Interfaces, Neighbours
 from nova_qos.net import failures, layout, uplinks
 from nova_qos.net.layout import Layout, Rules
 from nova_qos.net.marks import Marks
-from nova_qos.net.netlink import Lists
+from nova_qos.net.netlink import Netlink
 from nova_qos.net.nft import Table
 from nova_qos.net.objects import Objects, index_of
 from nova_qos.net.view import NAME, SeenUplinks, minor_of
@@ -167,8 +168,8 @@ class Outbound:
     @contextmanager
     def _objects(self, remember: bool = False) -> Iterator[Objects]:
         """:param remember: keep the names of the uplinks; under the lock only"""
-        def names(ipr: Lists) -> Sequence[str]:
-            found = self._names or self._found or uplinks.of_default_route(ipr)
+        def names(kernel: Netlink) -> Sequence[str]:
+            found = self._names or self._found or uplinks.of_default_route(kernel)
             if remember:
                 self._found = found
             return found
@@ -176,8 +177,8 @@ class Outbound:
         try:
             # opened anew each time: a thread may be in another namespace, and it takes a
             # millisecond
-            with Lists() as ipr:
-                yield Objects(ipr, self._table, names)
+            with Netlink() as kernel:
+                yield Objects(kernel, self._table, names)
         except NetlinkError as error:
             raise failures.of_netlink(error, "to list devices or routes") from error
         except OSError as error:
@@ -260,13 +261,16 @@ def _rules(
     running: Mapping[str, Interfaces], minors: Mapping[str, int], floating: Floating, marks: Marks
 ) -> Rules:
     rules = Rules()
+    # all at once: one by one they take longer than all the rest
+    indexes = {name: index for index, name in socket.if_nameindex()}
     for server, minor in minors.items():
         rules.marks[marks.of(minor)] = minor
-        rules.addresses.update(dict.fromkeys(floating.get(server, ()), minor))
+        for address in floating.get(server, ()):
+            rules.addresses[address] = minor
         for each in running[server]:
             # the first of two servers with one address keeps it; their marks tell them apart
             if each.obstacle is None:
                 rules.macs.setdefault(each.mac, minor)
-            if each.tap is not None and (device := index_of(each.tap)) is not None:
-                rules.taps[device] = minor
+            if each.tap in indexes:
+                rules.taps[indexes[each.tap]] = minor
     return rules

@@ -5,15 +5,14 @@ Of what every kernel has, TBF alone cuts a segment that is larger than its burst
 (net/sched/sch_tbf.c).
 """
 
-import errno
 import struct
 
-from pyroute2.netlink import NLM_F_ACK, NLM_F_DUMP, NLM_F_ECHO, nla, nlmsg
+from pyroute2.netlink import NLM_F_DUMP, nla, nlmsg
 from pyroute2.netlink.rtnl import RTM_GETQDISC
 from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
 from nova_qos.net.layout import NO_QUEUE, STRANGE_QUEUE
-from nova_qos.net.netlink import TCA_KIND, TCA_OPTIONS, Attributes, ask, attributes
+from nova_qos.net.netlink import TCA_OPTIONS, Listed, ask, ask_one, attributes
 
 _UNLIMITED_RATE = 10**12
 _U32_MAX = 2**32 - 1
@@ -64,13 +63,8 @@ def limit(device: int, parent: int) -> int:
 
     :raises OSError: the kernel refuses to tell
     """
-    try:
-        found = ask(RTM_GETQDISC, NLM_F_ACK | NLM_F_ECHO, device, parent)
-        return next((_limit(listed) for _, _, listed in found), NO_QUEUE)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENODEV):
-            return NO_QUEUE
-        raise
+    found = ask_one(RTM_GETQDISC, device, parent)
+    return NO_QUEUE if found is None else _limit(found)
 
 
 def limits(device: int) -> dict[int, int]:
@@ -78,16 +72,16 @@ def limits(device: int) -> dict[int, int]:
 
     :raises OSError: the kernel refuses to list them
     """
-    return {parent: _limit(listed)
-            for index, parent, listed in ask(RTM_GETQDISC, NLM_F_DUMP, device) if index == device}
+    return {each.parent: _limit(each)
+            for each in ask(RTM_GETQDISC, NLM_F_DUMP, device) if each.device == device}
 
 
-def _limit(listed: Attributes) -> int:
-    options = listed.get(TCA_OPTIONS, b"")
-    match listed[TCA_KIND]:
-        case b"pfifo\0" if _U32.unpack_from(options)[0] == USUAL_FRAMES:
+def _limit(listed: Listed) -> int:
+    options = listed.attributes.get(TCA_OPTIONS, b"")
+    match listed.kind:
+        case "pfifo" if _U32.unpack_from(options)[0] == USUAL_FRAMES:
             return NO_QUEUE
-        case b"tbf\0":
+        case "tbf":
             rate, most = _TBF_PARMS.unpack_from(attributes(options)[_TCA_TBF_PARMS])
             # the kernel tells neither the burst nor, in 32 bits, a rate as large as ours
             return int(most) if rate == _U32_MAX else STRANGE_QUEUE

@@ -7,11 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from nova_qos.core import errors
-from nova_qos.net import failures
-from nova_qos.net.netlink import Lists
+from nova_qos.net.netlink import Netlink
 
 _MAIN_TABLE = 254
 #: Kinds of devices that stand for a wire; None is a network card.
@@ -37,21 +34,21 @@ class Uplink:
     obstacle: str | None = None
 
 
-def find(ipr: Lists, name: str) -> Uplink | None:
+def find(kernel: Netlink, name: str) -> Uplink | None:
     """The device of that name; None when there is none."""
-    link = _link(ipr, name, ifname=name)
+    link = kernel.link(name)
     return None if link is None else Uplink(
-        link["index"], name, link.get_attr("IFLA_MTU"), _obstacle(ipr, link))
+        link["index"], name, link.get_attr("IFLA_MTU"), _obstacle(kernel, link))
 
 
-def of_default_route(ipr: Lists) -> list[str]:
+def of_default_route(kernel: Netlink) -> list[str]:
     """The devices of the default routes, or the wires below them: a VLAN's lower device, a
     bridge's ports; those of all bridges together where it is one of Open vSwitch's.
 
     :raises HostRefused: there is no default route, or nothing says which wire is below it
     """
-    links = {link["index"]: link for link in ipr.get_links()}
-    found = {wire for index in _default_devices(ipr) for wire in _wires(links, index)}
+    links = {link["index"]: link for link in kernel.get_links()}
+    found = {wire for index in _default_devices(kernel) for wire in _wires(links, index)}
     if not found:
         raise errors.HostRefused(
             "prio: found no uplink: cannot determine the device of the default route; name the "
@@ -59,18 +56,18 @@ def of_default_route(ipr: Lists) -> list[str]:
     return sorted(found)
 
 
-def host_macs(ipr: Lists) -> set[str]:
+def host_macs(kernel: Netlink) -> set[str]:
     """The addresses that the host itself may send from."""
-    addresses = (link.get_attr("IFLA_ADDRESS") for link in ipr.get_links())
+    addresses = (link.get_attr("IFLA_ADDRESS") for link in kernel.get_links())
     return {mac for mac in addresses if mac and len(mac) == len(_LOOPBACK) and mac != _LOOPBACK}
 
 
-def present(ipr: Lists, names: Sequence[str]) -> tuple[list[Uplink], list[str]]:
+def present(kernel: Netlink, names: Sequence[str]) -> tuple[list[Uplink], list[str]]:
     """Those that are there, and the names of those that are not.
 
     :raises HostRefused: none is there
     """
-    found = {name: find(ipr, name) for name in names}
+    found = {name: find(kernel, name) for name in names}
     uplinks = [uplink for uplink in found.values() if uplink]
     missing = [name for name, uplink in found.items() if not uplink]
     if not uplinks:
@@ -78,23 +75,13 @@ def present(ipr: Lists, names: Sequence[str]) -> tuple[list[Uplink], list[str]]:
     return uplinks, missing
 
 
-def _link(ipr: Lists, name: str, **which: object) -> Any | None:
-    try:
-        (link,) = ipr.link("get", **which)
-    except NetlinkError as error:
-        if failures.is_gone(error):
-            return None
-        raise failures.of_netlink(error, f"to show device {name}") from error
-    return link
-
-
-def _obstacle(ipr: Lists, link: Any) -> str | None:
+def _obstacle(kernel: Netlink, link: Any) -> str | None:
     name = link.get_attr("IFLA_IFNAME")
     if link["flags"] & _IFF_LOOPBACK:
         return f"no packet leaves the host through {name}; name a network card"
     below: Any | None = link
     while below is not None and kind_of(below) in _UPPER and below.get_attr("IFLA_LINK"):
-        below = _link(ipr, name, index=below.get_attr("IFLA_LINK"))
+        below = kernel.link(index=below.get_attr("IFLA_LINK"))
     if below is None or kind_of(below) not in _BRIDGES:
         return None
     bridge = below.get_attr("IFLA_IFNAME")
@@ -103,9 +90,9 @@ def _obstacle(ipr: Lists, link: Any) -> str | None:
             "below it")
 
 
-def _default_devices(ipr: Lists) -> Iterator[int]:
+def _default_devices(kernel: Netlink) -> Iterator[int]:
     for family in (socket.AF_INET, socket.AF_INET6):
-        for route in ipr.get_routes(family=family):
+        for route in kernel.get_routes(family=family):
             if route["dst_len"] or route.get_attr("RTA_TABLE") != _MAIN_TABLE:
                 continue
             hops = route.get_attr("RTA_MULTIPATH") or []

@@ -36,9 +36,9 @@ class BalloonKnob:
     def read(self) -> Mapping[str, Reading]:
         """Its size in KiB; details: the balloon's figures (KiB, last_update s since 1970)."""
         definition = self._session.definition()
-        report = Report(self._session.balloon_figures(), definition.memory_kib)
-        timing = self._movements.note(
-            self._session.server_uuid, definition, report, self._session.is_paused())
+        figures, paused = self._session.balloon_figures()
+        report = Report(figures, definition.memory_kib)
+        timing = self._movements.note(self._session.server_uuid, definition, report, paused)
         why_not = definition.pinned or (
             None if balloon.moves_silently(definition, report) else balloon.why_not_alive(
                 definition, report, timing.age_s if timing.stale else None))
@@ -64,9 +64,10 @@ class BalloonKnob:
         """See ``host.Domain.balloon``."""
         definition = self._session.definition()
         _require_movable(definition)
+        figures, paused = self._session.balloon_figures()
         return balloon.judged(
-            definition, Report(self._session.balloon_figures(), definition.memory_kib),
-            self._session.is_paused(), self._movements, self._session.server_uuid)
+            definition, Report(figures, definition.memory_kib), paused, self._movements,
+            self._session.server_uuid)
 
     @staticmethod
     def abilities(configuration: Configuration, kernel: Kernel) -> Mapping[str, Ability]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """libvirt's calls on one running domain, with its errors translated."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ _BETWEEN_HOSTS = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_MIGRATION
 _GROUPS_FOUND_S = 2.0
 _POLL_S = 0.2
 _NO_ID = -1
+# A domain that was found running so long ago counts as running, for questions alone.
+_FOUND_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -60,42 +63,50 @@ class Session:
         self._definition = seen.definition if seen else None
         # libvirt's handle on each connection
         self._handles: dict[libvirt.virConnect, libvirt.virDomain] = {}
+        self._id = _NO_ID
+        self._found_s = -math.inf
 
     def require_running(self) -> None:
         """:raises ServerNotRunning: there is no running domain of this server."""
-        if self._seen is None:
+        if self._seen is None and time.monotonic() > self._found_s + _FOUND_S:
             self._handles.clear()
             # found anew, libvirt's handle knows the id of a running domain, which no other has
-            if self._domain_id() == _NO_ID:
+            self._id = self.call(lambda domain: domain.ID())
+            if self._id == _NO_ID:
                 raise failures.not_running()
+            self._found_s = time.monotonic()
 
-    def is_paused(self) -> bool:
-        """Whether the guest does not run."""
-        return self._state()[0] in _STILL
+    def changed(self) -> None:
+        """Take note that something was written: what was found before counts no more."""
+        self._found_s = -math.inf
 
     def definition(self) -> Definition:
         """What the domain is made of."""
         if self._definition is None:
             if self._known is not None:
-                self._definition = self._known(self.server_uuid, self._domain_id())
+                self._definition = self._known(self.server_uuid, self._id)
             self._definition = self._definition or Definition.parse(
                 self.call(lambda domain: domain.XMLDesc()))
         return self._definition
 
-    def balloon_figures(self) -> Mapping[str, int]:
-        """The statistics that libvirt holds of its balloon, in KiB and seconds since 1970."""
-        def ask(domain: libvirt.virDomain) -> dict[str, int]:
-            # without a balloon device its size is missing; the memory is as it was defined
-            return {"actual": domain.info()[2], **domain.memoryStats()}
+    def balloon_figures(self) -> tuple[Mapping[str, int], bool]:
+        """The statistics that libvirt holds of its balloon, in KiB and seconds since 1970, and
+        whether the guest does not run."""
+        def ask(domain: libvirt.virDomain) -> tuple[dict[str, int], bool]:
+            figures = domain.memoryStats()
+            if "actual" not in figures:
+                # without a balloon device, the memory is as it was defined
+                figures["actual"] = domain.info()[2]
+            return figures, domain.state()[0] in _STILL
 
         if self._seen is None:
             return self.call_at_rest(ask)
-        self._require_rest()
+        _require_rest(self._seen.state)
         if self._seen.figures is None:
             self.call(self._calls.hangs.require_answer)
             raise errors.HostRefused(
                 "memory: libvirt has no statistics of this guest at present; QEMU may be hanging")
-        return self._seen.figures
+        return self._seen.figures, self._seen.state[0] in _STILL
 
     @contextmanager
     def group(self, controller: str) -> Iterator[Group]:
@@ -107,7 +118,7 @@ class Session:
                 machine = self.call(lambda domain: groups.machine(domain.ID(), domain.name()))
                 group = groups.find(machine)
             if group is None:
-                self._live_state()
+                self._require_domain()
                 raise errors.HostCannot(
                     f"libvirt gave this server no control group of its own: there is no {machine} "
                     f"below {groups.ROOT}; see cgroup_controllers in libvirt's qemu.conf, and let "
@@ -118,20 +129,19 @@ class Session:
                     f"cgroup.subtree_control of {group.path.parent}")
             yield group
         except OSError as error:
-            self._live_state()
+            self._require_domain()
             raise failures.of_file(error) from error
         except errors.HostRefused:
             # it may have ended under the write
-            self._live_state()
+            self._require_domain()
             raise
 
     def call_at_rest(self, work: Callable[[libvirt.virDomain], _Answer]) -> _Answer:
         """``call`` what libvirt asks the guest's QEMU for, or does not do while another change of
         the domain lasts, such as its move between two hosts; it would wait half a minute for that
         to end."""
-        self._require_rest()
-
         def ask(domain: libvirt.virDomain) -> _Answer:
+            _require_rest(_running(domain))
             self._calls.hangs.require_answer(domain, LIMIT_S)
             answer = work(domain)
             self._calls.hangs.answered(self.server_uuid)
@@ -171,23 +181,23 @@ class Session:
         except libvirt.libvirtError as error:
             raise failures.translate(error, running=True) from error
 
-    def _domain_id(self) -> int:
-        return int(self.call(lambda domain: domain.ID()))
+    def _require_domain(self) -> None:
+        """:raises ServerNotRunning: it has ended, whatever was seen before."""
+        self.call(_running)
 
-    def _state(self) -> tuple[int, int]:
-        return self._live_state() if self._seen is None else self._seen.state
 
-    def _live_state(self) -> tuple[int, int]:
-        """Its state and the reason, whatever was seen before.
+def _running(domain: libvirt.virDomain) -> tuple[int, int]:
+    """Its state and the reason.
 
-        :raises ServerNotRunning: it has ended
-        """
-        state, reason = self.call(lambda domain: domain.state())
-        if state == libvirt.VIR_DOMAIN_SHUTOFF:
-            raise failures.not_running()
-        return state, reason
+    :raises ServerNotRunning: it has ended
+    """
+    state, reason = domain.state()
+    if state == libvirt.VIR_DOMAIN_SHUTOFF:
+        raise failures.not_running()
+    return state, reason
 
-    def _require_rest(self) -> None:
-        if self._state() == _BETWEEN_HOSTS:
-            raise errors.ServerNotRunning("the server is migrating between two hosts; try again "
-                                          "when it runs")
+
+def _require_rest(state: tuple[int, int]) -> None:
+    if state == _BETWEEN_HOSTS:
+        raise errors.ServerNotRunning("the server is migrating between two hosts; try again "
+                                      "when it runs")

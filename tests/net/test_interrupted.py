@@ -8,7 +8,7 @@ import time
 import pytest
 
 from nova_qos.net import netlink
-from nova_qos.net.netlink import Lists
+from nova_qos.net.netlink import Netlink
 from tests.net.bench import QuietBench
 from tests.net.conftest import MakeQuiet
 
@@ -30,7 +30,7 @@ def test_lists_while_devices_come_and_go(
     churn = threading.Thread(target=_churn, args=(bench, ends))
     churn.start()
     try:
-        with bench.host.inside(), Lists() as lists:
+        with bench.host.inside(), Netlink() as lists:
             until = time.monotonic() + SECONDS
             while time.monotonic() < until:
                 found.append(taps <= {each.get_attr("IFLA_IFNAME") for each in lists.get_links()})

@@ -6,11 +6,11 @@ import socket
 import sys
 
 import pytest
-from pyroute2 import IPRoute
 
 from nova_qos.core import errors
 from nova_qos.host import Ability
 from nova_qos.net.htb import Trees
+from nova_qos.net.netlink import Netlink
 from nova_qos.net.outbound import Outbound
 from tests.net.bench import QuietBench
 from tests.net.conftest import MakeQuiet
@@ -116,8 +116,8 @@ def test_an_uplink_of_somebody_else(make_quiet: MakeQuiet, owner: str) -> None:
 def test_a_kernel_without_such_a_discipline(make_quiet: MakeQuiet) -> None:
     bench = make_quiet(1)
     before = everything(bench.host)
-    with bench.host.inside(), IPRoute() as ipr:
-        trees, device = Trees(ipr), socket.if_nametoindex("up0")
+    with bench.host.inside(), Netlink() as kernel:
+        trees, device = Trees(kernel), socket.if_nametoindex("up0")
         trees.require_kind(device, "htb")
         with pytest.raises(errors.HostCannot, match="load the module sch_nosuch"):
             trees.require_kind(device, "nosuch")

@@ -39,10 +39,9 @@ class Netlink:
     def get_links(self) -> list[ifinfmsg]:
         return self._links
 
-    def link(self, command: str, **which: Any) -> list[ifinfmsg]:
-        assert command == "get"
-        return [each for each in self._links if which in (
-            {"index": each["index"]}, {"ifname": each.get_attr("IFLA_IFNAME")})]
+    def link(self, name: str | None = None, index: int = 0) -> ifinfmsg | None:
+        return next((each for each in self._links
+                     if index == each["index"] or name == each.get_attr("IFLA_IFNAME")), None)
 
     def get_routes(self, family: int) -> Iterator[Any]:
         return iter(self._routes if family == socket.AF_INET else [])
