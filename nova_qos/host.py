@@ -147,10 +147,10 @@ class Snapshot(Protocol):
 
 
 class SeenDomain(Protocol):
-    """A domain in a snapshot, for reading."""
+    """A domain as it was seen, for reading."""
 
     def knob(self, name: str) -> Readable:
-        """As ``Domain.knob``; it reads what the snapshot has, where the snapshot has it."""
+        """As ``Domain.knob``; it reads what was seen, where that has it."""
 
 
 class Host(Protocol):
@@ -162,6 +162,10 @@ class Host(Protocol):
         :raises ServerNotRunning: there is none
         :raises HostAway: libvirt does not answer
         """
+
+    def look(self, server_uuid: str, names: Iterable[str]) -> "SeenDomain":
+        """The server's running domain as it is now, for reading the knobs of these names once, with
+        as few calls as possible; raises as ``domain``."""
 
     def snapshot(self, names: Iterable[str]) -> Snapshot:
         """All running servers, for reading the knobs of these names: one bulk call to libvirt, one

@@ -263,6 +263,9 @@ class FakeHost:
             raise errors.ServerNotRunning("the server is not running")
         return self.domains[server_uuid]
 
+    def look(self, server_uuid: str, names: Iterable[str]) -> FakeDomain:
+        return self.domain(server_uuid)
+
     def snapshot(self, names: Iterable[str]) -> FakeSnapshot:
         if self.away:
             raise errors.HostAway("libvirt does not answer")

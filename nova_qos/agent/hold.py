@@ -43,6 +43,11 @@ def by_knob(names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
     yield from knobs.items()
 
 
+def knobs(names: Iterable[str]) -> set[str]:
+    """The knobs of these resources."""
+    return {knob for knob, _ in by_knob(names)}
+
+
 def read(domain: Domain | SeenDomain, names: Iterable[str]) -> dict[str, Reading]:
     """Read every resource of a domain. An unreadable resource gets a reading that says why; the
     others are not affected.

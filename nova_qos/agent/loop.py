@@ -13,13 +13,13 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_log import log
 
+from nova_qos.agent import hold
 from nova_qos.agent.look import Looker
 from nova_qos.agent.pace import Pace
 from nova_qos.agent.schedule import Again, Schedule
 from nova_qos.core import errors
 from nova_qos.core.server import newer
 from nova_qos.host import Change, Floating
-from nova_qos.resources import TABLE
 
 LOG = log.getLogger(__name__)
 _WORKERS = 4
@@ -103,8 +103,7 @@ class Loop:
         self._looker.history.retain(uuids)
         self._pace.retain(uuids)
         named = {name for record in records for name in self._looker.watched(record)}
-        knobs = {knob for name in named if (knob := TABLE[name].knob) is not None}
-        seen = self._looker.machine.snapshot(knobs)
+        seen = self._looker.machine.snapshot(hold.knobs(named))
         overdue = self._looker.accepted.overdue()
         for record in records:
             unsaved = newer(overdue.get(record.server.uuid, {}), record.server.entries)

@@ -7,7 +7,7 @@ from nova_qos.agent import hold
 from nova_qos.agent.history import History
 from nova_qos.core import errors
 from nova_qos.core.reading import Reading
-from nova_qos.host import Domain, Host, SeenDomain, Snapshot
+from nova_qos.host import Host, SeenDomain, Snapshot
 
 
 class Readings:
@@ -22,7 +22,8 @@ class Readings:
 
         :raises ServerNotRunning, HostAway: there is nothing to read at all
         """
-        return self._read(self._machine.domain(server_uuid), server_uuid, names)
+        names = list(names)
+        return self._read(self._machine.look(server_uuid, hold.knobs(names)), server_uuid, names)
 
     def of_any(self, server_uuid: str, names: Iterable[str]) -> dict[str, Reading]:
         """Like ``of``; where nothing can be read, each reading says why."""
@@ -54,7 +55,7 @@ class Readings:
         return hold.observe(self._history, server_uuid, name, reading)
 
     def _read(
-        self, domain: Domain | SeenDomain, server_uuid: str, names: Iterable[str]
+        self, domain: SeenDomain, server_uuid: str, names: Iterable[str]
     ) -> dict[str, Reading]:
         return {name: self.observe(server_uuid, name, reading)
                 for name, reading in hold.read(domain, names).items()}

@@ -10,6 +10,7 @@ from nova import context as nova_context
 from nova import manager
 from oslo_config import cfg
 
+from nova_qos.agent import hold
 from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.history import History
 from nova_qos.agent.hooks import Hooks
@@ -24,7 +25,6 @@ from nova_qos.core.reading import Reading
 from nova_qos.host import Host
 from nova_qos.instances import service
 from nova_qos.instances.records import Records
-from nova_qos.resources import TABLE
 
 
 class AgentManager(manager.Manager):
@@ -83,9 +83,8 @@ class AgentManager(manager.Manager):
         """Like ``read`` for up to ``wire.MOST_SERVERS`` servers; where one does not run here, each
         reading of it says so."""
         known, uuids = endpoint.known(names), endpoint.uuids(server_uuids)
-        knobs = {knob for name in known if (knob := TABLE[name].knob) is not None}
         try:
-            seen = self._machine.snapshot(knobs)
+            seen = self._machine.snapshot(hold.knobs(known))
         except (errors.HostCannot, errors.HostRefused) as error:
             unread = wire.readings_to_wire(dict.fromkeys(known, Reading.unread(error)))
             return dict.fromkeys(uuids, unread)

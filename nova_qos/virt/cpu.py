@@ -22,7 +22,7 @@ class SharesV1:
 
     def read(self) -> Mapping[str, Reading]:
         """The shares."""
-        parameters = self._session.call(lambda domain: domain.schedulerParametersFlags(LIVE))
+        parameters = self._session.parameters("cpu_group")
         why_not = _why_no_shares(self._session.definition())
         return {"cpu_priority": Reading(
             parameters["cpu_shares"], effective=why_not is None, reason=why_not)}

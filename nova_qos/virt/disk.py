@@ -26,7 +26,7 @@ class WeightV1:
 
     def read(self) -> Mapping[str, Reading]:
         """The weight that the kernel's scheduler uses."""
-        weight = self._session.call(lambda domain: domain.blkioParameters(LIVE))["weight"]
+        weight = self._session.parameters("io_group")["weight"]
         why_not = iosched.look(self._session.definition().disks).why_not
         return {"io_priority": Reading(weight, effective=why_not is None, reason=why_not)}
 

@@ -31,7 +31,6 @@ class NetClass:
 
     def write(self, values: Mapping[str, int]) -> None:
         """See ``Network.write``."""
-        self._session.changed()
         self._network.write(self._session.server_uuid, values, self._neighbours)
 
 

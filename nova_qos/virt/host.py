@@ -15,9 +15,10 @@ from nova_qos.virt.domain import LibvirtDomain, NetClass, ReadNetwork
 from nova_qos.virt.events import Events
 from nova_qos.virt.groups import Group
 from nova_qos.virt.inventory import Inventory, Listed
+from nova_qos.virt.look import look
 from nova_qos.virt.memory import BalloonKnob, SoftLimit, SoftLimitV1, SoftLimitV2
 from nova_qos.virt.protection import LookAbove, Protection
-from nova_qos.virt.session import Seen, Session
+from nova_qos.virt.session import KnownDefinition, Seen, Session
 from nova_qos.virt.systemd import Systemd
 
 
@@ -42,11 +43,15 @@ class LibvirtHost:
         :raises ServerNotRunning: there is none
         :raises HostAway: libvirt does not answer
         """
-        # without events, nobody would say that a definition has changed
-        known = self._inventory.known if self._is_watched else None
-        session = Session(self._calls, server_uuid, known=known)
+        session = Session(self._calls, server_uuid, known=self._known)
         session.require_running()
         return self._domain(session)
+
+    def look(self, server_uuid: str, names: Iterable[str]) -> LibvirtDomain:
+        """See ``host.Host.look``."""
+        asking = Session(self._calls, server_uuid)
+        seen = look(asking, self._known, set(names), self._is_unified)
+        return self._domain(Session(self._calls, server_uuid, seen))
 
     def snapshot(self, names: Iterable[str]) -> "LibvirtSnapshot":
         """See ``host.Host.snapshot``.
@@ -91,6 +96,11 @@ class LibvirtHost:
         """A domain of a snapshot."""
         session = Session(self._calls, server_uuid, seen)
         return self._domain(session, above, read_network)
+
+    @property
+    def _known(self) -> KnownDefinition | None:
+        # without events, nobody would say that a definition has changed
+        return self._inventory.known if self._is_watched else None
 
     def _domain(
         self, session: Session, above: LookAbove | None = None, read: ReadNetwork | None = None

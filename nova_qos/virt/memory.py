@@ -174,7 +174,7 @@ def _read_high(group: Group) -> int:
 
 def _read_limit(session: Session) -> int:
     """libvirt's soft limit: memory.soft_limit_in_bytes with cgroup v1."""
-    kib = session.call(lambda domain: domain.memoryParameters(LIVE))["soft_limit"]
+    kib = session.parameters("memory_group")["soft_limit"]
     return UNLIMITED if kib >= _LEAST_UNLIMITED_KIB else int(kib)
 
 

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """libvirt's calls on one running domain, with its errors translated."""
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import libvirt
@@ -25,20 +24,30 @@ _BETWEEN_HOSTS = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_MIGRATION
 # A libvirtd that has just started has yet to find the control groups of its running domains.
 _GROUPS_FOUND_S = 2.0
 _POLL_S = 0.2
-_NO_ID = -1
-# A domain that was found running so long ago counts as running, for questions alone.
-_FOUND_S = 0.1
+#: libvirt's id of a domain that does not run.
+NO_ID = -1
+Parameters = Mapping[str, int]
+#: How libvirt tells of a control group of cgroup v1, by knob.
+PARAMETERS: Mapping[str, Callable[[libvirt.virDomain], Parameters]] = {
+    "memory_group": lambda domain: domain.memoryParameters(LIVE),
+    "cpu_group": lambda domain: domain.schedulerParametersFlags(LIVE),
+    "io_group": lambda domain: domain.blkioParameters(LIVE),
+}
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a bulk call told of a domain: its state and the reason in libvirt's numbers, the
-    figures of its balloon (None: libvirt had none), its definition, and its cgroup v2 group."""
+    """What one call told of a domain: its state and the reason in libvirt's numbers, the
+    figures of its balloon (None: libvirt had none), its definition, its cgroup v2 group, and what
+    libvirt holds for cgroup v1. ``asks``: the figures are asked of its QEMU when they
+    are needed."""
 
     state: tuple[int, int]
     figures: Mapping[str, int] | None
     definition: Definition
     group: Group | None
+    parameters: Mapping[str, Parameters] = field(default_factory=dict)
+    asks: bool = False
 
 
 #: A domain's definition as it was read before, by uuid and id; None where it has to be read.
@@ -63,22 +72,16 @@ class Session:
         self._definition = seen.definition if seen else None
         # libvirt's handle on each connection
         self._handles: dict[libvirt.virConnect, libvirt.virDomain] = {}
-        self._id = _NO_ID
-        self._found_s = -math.inf
+        self._id = NO_ID
 
     def require_running(self) -> None:
         """:raises ServerNotRunning: there is no running domain of this server."""
-        if self._seen is None and time.monotonic() > self._found_s + _FOUND_S:
+        if self._seen is None:
             self._handles.clear()
             # found anew, libvirt's handle knows the id of a running domain, which no other has
             self._id = self.call(lambda domain: domain.ID())
-            if self._id == _NO_ID:
+            if self._id == NO_ID:
                 raise failures.not_running()
-            self._found_s = time.monotonic()
-
-    def changed(self) -> None:
-        """Take note that something was written: what was found before counts no more."""
-        self._found_s = -math.inf
 
     def definition(self) -> Definition:
         """What the domain is made of."""
@@ -99,7 +102,7 @@ class Session:
                 figures["actual"] = domain.info()[2]
             return figures, domain.state()[0] in _STILL
 
-        if self._seen is None:
+        if self._seen is None or self._seen.asks:
             return self.call_at_rest(ask)
         _require_rest(self._seen.state)
         if self._seen.figures is None:
@@ -107,6 +110,12 @@ class Session:
             raise errors.HostRefused(
                 "memory: libvirt has no statistics of this guest at present; QEMU may be hanging")
         return self._seen.figures, self._seen.state[0] in _STILL
+
+    def parameters(self, knob: str) -> Parameters:
+        """What libvirt holds for a control group of cgroup v1."""
+        if self._seen is not None and knob in self._seen.parameters:
+            return self._seen.parameters[knob]
+        return self.call(PARAMETERS[knob])
 
     @contextmanager
     def group(self, controller: str) -> Iterator[Group]:

@@ -270,6 +270,36 @@ class KernelKnobsContract(ContractTests):
             assert any(reading.holds(1000 + 20 * number) for number in range(20))
 
 
+class LookContract(ContractTests):
+    def test_a_look_reads_what_the_domain_holds_at_each_time(
+        self, bench: Bench, server: Server, domain: Domain
+    ) -> None:
+        for values in (
+            {"memory_soft_limit": 180 * MIB, "cpu_priority": 2048, "io_priority": 300,
+             "net_priority": 10},
+            {"memory_soft_limit": UNLIMITED, "cpu_priority": 1024, "io_priority": 100,
+             "net_priority": UNLIMITED},
+        ):
+            for name, value in values.items():
+                write(domain, name, value)
+            seen = bench.host.look(server.uuid, [knob_of(name) for name in values])
+            assert {name: read(seen, name) for name in values} == {
+                name: read(domain, name) for name in values}
+
+    def test_a_look_reads_fresh_figures_of_the_memory(
+        self, bench: Bench, server: Server, domain: Domain
+    ) -> None:
+        seen = read(bench.host.look(server.uuid, ["balloon"]), "memory")
+        assert (seen.applied, seen.effective) == (server.memory_kib, True)
+        assert seen.details.keys() == read(domain, "memory").details.keys()
+
+    def test_a_look_reads_other_knobs_than_it_was_made_for(
+        self, bench: Bench, server: Server, domain: Domain
+    ) -> None:
+        seen = bench.host.look(server.uuid, [])
+        assert read(seen, "cpu_priority") == read(domain, "cpu_priority")
+
+
 class SnapshotContract(ContractTests):
     def test_a_snapshot_reads_what_the_domain_holds(
         self, bench: Bench, server: Server, domain: Domain
@@ -381,10 +411,14 @@ class StoppedContract(ContractTests):
                 call(domain)
         with pytest.raises(errors.ServerNotRunning):
             bench.host.domain(server.uuid)
+        with pytest.raises(errors.ServerNotRunning):
+            bench.host.look(server.uuid, ["cpu_group"])
 
     def test_unknown_server(self, bench: Bench) -> None:
         with pytest.raises(errors.ServerNotRunning):
             bench.host.domain(str(uuid.uuid4()))
+        with pytest.raises(errors.ServerNotRunning):
+            bench.host.look(str(uuid.uuid4()), [])
 
 
 class AwayContract(ContractTests):
@@ -397,6 +431,8 @@ class AwayContract(ContractTests):
                     call(domain)
             with pytest.raises(errors.HostAway):
                 bench.host.domain(server.uuid)
+            with pytest.raises(errors.HostAway):
+                bench.host.look(server.uuid, ["cpu_group"])
         for call in CALLS.values():
             call(domain)
         assert not bench.host.domain(server.uuid).balloon().paused

@@ -110,6 +110,27 @@ def test_a_snapshot_is_right_about_all_others(
     assert len(told(caplog)) == 2
 
 
+def test_a_look_at_one_that_hangs(
+    bench: RealBench, others: list[TestGuest], host: LibvirtHost
+) -> None:
+    """Everything but what its QEMU is needed for is read at once."""
+    hung = others[0]
+    with hanging(bench, hung):
+        looked, look_s = timed(lambda: host.look(hung.uuid, ALL))
+        for name, value in (("cpu_priority", 1024), ("io_priority", 100)):
+            reading, read_s = timed(lambda: read(looked, name))  # noqa: B023
+            assert reading.applied == value
+            assert read_s < SOON_S
+        assert look_s < SOON_S
+        for limit_s in 7, SOON_S:
+            began = time.monotonic()
+            with pytest.raises(errors.HostRefused, match=HANGS):
+                read(host.look(hung.uuid, ALL), "memory")
+            assert time.monotonic() - began < limit_s
+    time.sleep(1)
+    assert read(host.look(hung.uuid, ALL), "memory").applied == 128 * 1024
+
+
 def test_two_that_hang(
     bench: RealBench, server: RealServer, others: list[TestGuest], host: LibvirtHost
 ) -> None:
