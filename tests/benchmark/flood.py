@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +106,11 @@ def hung(server: str) -> Iterator[None]:
 
 def _qemu(server: str) -> int:
     for directory in Path("/proc").glob("[0-9]*"):
-        words = (directory / "cmdline").read_bytes().split(b"\0")
-        if b"qemu" in words[0] and server.encode() in words:
-            return int(directory.name)
+        # a process may end while one looks at it
+        with suppress(OSError):
+            words = (directory / "cmdline").read_bytes().split(b"\0")
+            if b"qemu" in words[0] and server.encode() in words:
+                return int(directory.name)
     raise SystemExit(f"no QEMU of server {server} runs on this machine")
 
 
