@@ -44,9 +44,10 @@ TCA_KIND, TCA_OPTIONS, TCA_STATS2 = 1, 2, 7
 # ifinfomsg, whose number is a device's index; rtmsg and fib_rule_hdr, which begin with a family
 _IFINFOMSG, _ROUTE_BYTES, _RULE_BYTES = struct.Struct("=4xi8x"), 12, 12
 _IFLA_IFNAME = 3
-# nfgenmsg; the message and the attribute of linux/netfilter/nf_tables.h
-_NFGENMSG = struct.Struct("=BBH")
-_NFT_MSG_GETGEN, _NFTA_GEN_ID = 10 << 8 | 16, 1
+# nfgenmsg; messages and attributes of linux/netfilter/nf_tables.h
+_NFGENMSG, _NFPROTO_NETDEV = struct.Struct("=BBH"), 5
+_NFT_MSG_GETTABLE, _NFT_MSG_GETGEN, _NFTA_GEN_ID = 10 << 8 | 1, 10 << 8 | 16, 1
+_NFTA_TABLE_NAME, _NFTA_TABLE_USE, _NFTA_TABLE_HANDLE = 1, 3, 4
 #: How often a list is requested that changes while it is read.
 MOST_TRIES = 20
 
@@ -107,9 +108,7 @@ class Netlink:
         """
         request = _IFINFOMSG.pack(index)
         if name is not None:
-            value = name.encode() + b"\0"
-            size = _ATTRIBUTE.size + len(value)
-            request += (_ATTRIBUTE.pack(size, _IFLA_IFNAME) + value).ljust(_aligned(size), b"\0")
+            request += _named(_IFLA_IFNAME, name)
         try:
             return next(iter(_decoded(RTM_GETLINK, ifinfmsg, request, NLM_F_ACK)), None)
         except OSError as error:
@@ -130,15 +129,48 @@ class Netlink:
         return _decoded(RTM_GETRULE, fibmsg, _of_family(family, _RULE_BYTES), NLM_F_DUMP)
 
 
-def generation() -> int:
-    """The number of the last change of nftables in this namespace, whoever made it.
+@dataclass(frozen=True)
+class Generation:
+    """Of a table of nftables; equal only where nothing has changed in between.
+
+    ``changes`` counts the changes of all tables in the namespace. ``uses`` counts what the table
+    holds: before Linux 6.16, a device that goes takes its chains along, and that is no change. Of a
+    table that is not there, ``handle`` is None.
+    """
+
+    changes: int
+    handle: int | None = None
+    uses: int = 0
+
+
+def generation(table: str) -> Generation:
+    """That of a table of family netdev.
 
     :raises OSError: the kernel refuses
     """
-    request = _NFGENMSG.pack(socket.AF_UNSPEC, 0, 0)
-    answer = next(iter(_answer(_NFT_MSG_GETGEN, NLM_F_ACK, request, NETLINK_NETFILTER)))
-    found = attributes(answer[_HEADER.size + _NFGENMSG.size:])
-    return int.from_bytes(found[_NFTA_GEN_ID], "big")
+    changes = int.from_bytes(_of_nftables(_NFT_MSG_GETGEN, 0, b"")[_NFTA_GEN_ID], "big")
+    try:
+        told = _of_nftables(
+            _NFT_MSG_GETTABLE, _NFPROTO_NETDEV, _named(_NFTA_TABLE_NAME, table))
+    except OSError as error:
+        if error.errno in GONE:
+            return Generation(changes)
+        raise
+    return Generation(changes, int.from_bytes(told[_NFTA_TABLE_HANDLE], "big"),
+                      int.from_bytes(told[_NFTA_TABLE_USE], "big"))
+
+
+def _of_nftables(kind: int, family: int, request: bytes) -> Attributes:
+    answer = next(iter(_answer(
+        kind, NLM_F_ACK, _NFGENMSG.pack(family, 0, 0) + request, NETLINK_NETFILTER)))
+    return attributes(answer[_HEADER.size + _NFGENMSG.size:])
+
+
+def _named(kind: int, name: str) -> bytes:
+    """An attribute that is a name."""
+    value = name.encode() + b"\0"
+    size = _ATTRIBUTE.size + len(value)
+    return (_ATTRIBUTE.pack(size, kind) + value).ljust(_aligned(size), b"\0")
 
 
 class Interrupted(Exception):

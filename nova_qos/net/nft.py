@@ -17,6 +17,7 @@ from nova_qos.core import errors
 from nova_qos.net import failures, netlink
 from nova_qos.net.layout import MAJOR, STRAYS, Rules
 from nova_qos.net.marks import Marks
+from nova_qos.net.netlink import Generation
 
 _TIMEOUT_SECONDS = 30
 _ABSENT = "No such file or directory"
@@ -43,7 +44,7 @@ class Table:
         self._place = {"family": "netdev", "table": name}
         self._itself = {"table": {"family": "netdev", "name": name}}
         # what was listed, and at which generation of the kernel's rules
-        self._seen: tuple[int, Rules | None] | None = None
+        self._seen: tuple[Generation, Rules | None] | None = None
 
     def read(self) -> Rules | None:
         """Everything in it; None when there is no such table. Not to be changed by the caller.
@@ -51,12 +52,19 @@ class Table:
         To list hundreds of chains takes a program of its own and many milliseconds, so what was
         listed counts until the kernel says that rules have changed, whoever changed them.
         """
-        before, seen = _generation(), self._seen
+        before, seen = self._generation(), self._seen
         if seen is not None and before == seen[0]:
             return seen[1]
         rules = self._listed()
-        self._seen = None if before is None or before != _generation() else (before, rules)
+        self._seen = None if before is None or before != self._generation() else (before, rules)
         return rules
+
+    def _generation(self) -> Generation | None:
+        try:
+            return netlink.generation(self._name)
+        except OSError:
+            # a kernel without nftables; nft says what is wrong
+            return None
 
     def _listed(self) -> Rules | None:
         listed = self._run("list", "table", "netdev", self._name, absent_is_none=True)
@@ -179,14 +187,6 @@ class Table:
         if done.returncode:
             raise failures.of_nft(done.stderr or done.stdout, done.returncode)
         return done.stdout
-
-
-def _generation() -> int | None:
-    """See ``netlink.generation``; None where the kernel does not tell."""
-    try:
-        return netlink.generation()
-    except OSError:
-        return None
 
 
 def _name(minor: int) -> str:

@@ -5,6 +5,7 @@ import pytest
 
 from nova_qos.core import errors
 from nova_qos.core.units import UNLIMITED
+from nova_qos.net.nft import Table
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import disciplines, everything, look, root, shown, tables
 from tools.bed.namespace import Namespace
@@ -102,3 +103,23 @@ def test_ingress_of_others_is_not_touched(make_quiet: MakeQuiet) -> None:
 
 def _tc(host: Namespace, *lines: str) -> None:
     host.run("tc", "-batch", "-", text="\n".join(lines) + "\n")
+
+
+def test_rules_are_listed_again_when_somebody_has_changed_any(
+    make_quiet: MakeQuiet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_quiet(3)
+    bench.prioritize(0, 5)
+    listed: list[int] = []
+    really = Table._listed
+    monkeypatch.setattr(Table, "_listed", lambda self: listed.append(1) or really(self))
+    for priority in (6, 7):
+        bench.prioritize(0, priority)
+        assert bench.reading(0).applied == priority
+    assert listed == []
+    index = bench.host.run("cat", "/sys/class/net/tap0/ifindex").strip()
+    bench.host.run("nft", "flush", "chain", "netdev", "nova_qos", f"tap{index}")
+    assert not bench.reading(0).effective
+    assert listed == [1]
+    bench.tidy()
+    assert bench.reading(0).effective
