@@ -261,7 +261,7 @@ def _rules(
     running: Mapping[str, Interfaces], minors: Mapping[str, int], floating: Floating, marks: Marks
 ) -> Rules:
     rules = Rules()
-    # all at once: one by one they take longer than all the rest
+    # in one request: one by one they take longer than all the rest
     indexes = {name: index for index, name in socket.if_nameindex()}
     for server, minor in minors.items():
         rules.marks[marks.of(minor)] = minor
