@@ -79,10 +79,12 @@ class Change:
         :returns: resources not to write now: those that have to wait, and unset ones that the
             guest cannot follow or this host does not support
         """
-        unset = [name for name, value in self.settings.items() if value is None]
+        unset = [name for name in self.targets if self.settings.get(name) is None]
         readings = hold.read(domain, unset)
         waiting = {name: Outcome(reading) for name, reading in readings.items()
                    if reading.unmet == "unsupported"}
+        domain.admit({name: self.host_targets[name] for name, value in self.settings.items()
+                      if value is not None})
         for name in self.targets.keys() - waiting.keys():
             follow = TABLE[name].follow
             try:

@@ -81,7 +81,7 @@ def resolve(
 
 
 def _bounded(row: Resource, target: Target, resolved: Mapping[str, Target]) -> Target:
-    """A target that is no more than the one that bounds it, where both were asked for."""
+    """A target that is no more than the one that bounds it, where both were requested."""
     if row.at_most is None or DEFAULT in (target.source, resolved[row.at_most].source):
         return target
     most = resolved[row.at_most].value
@@ -145,8 +145,8 @@ def requested(
 
 def to_reset(table: Rows, server: SavedServer, layers: Sequence[Layer] = ()) -> dict[str, Target]:
     """The defaults that a host is to be brought back to once, where it may still hold a value of
-    ours that nobody asks for any more."""
+    ours that nobody asks for any more, with those of what is held with them."""
     wanted = requested(table, server, layers)
     resolved = resolve(table, server, layers)
-    return {name: each for name, each in resolved.items()
-            if name in server.marked and name not in wanted}
+    marked = (name for name in resolved if name in server.marked and name not in wanted)
+    return {name: resolved[name] for name in held_together(table, marked) if name not in wanted}

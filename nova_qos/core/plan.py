@@ -7,9 +7,11 @@ server's part of the host is as large; the weights of all servers decide how far
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nova_qos.core import errors
+from nova_qos.core.reading import Reading
+from nova_qos.core.units import UNLIMITED
 
 #: Weights are whole numbers, so a part may miss its guarantee by as much.
 _ROUNDING = 0.01
@@ -89,8 +91,46 @@ def require_room(all_asked: Mapping[str, Asked], name: str, capacity: Capacity) 
                  (each.memory_mib for each in others), capacity.memory_mib)
 
 
-def overdrawn(field: str, unit: str, guarantees: Iterable[int], most: int) -> str | None:
-    """Say by how much guarantees are more than the host has; None when it can keep them."""
+def cpu_readings(
+    shares: Reading, asked: Asked | None, granted: Granted, all_percent: Iterable[int],
+    capacity: Capacity,
+) -> dict[str, Reading]:
+    """The CPU priority and guarantee of a server, which its host holds as one number of shares.
+
+    :param shares: that number, as it was read
+    :param all_percent: what all servers of the host are guaranteed
+    """
+    if asked is None or not asked.cpu_percent:
+        return {"cpu_priority": shares, "cpu_guarantee": Reading(UNLIMITED)}
+    if not shares.holds(granted.shares):
+        # another program changed them; with more, the guarantee is kept nevertheless
+        part = asked.cpu_percent * (shares.applied or 0) // granted.shares
+        return {"cpu_priority": shares, "cpu_guarantee": Reading(min(part, asked.cpu_percent))}
+    priority = shares if granted.shares == asked.shares else replace(
+        shares, reason="raised by cpu_guarantee", span=(asked.shares, asked.shares),
+        details={**shares.details, "asked": asked.shares})
+    why_less = _overdrawn("cpu_guarantee", "percent of one CPU", all_percent, capacity.cpu_percent)
+    return {"cpu_priority": priority, "cpu_guarantee": reading_of(
+        asked.cpu_percent, granted.cpu_percent, why_less or (
+            f"cpu_guarantee: with the most CPU shares that this host can give a server, it gets "
+            f"{granted.cpu_percent} percent of one CPU"))}
+
+
+def why_less_memory(all_mib: Iterable[int], capacity: Capacity) -> str | None:
+    """Say by how much the memory that servers are guaranteed is more than the host has; None when
+    it can keep all."""
+    return _overdrawn("memory_guarantee", "MiB", all_mib, capacity.memory_mib)
+
+
+def reading_of(asked: int, granted: int, why_less: str | None) -> Reading:
+    """The reading of a guarantee that is kept, or kept in part."""
+    if granted == asked:
+        return Reading(asked)
+    return Reading(granted, effective=False, reason=why_less, span=(asked, asked),
+                   details={"asked": asked})
+
+
+def _overdrawn(field: str, unit: str, guarantees: Iterable[int], most: int) -> str | None:
     whole = sum(guarantees)
     if whole <= most:
         return None
@@ -120,12 +160,11 @@ def _raised(
     With L the level at which sum(max(guarantee, L x shares)) is all that there is, a server gets
     max(shares, guarantee / L) shares.
     """
-    level = _level(all_asked, percent, capacity.cpu_percent)
-
-    def needed(name: str) -> float:
-        return percent[name] / level if level > 0 else math.inf
-
-    return {name: max(asked.shares, math.ceil(min(needed(name), capacity.most_shares)))
+    level = max(
+        _level(all_asked, percent, capacity.cpu_percent),
+        # where a server would need more shares than there can be, all get less in proportion
+        max(percent.values(), default=0.0) / capacity.most_shares)
+    return {name: max(asked.shares, min(math.ceil(percent[name] / level), capacity.most_shares))
             if percent[name] else asked.shares for name, asked in all_asked.items()}
 
 

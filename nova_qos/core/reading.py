@@ -28,7 +28,7 @@ class Reading:
     is known; ``since`` is the time (s since 1970) of the last change that the agent has seen.
     ``span`` is the least and the most of the values that the host makes ``applied`` of: its scale
     may be coarser, or it raised a weight to keep a guarantee; None where it takes them as they are.
-    The detail ``asked`` is the value that it was given, where it made another of it.
+    The detail ``asked`` is the value that was written, where the host made another of it.
     ``wrong_mechanism``: the value is enforced by
     another mechanism than nova.conf asks for, so it is to be written again.
     """
@@ -59,7 +59,7 @@ class Reading:
 
     @property
     def asked(self) -> int | None:
-        """The value that the host was given: what is applied, unless it made another of it."""
+        """The value that was written: what is applied, unless the host made another of it."""
         return self.details.get("asked", self.applied)
 
     @property

@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_qos.core import errors
-from nova_qos.core.plan import Asked, Capacity, Granted, overdrawn, plan, require_room
+from nova_qos.core.plan import (
+    Asked,
+    Capacity,
+    Granted,
+    cpu_readings,
+    plan,
+    require_room,
+    why_less_memory,
+)
+from nova_qos.core.reading import Reading
 
 V1 = Capacity(cpu_percent=400, memory_mib=8192, most_shares=262144)
 SERVERS = st.dictionaries(
@@ -42,10 +51,38 @@ def test_alone_and_with_nobody() -> None:
 def test_what_does_not_fit_is_scaled_by_one_factor() -> None:
     asked = {"a": Asked(1024, 300, 8192), "b": Asked(1024, 300, 8192)}
     assert plan(asked, V1) == {"a": Granted(1024, 200, 4096), "b": Granted(1024, 200, 4096)}
-    assert overdrawn("cpu_guarantee", "percent of one CPU", [300, 300], 400) == (
+    found = cpu_readings(Reading(1024), asked["a"], Granted(1024, 200), [300, 300], V1)
+    assert found["cpu_priority"] == Reading(1024)
+    assert found["cpu_guarantee"].holds(300)
+    assert (found["cpu_guarantee"].applied, found["cpu_guarantee"].effective) == (200, False)
+    assert found["cpu_guarantee"].reason == (
         "cpu_guarantee: this host's servers are guaranteed 600 percent of one CPU together and can "
         "have 400, so all their guarantees are reduced in proportion")
-    assert overdrawn("memory_guarantee", "MiB", [8192], 8192) is None
+    assert why_less_memory([8192], V1) is None
+    assert "guaranteed 8193 MiB" in (why_less_memory([1, 8192], V1) or "")
+
+
+def test_raised_shares_count_as_those_that_were_requested() -> None:
+    asked, granted = Asked(1024, 50), Granted(3072, 50)
+    found = cpu_readings(Reading(3072), asked, granted, [50], V1)
+    assert found["cpu_guarantee"] == Reading(50)
+    priority = found["cpu_priority"]
+    assert (priority.applied, priority.asked, priority.effective) == (3072, 1024, True)
+    assert priority.reason == "raised by cpu_guarantee"
+    assert [priority.holds(shares) for shares in (1023, 1024, 1025, 3072)] == [
+        False, True, False, False]
+
+
+@pytest.mark.parametrize(("shares", "percent"), [(1024, 16), (1536, 25), (9000, 50)])
+def test_shares_of_another_program_are_drift(shares: int, percent: int) -> None:
+    found = cpu_readings(Reading(shares), Asked(1024, 50), Granted(3072, 50), [50], V1)
+    assert found == {"cpu_priority": Reading(shares), "cpu_guarantee": Reading(percent)}
+
+
+def test_without_a_guarantee_shares_are_what_they_are() -> None:
+    for asked in (None, Asked(1024), Asked(1024, 0, 512)):
+        assert cpu_readings(Reading(77), asked, Granted(77), [], V1) == {
+            "cpu_priority": Reading(77), "cpu_guarantee": Reading(-1)}
 
 
 @pytest.mark.parametrize(("mine", "said"), [
