@@ -140,9 +140,9 @@ def _require_shared_cpus(definition: Definition) -> None:
             "guarantee it")
 
 
-class LimitV1:
-    """The quota of a domain's whole group of cgroup v1, through libvirt, which reads it from the
-    kernel: for vCPUs, emulator and I/O threads together. The flavor's, for each vCPU, is apart."""
+class Limit(abc.ABC):
+    """The quota of a domain's whole group, for vCPUs, emulator and I/O threads together; written
+    through libvirt. The flavor's, for each vCPU, is apart."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -170,6 +170,14 @@ class LimitV1:
         self._session.call_at_rest(
             lambda domain: domain.setSchedulerParametersFlags(parameters, LIVE))
 
+    @abc.abstractmethod
+    def _quota(self) -> tuple[int, int]:
+        """Quota and period of the kernel, in microseconds."""
+
+
+class LimitV1(Limit):
+    """With cgroup v1 libvirt reads it from the kernel's files."""
+
     def _quota(self) -> tuple[int, int]:
         parameters = self._session.parameters("cpu_group")
         if "global_quota" not in parameters:
@@ -179,8 +187,8 @@ class LimitV1:
         return parameters["global_quota"], parameters["global_period"]
 
 
-class LimitV2(LimitV1):
-    """The same of cgroup v2: read from the kernel's file, written through libvirt."""
+class LimitV2(Limit):
+    """With cgroup v2 it is read from the kernel's file."""
 
     def _quota(self) -> tuple[int, int]:
         with self._session.group("cpu") as group:

@@ -5,6 +5,7 @@ On every host it is a floor for the server's balloon, which the settings themsel
 On cgroup v2, the kernel keeps it too: memory.min.
 """
 
+import abc
 from collections.abc import Mapping
 
 from nova_qos.core import errors
@@ -24,23 +25,19 @@ _NO_PROTECTION = ("cgroup v1 cannot keep a server's memory from being reclaimed:
                   "holds for the balloon alone")
 
 
-class FloorV1:
-    """The guarantee where the kernel has none: noted, and counted with those of other servers."""
+class Floor(abc.ABC):
+    """What a domain is guaranteed: noted, and counted with what other servers are."""
 
     def __init__(self, session: Session, promises: Promises) -> None:
         self._session, self._promises = session, promises
 
+    @abc.abstractmethod
     def read(self) -> Mapping[str, Reading]:
         """MiB, or UNLIMITED."""
-        self._session.require_running()
-        reading = self._promised()
-        if reading.applied == UNLIMITED or not reading.effective:
-            return {_NAME: reading}
-        return {_NAME: Reading(reading.applied, effective=False, reason=_NO_PROTECTION)}
 
+    @abc.abstractmethod
     def write(self, values: Mapping[str, int]) -> None:
-        """Note or forget it."""
-        self._ask(values[_NAME])
+        """Set or remove it."""
 
     def admit(self, values: Mapping[str, int]) -> None:
         """See ``host.Domain.admit``."""
@@ -71,13 +68,29 @@ class FloorV1:
             (each.memory_mib for each in self._promises.all_asked()), self._promises.capacity)
         return reading_of(promise.asked.memory_mib, promise.granted.memory_mib, why_less)
 
+
+class FloorV1(Floor):
+    """cgroup v1 has nothing to write: the guarantee is noted alone."""
+
+    def read(self) -> Mapping[str, Reading]:
+        """MiB, or UNLIMITED."""
+        self._session.require_running()
+        reading = self._promised()
+        if reading.applied == UNLIMITED or not reading.effective:
+            return {_NAME: reading}
+        return {_NAME: Reading(reading.applied, effective=False, reason=_NO_PROTECTION)}
+
+    def write(self, values: Mapping[str, int]) -> None:
+        """Note or forget it."""
+        self._ask(values[_NAME])
+
     @staticmethod
     def abilities(configuration: Configuration, kernel: Kernel) -> Mapping[str, Ability]:
         """What this host can do with guarantees of memory."""
         return {_NAME: Ability(without_effect=_NO_PROTECTION)}
 
 
-class FloorV2(FloorV1):
+class FloorV2(Floor):
     """On cgroup v2, memory.min of the server's group, of libvirt's inside of it, and above it."""
 
     def __init__(

@@ -132,7 +132,7 @@ class LibvirtHost:
         if self._is_unified:
             knobs["memory_group"] = SoftLimitV2(
                 session, self._soft_limit, self._protection, above.get(LOW))
-            memory: floor.FloorV1 = floor.FloorV2(
+            memory: floor.Floor = floor.FloorV2(
                 session, self._promises, self._floors, above.get(MIN))
             shares: cpu.Shares = cpu.WeightV2(session, self._promises, self._systemd)
             knobs["cpu_quota"] = cpu.LimitV2(session)
