@@ -89,8 +89,15 @@ class Domain(Protocol):
     """A running server as its host holds it. The methods raise what those of ``Knob`` raise."""
 
     def knob(self, name: str) -> Knob:
-        """The object that the table's rows name: ``balloon``, ``memory_group``, ``cpu_group``,
-        ``io_group`` or ``net_class``."""
+        """The object that the table's rows name: ``balloon``, ``memory_group``,
+        ``memory_floor``, ``cpu_group``, ``cpu_quota``, ``io_group`` or ``net_class``."""
+
+    def admit(self, values: Mapping[str, int]) -> None:
+        """Refuse settings, in the host's units, that this host cannot keep beside what it
+        guarantees to its other servers; changes nothing.
+
+        :raises HostRefused, HostCannot: with the numbers
+        """
 
     def balloon(self) -> Balloon:
         """Whether the guest's balloon driver lives, and what the guest can spare; never waits."""
@@ -176,6 +183,9 @@ class Host(Protocol):
 
     def watch(self, listener: Listener) -> None:
         """Tell the listener from now on what happens to servers, on a thread of the host's."""
+
+    def settle(self) -> None:
+        """Bring what servers are guaranteed in line with which of them run now; raises nothing."""
 
     def tidy(self, correct: bool, floating: Floating) -> None:
         """Bring what the servers share in line with which of them run now, and with their floating

@@ -73,6 +73,8 @@ def details(outcome: Outcome) -> str:
         return "; ".join([*told, *(_shortfall(name, report[name]) for name in left)])
     if outcome.pending:
         return saved(_reasons(outcome, outcome.pending))
+    if all(name in outcome.asked and report[name]["requested"] is None for name in TABLE):
+        return "all settings unset"
     settings = []
     for name in outcome.asked:
         requested = report[name]["requested"]

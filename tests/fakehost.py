@@ -6,16 +6,21 @@ The contract suite in tests/contract runs on this and on real libvirt.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from nova_qos.core import errors, scales
 from nova_qos.core.balloon import Balloon
+from nova_qos.core.plan import Asked, Capacity, cpu_readings, plan, reading_of, require_room
 from nova_qos.core.reading import Reading
 from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Floating, Listener
+from nova_qos.resources import TABLE
 
+#: What every host has for its servers.
+CAPACITY = Capacity(cpu_percent=6400, memory_mib=2**20, most_shares=scales.MOST_CPU_SHARES)
+_Access = tuple[Callable[[], Reading], Callable[[int], None]]
 #: Of servers without a network priority, while another of the host has one.
 DEFAULT_NET_WEIGHT = 50
 
@@ -32,6 +37,7 @@ class FakeDomain:
     ``overdue``: it should have come long ago. ``pinned``: why its memory can never be taken.
     ``refuse``: resource names whose writes the host refuses; ``cannot``: resource names that the
     host does not offer. ``failure``: what every call raises, such as ServerNotRunning or HostAway.
+    ``vcpu_percent``: what its flavor lets a vCPU have, below which there is no CPU limit.
     ``neighbours``: all servers of its host. ``unified``: its host has cgroup v2, where CPU shares
     are coarse and a soft limit is of one kind or another. ``arriving``: it still comes in from
     another host, so that libvirt changes nothing; what the agent does without libvirt can be done.
@@ -50,6 +56,11 @@ class FakeDomain:
         self.unmovable_kib = 0
         self.soft_limit_kib = UNLIMITED
         self.shares = 1024
+        self.cpu_limit = self.cpu_guarantee = self.memory_guarantee = UNLIMITED
+        #: What was written, and what follows from the guarantees of the host's servers.
+        self.asked_shares = self.planned_shares = 1024
+        self.dedicated_cpus = False
+        self.vcpu_percent = 0
         self.weight = 100
         self.net_priority = UNLIMITED
         self.driver = self.reports = True
@@ -73,7 +84,8 @@ class FakeDomain:
         self.unreported_kib = self.flavor_kib
 
     def knob(self, name: str) -> "FakeKnob":
-        return FakeKnob(*self._knobs()[name])
+        return FakeKnob({resource: access for resource, access in self._resources().items()
+                         if TABLE[resource].knob == name}, self.refuse)
 
     def balloon(self) -> Balloon:
         self._offered("memory")
@@ -88,16 +100,19 @@ class FakeDomain:
         return {
             "memory": self.actual_kib // 1024, "memory_soft_limit": self.soft_limit_kib // 1024,
             "cpu_priority": self.shares, "io_priority": self.weight,
-            "net_priority": self.net_priority}
+            "net_priority": self.net_priority, "cpu_limit": self.cpu_limit,
+            "cpu_guarantee": self.cpu_guarantee, "memory_guarantee": self.memory_guarantee}
 
-    def _knobs(self) -> Mapping[str, tuple[str, Callable[[], Reading], Callable[[int], None]]]:
+    def _resources(self) -> "Mapping[str, _Access]":
         return {
-            "balloon": ("memory", self._read_memory, self._write_memory),
-            "memory_group": (
-                "memory_soft_limit", self._read_soft_limit, self._write_soft_limit),
-            "cpu_group": ("cpu_priority", self._read_shares, self._write_shares),
-            "io_group": ("io_priority", self._read_weight, self._write_weight),
-            "net_class": ("net_priority", self._read_priority, self._write_priority),
+            "memory": (self._read_memory, self._write_memory),
+            "memory_soft_limit": (self._read_soft_limit, self._write_soft_limit),
+            "cpu_priority": (self._read_shares, self._write_shares),
+            "io_priority": (self._read_weight, self._write_weight),
+            "net_priority": (self._read_priority, self._write_priority),
+            "cpu_limit": (self._read_cpu_limit, self._write_cpu_limit),
+            "cpu_guarantee": (self._read_cpu_guarantee, self._write_cpu_guarantee),
+            "memory_guarantee": (self._read_memory_guarantee, self._write_memory_guarantee),
         }
 
     def _read_memory(self) -> Reading:
@@ -130,8 +145,78 @@ class FakeDomain:
         self._take("memory_soft_limit", memory_kib, UNLIMITED, 2**53 - 2)
         self.soft_limit_kib = memory_kib
 
+    def admit(self, values: Mapping[str, int]) -> None:
+        """See ``host.Domain.admit``."""
+        percent = values.get("cpu_guarantee", UNLIMITED)
+        if percent != UNLIMITED and self.dedicated_cpus:
+            raise errors.HostCannot("percent: dedicated CPUs")
+        memory_mib = values.get("memory_guarantee", UNLIMITED)
+        if memory_mib != UNLIMITED and self.pinned:
+            raise errors.HostCannot(f"memory_guarantee: {self.pinned}")
+        asked = replace(
+            self._asked(), cpu_percent=max(0, percent), memory_mib=max(0, memory_mib))
+        require_room({**self._all_asked(), "": asked}, "", CAPACITY)
+
+    def settle(self) -> None:
+        """Raise the shares of those with a guarantee as far as they need."""
+        granted = plan({**self._all_asked(), "": self._asked()}, CAPACITY)
+        for name, each in [*self._others().items(), ("", self)]:
+            shares = granted[name].shares
+            if each.cpu_guarantee != UNLIMITED and each.planned_shares != shares:
+                each.shares = each.planned_shares = shares
+
+    def _others(self) -> "dict[str, FakeDomain]":
+        return {name: each for name, each in self.neighbours.items() if each is not self}
+
+    def _asked(self) -> Asked:
+        is_guaranteed = self.cpu_guarantee != UNLIMITED
+        return Asked(self.asked_shares if is_guaranteed else self.shares,
+                     max(0, self.cpu_guarantee), max(0, self.memory_guarantee))
+
+    def _all_asked(self) -> dict[str, Asked]:
+        return {name: each._asked() for name, each in self._others().items()}
+
+    def _cpu_readings(self) -> dict[str, Reading]:
+        mine, others = self._asked(), self._all_asked()
+        granted = plan({**others, "": mine}, CAPACITY)[""]
+        return cpu_readings(
+            self._read_raw_shares(), mine, replace(granted, shares=self.planned_shares),
+            [mine.cpu_percent, *(each.cpu_percent for each in others.values())], CAPACITY)
+
     def _read_shares(self) -> Reading:
         self._offered("cpu_priority")
+        return self._cpu_readings()["cpu_priority"]
+
+    def _read_cpu_guarantee(self) -> Reading:
+        self._offered("cpu_guarantee")
+        return self._cpu_readings()["cpu_guarantee"]
+
+    def _write_cpu_guarantee(self, percent: int) -> None:
+        self._take("cpu_guarantee", percent, UNLIMITED, 2**32)
+        if self.cpu_guarantee == UNLIMITED:
+            self.asked_shares = self.shares
+        self.cpu_guarantee = percent
+        self.shares = self.planned_shares = self.asked_shares
+        self.settle()
+
+    def _read_memory_guarantee(self) -> Reading:
+        self._offered("memory_guarantee")
+        if self.memory_guarantee == UNLIMITED:
+            return Reading(UNLIMITED)
+        mine, others = self._asked(), self._all_asked()
+        granted = plan({**others, "": mine}, CAPACITY)[""]
+        reading = reading_of(mine.memory_mib, granted.memory_mib, "reduced in proportion")
+        if self.unified or not reading.effective:
+            return reading
+        return Reading(reading.applied, effective=False, reason="cgroup v1 cannot keep it")
+
+    def _write_memory_guarantee(self, memory_mib: int) -> None:
+        self._take("memory_guarantee", memory_mib, UNLIMITED, 2**40)
+        if memory_mib != UNLIMITED and self.pinned:
+            raise errors.HostCannot(f"memory_guarantee: {self.pinned}")
+        self.memory_guarantee = memory_mib
+
+    def _read_raw_shares(self) -> Reading:
         if not self.unified:
             return Reading(self.shares)
         weight = scales.cpu_weight(self.shares)
@@ -143,7 +228,18 @@ class FakeDomain:
 
     def _write_shares(self, shares: int) -> None:
         self._take("cpu_priority", shares, 2, 262144)
-        self.shares = shares
+        self.shares = self.asked_shares = self.planned_shares = shares
+        self.settle()
+
+    def _read_cpu_limit(self) -> Reading:
+        self._offered("cpu_limit")
+        return Reading(self.cpu_limit)
+
+    def _write_cpu_limit(self, percent: int) -> None:
+        if UNLIMITED < percent < self.vcpu_percent:
+            raise errors.HostRefused(f"percent: each vCPU may have {self.vcpu_percent}")
+        self._take("cpu_limit", percent, UNLIMITED, 2**32)
+        self.cpu_limit = percent
 
     def _read_weight(self) -> Reading:
         self._offered("io_priority")
@@ -208,7 +304,8 @@ class FakeDomain:
     def _take(self, name: str, value: int, least: int, most: int) -> None:
         self.before_write(name, value)
         self._offered(name)
-        if not self.unified and name != "net_priority":
+        if name == "cpu_limit" or (not self.unified and name not in (
+                "net_priority", "memory_guarantee")):
             self._require_rest()
         if name in self.refuse or not least <= value <= most:
             raise errors.HostRefused(f"{name}: the host refused {value}")
@@ -217,17 +314,19 @@ class FakeDomain:
 
 @dataclass(frozen=True)
 class FakeKnob:
-    """An object that holds one setting."""
+    """An object that holds one or several settings."""
 
-    name: str
-    read_one: Callable[[], Reading]
-    write_one: Callable[[int], None]
+    parts: "Mapping[str, _Access]"
+    refuse: Collection[str] = ()
 
     def read(self) -> Mapping[str, Reading]:
-        return {self.name: self.read_one()}
+        return {name: read_one() for name, (read_one, _write_one) in self.parts.items()}
 
     def write(self, values: Mapping[str, int]) -> None:
-        self.write_one(values[self.name])
+        # one operation: all of them or none
+        for name in sorted(values, key=lambda name: name not in self.refuse):
+            _read_one, write_one = self.parts[name]
+            write_one(values[name])
 
 
 class FakeSnapshot:
@@ -273,6 +372,10 @@ class FakeHost:
 
     def watch(self, listener: Listener) -> None:
         self.happened = listener
+
+    def settle(self) -> None:
+        for domain in list(self.domains.values())[:1]:
+            domain.settle()
 
     def tidy(self, correct: bool, floating: Floating) -> None:
         if self.away:

@@ -172,6 +172,7 @@ tier_benchmark() {
     need_packages tools/bed/net.apt || return
     # by name alone, goals are judged; among all others, on any machine, they are printed
     local -x NOVA_QOS_BENCHMARK_JUDGE=${NOVA_QOS_BENCHMARK_JUDGE:-$by_name}
+    run_benchmark plan || failed=1
     run_benchmark network --rounds $rounds || failed=1
     run_benchmark uplink --rounds $((rounds / 3)) || failed=1
     run_benchmark check --servers $listed || failed=1

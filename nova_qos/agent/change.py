@@ -25,6 +25,8 @@ class Change:
     """The settings that one request asks for on one server; None unsets.
 
     Used under the server's lock, once. Nothing is saved here: ``entries`` tells what to save.
+
+    :raises InvalidSetting: two settings of the server would contradict each other
     """
 
     server: SavedServer
@@ -37,8 +39,10 @@ class Change:
         kept = {name: value for name, value in self.server.own.items()
                 if name not in self.settings}
         asked = {name: value for name, value in self.settings.items() if value is not None}
+        desired.require_order(TABLE, {**kept, **asked})
         resolved = desired.resolve(TABLE, replace(self.server, own={**kept, **asked}))
-        self.targets = {name: resolved[name] for name in self.settings}
+        self.targets = {name: resolved[name]
+                        for name in desired.held_together(TABLE, self.settings)}
 
     @property
     def host_targets(self) -> dict[str, int]:
@@ -75,10 +79,12 @@ class Change:
         :returns: resources not to write now: those that have to wait, and unset ones that the
             guest cannot follow or this host does not support
         """
-        unset = [name for name, value in self.settings.items() if value is None]
+        unset = [name for name in self.targets if self.settings.get(name) is None]
         readings = hold.read(domain, unset)
         waiting = {name: Outcome(reading) for name, reading in readings.items()
                    if reading.unmet == "unsupported"}
+        domain.admit({name: self.host_targets[name] for name, value in self.settings.items()
+                      if value is not None})
         for name in self.targets.keys() - waiting.keys():
             follow = TABLE[name].follow
             try:
@@ -87,7 +93,7 @@ class Change:
             except errors.ServerNotRunning as error:
                 waiting[name] = Outcome.failed(error)
             except errors.HostRefused as error:
-                if self.settings[name] is not None:
+                if self.settings.get(name) is not None:
                     raise
                 waiting[name] = _to_come(error)
         return waiting
@@ -105,7 +111,7 @@ class Change:
                 targets = {name: self.host_targets[name] for name in mine}
                 outcomes.update(hold.hold(domain, targets, self.limits))
                 outcomes.update({
-                    name: _to_come(error) for name in mine if self.settings[name] is None
+                    name: _to_come(error) for name in mine if self.settings.get(name) is None
                     and isinstance(error := outcomes[name].error, errors.HostRefused)})
                 _raise_first(outcomes)
             undo.pop_all()

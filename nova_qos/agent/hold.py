@@ -55,7 +55,9 @@ def read(domain: Domain | SeenDomain, names: Iterable[str]) -> dict[str, Reading
     :raises ServerNotRunning, HostAway: there is nothing to read at all
     """
     names = list(names)
-    readings = {name: Reading(None) for name in names if TABLE[name].knob is None}
+    readings = {name: Reading(None, effective=TABLE[name].unused is None,
+                              reason=TABLE[name].unused)
+                for name in names if TABLE[name].knob is None}
     for knob, mine in by_knob(names):
         try:
             found = domain.knob(knob).read()
@@ -162,7 +164,7 @@ def _written(
         raise
     except errors.QosError as error:
         outcomes = dict.fromkeys(values, Outcome.failed(error))
-    return {name: replace(outcome, before=before[name].applied)
+    return {name: replace(outcome, before=before[name].asked)
             for name, outcome in outcomes.items()}
 
 

@@ -15,7 +15,7 @@ from oslo_log import log
 from stevedore import ExtensionManager
 
 from nova_qos.agent import hold
-from nova_qos.core import errors
+from nova_qos.core import desired, errors
 from nova_qos.core.server import NewServer
 from nova_qos.host import Domain
 from nova_qos.resources import TABLE
@@ -57,13 +57,19 @@ class Hooks:
     def __bool__(self) -> bool:
         return bool(self._hooks)
 
-    def settings(self, server: NewServer, domain: Domain) -> dict[str, int | None]:
+    def settings(
+        self, server: NewServer, domain: Domain, own: Mapping[str, int]
+    ) -> dict[str, int | None]:
         """What all hooks together want, as far as the server can have it; the first one that
-        names a resource decides."""
+        names a resource decides.
+
+        :param own: what the server has been set to already, which hooks must not contradict
+        """
         wanted: dict[str, int | None] = {}
         for name, hook in self._hooks.items():
             for resource, value in self._call(name, hook, server).items():
-                if resource not in wanted and _is_possible(name, server, domain, resource, value):
+                if resource not in wanted and _is_possible(
+                        name, server, domain, {**wanted, **own}, resource, value):
                     wanted[resource] = TABLE[resource].check(value, server.flavor)
         return wanted
 
@@ -86,12 +92,16 @@ class Hooks:
 
 
 def _is_possible(
-    hook: str, server: NewServer, domain: Domain, resource: str, value: object
+    hook: str, server: NewServer, domain: Domain, beside: Mapping[str, int | None], resource: str,
+    value: object,
 ) -> bool:
     try:
         if resource not in TABLE:
             raise errors.InvalidSetting(f"no such resource: {resource}")
-        TABLE[resource].check(value, server.flavor, resource)
+        checked = TABLE[resource].check(value, server.flavor, resource)
+        together = {**beside, resource: beside.get(resource) or checked}
+        desired.require_order(
+            TABLE, {name: each for name, each in together.items() if each is not None})
         reading = hold.read(domain, [resource])[resource]
         if reading.unmet == "unsupported":
             raise errors.HostCannot(str(reading.reason))

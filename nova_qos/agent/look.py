@@ -80,7 +80,8 @@ class Looker:
             return Again("busy", SOON_S)
         if self.is_new(record):
             record.request_for_new(
-                self.hooks.settings(record.new_server(), domain) if record.is_first_launch else {})
+                self.hooks.settings(record.new_server(), domain, server.own)
+                if record.is_first_launch else {})
         return self._converge(record, domain)
 
     def _converge(self, record: Record, domain: Domain) -> Again | None:

@@ -40,7 +40,7 @@ class Loop:
     def __init__(self, looker: Looker, options: cfg.ConfigOpts) -> None:
         self._looker = looker
         self._options = options
-        self._schedule, self._tidying = Schedule(), Schedule()
+        self._schedule, self._tidying, self._settling = Schedule(), Schedule(), Schedule()
         self._pace = Pace()
         self._check_now = threading.Event()
         self._stopped = threading.Event()
@@ -55,6 +55,7 @@ class Loop:
             f"qos-look-{number}": self._work for number in range(_WORKERS)}
         works["qos-check"] = lambda: self._repeat(self.check, self._check_now, check_s)
         works["qos-tidy"] = self._keep_tidy
+        works["qos-settle"] = self._keep_settled
         self._tidying.put(_ALL)
         self._threads = [threading.Thread(target=work, name=name, daemon=True)
                          for name, work in works.items()]
@@ -67,12 +68,16 @@ class Loop:
         self._stopped.set()
         self._check_now.set()
         self._tidying.close()
+        self._settling.close()
         self._schedule.close()
         for thread in self._threads:
             thread.join(_RETRY_S)
 
     def happened(self, server_uuid: str | None, change: Change) -> None:
         """Take note of an event on the host; returns at once."""
+        if change != "changed":
+            # it takes part in what the host divides by weight, or takes part no more
+            self._settling.put(_ALL)
         if server_uuid is None:
             self._tidying.put(_ALL, _GIVE_WAY_S)
             self._check_now.set()
@@ -130,6 +135,11 @@ class Loop:
             with self._surviving("tidy what the host's servers share"):
                 self._tidy()
             self._tidying.put(_ALL, _TIDY_S)
+
+    def _keep_settled(self) -> None:
+        while self._settling.take() is not None:
+            with self._surviving("adapt what the host's servers are guaranteed"):
+                self._looker.machine.settle()
 
     def _repeat(self, work: Callable[[], None], now: threading.Event, pause_s: float) -> None:
         while not self._stopped.is_set():

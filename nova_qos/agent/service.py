@@ -73,16 +73,24 @@ class AgentManager(manager.Manager):
         self.loop.stop()
 
     @endpoint.answers
-    def read(self, context: Any, server_uuid: str, names: list[str]) -> Wire:
+    def read(
+        self, context: Any, server_uuid: str, names: list[str], partly: bool = False
+    ) -> Wire:
         """What the host holds for the named resources; one that it cannot do does not spoil
-        the others."""
-        return wire.readings_to_wire(self._readings.of(server_uuid, endpoint.known(names)))
+        the others.
+
+        :param partly: of an API since 1.3: leave out what this agent does not know
+        """
+        return wire.readings_to_wire(
+            self._readings.of(server_uuid, endpoint.known(names, partly)))
 
     @endpoint.answers
-    def read_many(self, context: Any, server_uuids: list[str], names: list[str]) -> Wire:
+    def read_many(
+        self, context: Any, server_uuids: list[str], names: list[str], partly: bool = False
+    ) -> Wire:
         """Like ``read`` for up to ``wire.MOST_SERVERS`` servers; where one does not run here, each
         reading of it says so."""
-        known, uuids = endpoint.known(names), endpoint.uuids(server_uuids)
+        known, uuids = endpoint.known(names, partly), endpoint.uuids(server_uuids)
         try:
             seen = self._machine.snapshot(hold.knobs(known))
         except (errors.HostCannot, errors.HostRefused) as error:
@@ -111,7 +119,7 @@ class AgentManager(manager.Manager):
     @endpoint.answers
     def set(
         self, context: Any, server_uuid: str, settings: Mapping[str, Any], force: bool,
-        names: list[str] | None = None, server: Wire | None = None,
+        names: list[str] | None = None, server: Wire | None = None, partly: bool = False,
     ) -> Wire:
         """Apply settings, and answer what to save and what the host holds.
 
@@ -121,16 +129,18 @@ class AgentManager(manager.Manager):
         :param names: the resources to answer readings for; None = an API before 1.2, which wants
             those of ``settings``, and has the agent save, and wait for the guest
         :param server: the server as the API has loaded it, since 1.2
+        :param partly: as ``read`` has it, for ``names``; since 1.3
         :raises InvalidSetting: an unknown resource, or a value outside its range
         :raises TaskInProgress: nova works on the server
         :raises AgentAway: the lock was not free within the time that the API waits
         """
         answer_by = self._sets.answer_by()
-        settings = {name: settings[name] for name in endpoint.known(settings)}
+        settings = endpoint.settings_of(settings, partly)
         if names is None or server is None:
             return wire.readings_to_wire(self._sets.save_and_wait(
                 context, server_uuid, settings, force, answer_by))
-        wanted = [*settings, *(name for name in endpoint.known(names) if name not in settings)]
+        others = (name for name in endpoint.known(names, partly) if name not in settings)
+        wanted = [*settings, *others]
         loaded = wire.server_from_wire(server_uuid, self.host, server)
         try:
             return self._sets.carry_out(loaded, settings, force, answer_by, wanted).to_wire()

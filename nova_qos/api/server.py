@@ -16,7 +16,7 @@ from nova_qos.bus.client import AgentClient
 from nova_qos.core import desired, errors
 from nova_qos.core.desired import Target
 from nova_qos.core.reading import Reading
-from nova_qos.core.report import Report, reports
+from nova_qos.core.report import Report, held, reports
 from nova_qos.core.server import Entries, Entry, Flavor, SavedServer, next_stamp
 from nova_qos.instances import saving, settings
 from nova_qos.instances.saving import Trace
@@ -66,8 +66,9 @@ class Server:
         """
         if self._instance.host is None:
             raise errors.ServerNotRunning(f"{_NOWHERE}, so there is nothing to read")
-        return self._agent.read(
+        readings = self._agent.read(
             self._context, self._instance.host, self._instance.uuid, list(names))
+        return self._held(readings)
 
     def has_balloon(self) -> bool:
         """Whether the guest's balloon driver lives."""
@@ -79,10 +80,14 @@ class Server:
         """Check values by resource, each given with its field in the request, and return them as
         settings to save.
 
-        :raises InvalidSetting: one is out of its range
+        :raises InvalidSetting: one is out of its range, or contradicts another of the server
         """
-        return {name: TABLE[name].check(value, self.flavor, field)
-                for name, (field, value) in values.items()}
+        checked = {name: TABLE[name].check(value, self.flavor, field)
+                   for name, (field, value) in values.items()}
+        together = {**self.saved.own, **checked}
+        desired.require_order(
+            TABLE, {name: value for name, value in together.items() if value is not None})
+        return checked
 
     def set(
         self, action: str, changes: Mapping[str, int | None], force: bool, names: Iterable[str]
@@ -104,7 +109,7 @@ class Server:
         what = "qos " + " ".join(f"{name}={value}" for name, value in changes.items())
         trace = Trace.begin(self._context, self._instance, action, what)
         with trace.left_if_it_fails():
-            return self._apply_and_save(trace, changes, force, list(names))
+            return self._held(self._apply_and_save(trace, changes, force, list(names)))
 
     def reports(self, readings: Mapping[str, Reading]) -> dict[str, Report]:
         """Every resource as get-qos shows it."""
@@ -115,6 +120,14 @@ class Server:
             self._saved = saving.newest(self._context, self.saved)
             targets = self._targets(readings)
         return reports(TABLE, targets, self.saved, readings)
+
+    def _held(self, readings: Mapping[str, Reading]) -> dict[str, Reading]:
+        """The readings, with what no object of the host holds as it is saved."""
+        if all(TABLE[name].knob for name in readings):
+            # nothing of the server needs to be loaded for that
+            return dict(readings)
+        targets = desired.resolve(TABLE, self.saved)
+        return {name: held(TABLE[name], targets[name], each) for name, each in readings.items()}
 
     def _targets(self, readings: Mapping[str, Reading]) -> dict[str, Target]:
         targets = desired.resolve(TABLE, self.saved)

@@ -4,6 +4,7 @@
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import oslo_messaging as messaging
@@ -15,6 +16,7 @@ from nova_qos.bus.sending import Sender, retries
 from nova_qos.core import errors
 from nova_qos.core.reading import Reading
 from nova_qos.core.server import Entries, SavedServer
+from nova_qos.resources import FIRST
 
 #: The pauses between two questions whether a guest has followed: they grow from the first.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
@@ -39,22 +41,25 @@ class AgentClient:
     def read(
         self, context: Any, host: str, server_uuid: str, names: Sequence[str]
     ) -> dict[str, Reading]:
-        """What the host holds for the named resources of one server."""
-        return wire.readings_from_wire(self._call(
-            context, host, "read", server_uuid=server_uuid, names=list(names)))
+        """What the host holds for the named resources of one server; what an older agent does not
+        know is unsupported."""
+        answer = self._ask(
+            context, host, "read", wire.FIRST_VERSION, names, server_uuid=server_uuid)
+        return _completed(wire.readings_from_wire(answer), names, host)
 
     def read_many(
         self, context: Any, host: str, server_uuids: Sequence[str], names: Sequence[str]
     ) -> dict[str, dict[str, Reading]]:
         """What the host holds for the named resources of up to ``wire.MOST_SERVERS`` servers.
 
-        For a server that does not run there, each reading says so.
+        For a server that does not run there, each reading says so; as ``read`` for older agents.
 
         :raises AgentAway: also when the agent is too old for this
         """
-        answer = self._call(context, host, "read_many", wire.READ_MANY_VERSION,
-                            server_uuids=list(server_uuids), names=list(names))
-        return {uuid: wire.readings_from_wire(readings) for uuid, readings in answer.items()}
+        answer = self._ask(context, host, "read_many", wire.READ_MANY_VERSION, names,
+                           server_uuids=list(server_uuids))
+        return {uuid: _completed(wire.readings_from_wire(readings), names, host)
+                for uuid, readings in answer.items()}
 
     def set(
         self, context: Any, host: str, server: SavedServer, settings: Mapping[str, int | None],
@@ -67,20 +72,18 @@ class AgentClient:
 
         :returns: with what the host holds afterwards of each of ``names``, and of ``settings``
         :raises TooEarly: the guest has not reported what it can spare for all that time
+        :raises HostCannot: the agent is older than one of the settings
         """
         arguments: dict[str, Any] = {
             "server_uuid": server.uuid, "settings": dict(settings), "force": force}
         give_up = time.monotonic() + nova_conf.CONF.nova_qos.rpc_timeout
-        more = {"names": list(names), "server": wire.server_to_wire(server)}
+        more = {"names": list(names), "server": wire.server_to_wire(server), "partly": True}
         try:
-            answer = self._set_when_due(context, host, arguments | more, give_up)
+            answer = self._set_when_due(
+                context, host, wire.PARTLY_VERSION, arguments | more, give_up)
         except _UnknownVersion:
-            # an agent before 1.2 saves and waits by itself, and answers what was set
-            held = wire.readings_from_wire(self._call(context, host, "set", **arguments))
-            others = [name for name in names if name not in held]
-            read = self.read(context, host, server.uuid, others) if others else {}
-            return wire.SetAnswer(held | read)
-        return answer
+            answer = self._set_by_older(context, host, arguments, more, give_up)
+        return replace(answer, readings=_completed(answer.readings, names, host))
 
     def followed(
         self, context: Any, host: str, server_uuid: str, answer: wire.SetAnswer
@@ -119,12 +122,45 @@ class AgentClient:
             alive, _reason = self._call(context, host, "balloon", server_uuid=server_uuid)
             return bool(alive)
 
+    def _set_by_older(
+        self, context: Any, host: str, arguments: dict[str, Any], more: dict[str, Any],
+        give_up: float,
+    ) -> wire.SetAnswer:
+        """A set by an agent before 1.3, which knows no more than the first resources."""
+        unknown = [name for name in arguments["settings"] if name not in FIRST]
+        if unknown:
+            raise _older(host, unknown)
+        names = [name for name in more["names"] if name in FIRST]
+        try:
+            return self._set_when_due(
+                context, host, wire.WAITING_VERSION,
+                arguments | {"names": names, "server": more["server"]}, give_up)
+        except _UnknownVersion:
+            # an agent before 1.2 saves and waits by itself, and answers what was set
+            held = wire.readings_from_wire(self._call(context, host, "set", **arguments))
+            others = [name for name in names if name not in held]
+            read = self.read(context, host, arguments["server_uuid"], others) if others else {}
+            return wire.SetAnswer(held | read)
+
+    def _ask(
+        self, context: Any, host: str, method: str, version: str, names: Sequence[str],
+        **arguments: Any,
+    ) -> Any:
+        """The answer to a method that came with ``version``, about what the agent knows of these
+        resources."""
+        first = [name for name in names if name in FIRST]
+        if len(first) < len(names):
+            with contextlib.suppress(_UnknownVersion):
+                return self._call(context, host, method, wire.PARTLY_VERSION, names=list(names),
+                                  partly=True, **arguments)
+        return self._call(context, host, method, version, names=first, **arguments)
+
     def _set_when_due(
-        self, context: Any, host: str, arguments: dict[str, Any], give_up: float
+        self, context: Any, host: str, version: str, arguments: dict[str, Any], give_up: float
     ) -> wire.SetAnswer:
         while True:
             answer = wire.SetAnswer.from_wire(self._call(
-                context, host, "set", wire.WAITING_VERSION, **arguments))
+                context, host, "set", version, **arguments))
             if answer.too_early is None:
                 return answer
             pause_s = max(_LEAST_WAIT_S, min(answer.too_early.due_s, _LONGEST_WAIT_S))
@@ -166,6 +202,20 @@ class AgentClient:
 
 class _UnknownVersion(errors.AgentAway):
     """The agent is older than the message."""
+
+
+def _completed(
+    found: Mapping[str, Reading], names: Sequence[str], host: str
+) -> dict[str, Reading]:
+    """The readings, with those of resources that the agent does not know."""
+    return {**found, **{name: Reading.unread(_older(host, [name])) for name in names
+                        if name not in found}}
+
+
+def _older(host: str, names: Sequence[str]) -> errors.HostCannot:
+    return errors.HostCannot(
+        f"nova-qos-agent on host {host} is older than this API and does not know "
+        f"{', '.join(names)}; upgrade it")
 
 
 def _too_old(host: str) -> _UnknownVersion:

@@ -28,15 +28,33 @@ def answers(method: _Method) -> _Method:
     return messaging.expected_exceptions(errors.QosError)(answered)  # type: ignore[no-any-return]
 
 
-def known(names: Any) -> list[str]:
+def known(names: Any, partly: Any = False) -> list[str]:
     """Names of resources.
 
+    :param partly: True leaves out those that are none, which a newer API may ask for
     :raises InvalidSetting: one is none
     """
+    if partly is True:
+        names = [name for name in names if name in TABLE]
     unknown = [str(name)[:40] for name in names if name not in TABLE]
     if unknown:
         raise errors.InvalidSetting(f"no such resource: {', '.join(unknown)}")
     return list(names)
+
+
+def settings_of(settings: Any, partly: Any) -> dict[str, Any]:
+    """Settings by resource.
+
+    :param partly: True: they are a newer API's where one is unknown here
+    :raises InvalidSetting, HostCannot: one is no resource
+    """
+    try:
+        return {name: settings[name] for name in known(settings)}
+    except errors.InvalidSetting as error:
+        if partly is True:
+            raise errors.HostCannot(
+                f"the agent is older than this API; upgrade it: {error.message}") from error
+        raise
 
 
 def uuids(server_uuids: Any) -> list[str]:

@@ -3,7 +3,8 @@
 
 Versions: 1.0 had read, set and balloon; 1.1 read_many; since 1.2 a set brings the server along and
 names the readings that it wants answered, and the API saves, and waits for guests, in place of the
-agent. Each message asks for the
+agent; since 1.3 a flavor has its number of vCPUs, and an agent that is asked ``partly`` leaves out
+resources that it does not know. Each message asks for the
 version that its method came with, so API and agent of neighbouring releases understand each other.
 A reader ignores fields that it does not know; a new field needs a new version, since readers before
 1.2 refuse it.
@@ -18,8 +19,8 @@ from nova_qos.core.reading import Reading
 from nova_qos.core.server import Entries, Entry, Flavor, SavedServer
 
 TOPIC = "nova-qos-agent"
-VERSION = "1.2"
-FIRST_VERSION, READ_MANY_VERSION, WAITING_VERSION = "1.0", "1.1", "1.2"
+VERSION = "1.3"
+FIRST_VERSION, READ_MANY_VERSION, WAITING_VERSION, PARTLY_VERSION = "1.0", "1.1", "1.2", "1.3"
 #: The most servers that one read_many may name.
 MOST_SERVERS = 100
 
@@ -82,7 +83,7 @@ def server_to_wire(server: SavedServer) -> Wire:
     return {
         "entries": entries_to_wire(server.entries),
         "flavor": {"memory_mib": flavor.memory_mib, "cpu_shares": flavor.cpu_shares,
-                   "fair_cpu_shares": flavor.fair_cpu_shares},
+                   "fair_cpu_shares": flavor.fair_cpu_shares, "vcpus": flavor.vcpus},
     }
 
 
@@ -91,7 +92,8 @@ def server_from_wire(server_uuid: str, host: str, wire: Mapping[str, Any]) -> Sa
     flavor = wire.get("flavor", {})
     return SavedServer(
         server_uuid, host, task=None, flavor=Flavor(
-            flavor.get("memory_mib", 0), flavor.get("cpu_shares"), flavor.get("fair_cpu_shares")),
+            flavor.get("memory_mib", 0), flavor.get("cpu_shares"), flavor.get("fair_cpu_shares"),
+            vcpus=flavor.get("vcpus", 1)),
     ).having(entries_from_wire(wire.get("entries", {})))
 
 

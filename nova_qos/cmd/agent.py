@@ -26,6 +26,7 @@ from nova import config, objects, service
 from nova import rpc as nova_rpc
 from nova.conductor import rpcapi as conductor
 from nova.objects import base as objects_base
+from nova.virt import hardware
 from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_messaging import opts as messaging_options
@@ -36,9 +37,11 @@ from nova_qos.agent.service import AgentManager
 from nova_qos.bus import wire
 from nova_qos.cmd import check
 from nova_qos.cmd.claim import Claimed, claim
+from nova_qos.core.plan import Capacity
 from nova_qos.net.outbound import Outbound
 from nova_qos.virt import events
 from nova_qos.virt.host import LibvirtHost
+from nova_qos.virt.kernel import Kernel
 
 BINARY = "nova-qos-agent"
 #: Requests that are answered side by side, unless nova.conf says otherwise: none of them waits for
@@ -57,7 +60,8 @@ class LibvirtAgent(AgentManager):
     """The agent of a libvirt host; nova's service makes it by name."""
 
     def __init__(self, host: str) -> None:
-        machine = LibvirtHost(_uri(), _network(), CONF.nova_qos.memory_soft_limit_v2)
+        machine = LibvirtHost(
+            _uri(), _network(), CONF.nova_qos.memory_soft_limit_v2, _capacity())
         super().__init__(host, machine, CONF)
 
 
@@ -69,6 +73,17 @@ def _network() -> Outbound:
     options = CONF.nova_qos
     return Outbound(options.uplinks, CONF.tc.htb_rate, options.default_net_weight,
                     int(options.mark_mask, 16))
+
+
+def _capacity() -> Capacity:
+    """What can be guaranteed to servers: the processors that nova has them share, and the memory
+    that it does not reserve for the host."""
+    shared, dedicated = hardware.get_cpu_shared_set(), hardware.get_cpu_dedicated_set()
+    if shared is None and dedicated:
+        # nova then has no server share a processor
+        shared = set()
+    return Kernel().capacity(
+        None if shared is None else len(shared), CONF.reserved_host_memory_mb)
 
 
 def main() -> None:

@@ -2,10 +2,11 @@
 """The resolver: computes the target of every resource of a server from all sources. Pure; nothing
 else computes targets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from nova_qos.core import errors
 from nova_qos.core.reading import Reading
 from nova_qos.core.resource import Resource, Rows
 from nova_qos.core.server import Flavor, SavedServer
@@ -35,16 +36,18 @@ class Target:
 
     ``requested`` is what its source asks for, None for the default; ``value`` is that, or the
     default, as far as the flavor allows, in the API's unit; ``host_value`` the same in the host's.
+    ``bound`` names the resource that allows less than was requested, None where the flavor does.
     """
 
     requested: int | None
     value: int
     host_value: int
     source: Source = DEFAULT
+    bound: str | None = None
 
     @property
     def is_reduced(self) -> bool:
-        """Whether the flavor allows less than was requested."""
+        """Whether the flavor, or another resource, allows less than was requested."""
         return self.requested is not None and self.requested != self.value
 
 
@@ -74,7 +77,39 @@ def resolve(
         resolved[name] = target(
             row, server.flavor, layer.settings[name] if layer else None,
             layer.source if layer else DEFAULT)
-    return resolved
+    return {name: _bounded(table[name], each, resolved) for name, each in resolved.items()}
+
+
+def _bounded(row: Resource, target: Target, resolved: Mapping[str, Target]) -> Target:
+    """A target that is no more than the one that bounds it, where both were requested."""
+    if row.at_most is None or DEFAULT in (target.source, resolved[row.at_most].source):
+        return target
+    most = resolved[row.at_most].value
+    if target.value <= most:
+        return target
+    return replace(target, value=most, host_value=row.unit.to_host(most), bound=row.at_most)
+
+
+def require_order(table: Rows, settings: Mapping[str, int]) -> None:
+    """Refuse settings of one source that contradict each other.
+
+    :raises InvalidSetting: one is above the setting that bounds it; names both
+    """
+    for name, row in table.items():
+        bound = row.at_most
+        if (bound is not None and bound in settings and name in settings
+                and settings[name] > settings[bound]):
+            raise errors.InvalidSetting(
+                f"{name} {settings[name]} {row.unit.name} is more than {bound} {settings[bound]} "
+                f"{table[bound].unit.name}; ask for a {name} of {settings[bound]} at most, or for "
+                f"another {bound}")
+
+
+def held_together(table: Rows, names: Iterable[str]) -> list[str]:
+    """These resources, and those that are written together with them, in the table's order."""
+    wanted = set(names)
+    wanted |= {other for name in wanted if (other := table[name].held_with) is not None}
+    return [name for name in table if name in wanted]
 
 
 def at_host(
@@ -100,16 +135,18 @@ def keeps_default(row: Resource, flavor: Flavor) -> bool:
 def requested(
     table: Rows, server: SavedServer, layers: Sequence[Layer] = ()
 ) -> dict[str, Target]:
-    """The targets that a host is to hold for good: those that some source asks for, and the
-    defaults that the agent keeps."""
-    return {name: each for name, each in resolve(table, server, layers).items()
-            if each.source != DEFAULT or keeps_default(table[name], server.flavor)}
+    """The targets that a host is to hold for good: those that some source asks for, what is held
+    with them, and the defaults that the agent keeps."""
+    resolved = resolve(table, server, layers)
+    wanted = [name for name, each in resolved.items()
+              if each.source != DEFAULT or keeps_default(table[name], server.flavor)]
+    return {name: resolved[name] for name in held_together(table, wanted)}
 
 
 def to_reset(table: Rows, server: SavedServer, layers: Sequence[Layer] = ()) -> dict[str, Target]:
     """The defaults that a host is to be brought back to once, where it may still hold a value of
-    ours that nobody asks for any more."""
+    ours that nobody asks for any more, with those of what is held with them."""
     wanted = requested(table, server, layers)
     resolved = resolve(table, server, layers)
-    return {name: each for name, each in resolved.items()
-            if name in server.marked and name not in wanted}
+    marked = (name for name in resolved if name in server.marked and name not in wanted)
+    return {name: resolved[name] for name in held_together(table, marked) if name not in wanted}

@@ -26,8 +26,10 @@ class Reading:
     ``reason`` explains any state other than an effective, applied value. ``details`` are further
     figures in the host's unit. ``unmet`` tells why the requested value is not in force, where that
     is known; ``since`` is the time (s since 1970) of the last change that the agent has seen.
-    ``span`` is the least and the most of the values that the host's coarser scale rounds to
-    ``applied``; None where the scale is exact. ``wrong_mechanism``: the value is enforced by
+    ``span`` is the least and the most of the values that the host makes ``applied`` of: its scale
+    may be coarser, or it raised a weight to keep a guarantee; None where it takes them as they are.
+    The detail ``asked`` is the value that was written, where the host made another of it.
+    ``wrong_mechanism``: the value is enforced by
     another mechanism than nova.conf asks for, so it is to be written again.
     """
 
@@ -54,6 +56,11 @@ class Reading:
         if self.span is not None:
             return self.span[0] <= target <= self.span[1]
         return self.applied == target
+
+    @property
+    def asked(self) -> int | None:
+        """The value that was written: what is applied, unless the host made another of it."""
+        return self.details.get("asked", self.applied)
 
     @property
     def waits(self) -> bool:

@@ -33,9 +33,7 @@ def report(
 
     :param fault: what nova keeps of it and cannot be read
     """
-    if row.knob is None:
-        # no object of the host holds it: the agent itself does
-        reading = replace(reading, applied=target.host_value)
+    reading = held(row, target, reading)
     state = state_of(target, reading)
     since = reading.since and datetime.fromtimestamp(int(reading.since), UTC).isoformat()
     kept = saved(row, target, flavor)
@@ -49,6 +47,13 @@ def report(
         "reason": "; ".join(filter(None, (fault, _reason(row, target, reading, state)))) or None,
         "since": since,
     }
+
+
+def held(row: Resource, target: Target, reading: Reading) -> Reading:
+    """The reading of a resource; what no object of the host holds is in force as it is saved."""
+    if row.knob is not None or reading.unmet is not None:
+        return reading
+    return replace(reading, applied=target.host_value)
 
 
 def saved(row: Resource, target: Target, flavor: Flavor) -> Report:
@@ -80,5 +85,6 @@ def _reason(row: Resource, target: Target, reading: Reading, state: State) -> st
     if state == "drifted" and reading.reason is None:
         return "the host holds another value than was requested"
     if state == "applied" and target.is_reduced:
-        return f"reduced to {target.value} {row.unit.name}, the most for the flavor"
+        most = f"the server's {target.bound}" if target.bound else "the most for the flavor"
+        return f"reduced to {target.value} {row.unit.name}, {most}"
     return reading.reason

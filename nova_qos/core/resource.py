@@ -90,6 +90,10 @@ class Resource:
     ``knob`` names the object of the host that holds the value (``host.Domain.knob``); None where
     the host has none and only the agent uses the setting. ``answer_get`` and ``answer_set`` are
     the bodies of the resource's own actions. ``none_word`` is what people call -1 when it is read.
+
+    ``at_most`` names the resource that bounds this one: a guarantee is not above its limit.
+    ``held_with`` names the resource that is written together with this one, since the host makes
+    one number of both. ``unused`` says why nothing uses a setting that no knob holds.
     """
 
     name: str
@@ -104,6 +108,9 @@ class Resource:
     none_word: str = "unlimited"
     follow: Follow | None = None
     division: Division | None = None
+    at_most: str | None = None
+    held_with: str | None = None
+    unused: str | None = None
 
     @property
     def forceable(self) -> bool:

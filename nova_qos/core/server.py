@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 @dataclass(frozen=True)
 class Flavor:
-    """The part of the flavor that settings depend on: memory in MiB, and CPU shares where the
-    flavor sets them.
+    """The part of the flavor that settings depend on: memory in MiB, the number of vCPUs, and CPU
+    shares where the flavor sets them.
 
     ``fair_cpu_shares`` is the operator's default by vCPUs where the flavor sets none. ``faults``
     tells by resource what of the flavor cannot be read, as a sentence.
@@ -18,6 +18,7 @@ class Flavor:
     cpu_shares: int | None = None
     fair_cpu_shares: int | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
+    vcpus: int = 1
 
 
 @dataclass(frozen=True)

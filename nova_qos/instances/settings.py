@@ -105,6 +105,7 @@ def flavor_of(instance: Instance) -> Flavor:
     per_vcpu = nova_conf.CONF.nova_qos.cpu_share_per_vcpu
     return Flavor(
         memory_mib=instance.flavor.memory_mb, cpu_shares=number, faults=faults,
+        vcpus=instance.flavor.vcpus,
         fair_cpu_shares=per_vcpu * instance.flavor.vcpus if per_vcpu and not shares else None)
 
 

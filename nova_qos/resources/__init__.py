@@ -12,9 +12,12 @@ from nova_qos.resources import cpu, disk, memory, network
 from nova_qos.resources.memory import MEMORY
 from nova_qos.resources.network import NET_PRIORITY
 
-#: In the order of all tables and lists.
-TABLE: Mapping[str, Resource] = {
-    row.name: row for row in (*memory.ROWS, *cpu.ROWS, *disk.ROWS, *network.ROWS)}
+#: Those that come first in tables and lists and are always shown; agents and APIs with a wire
+#: before 1.3 know no others.
+FIRST = ("memory", "memory_soft_limit", "cpu_priority", "io_priority", "net_priority")
+#: In the order of all tables and lists: the first ones, then the others by family.
+TABLE: Mapping[str, Resource] = {row.name: row for row in sorted(
+    (*memory.ROWS, *cpu.ROWS, *disk.ROWS, *network.ROWS), key=lambda row: row.name not in FIRST)}
 
 GET_ALL = "get-qos"
 SET_ALL = "set-qos"
@@ -26,6 +29,6 @@ LIST_RULE = "os_compute_api:os-qos:list"
 LIST_HOST_RULE = "os_compute_api:os-qos:list:host"
 
 __all__ = [
-    "BALLOON", "BALLOON_COMMAND", "GET_ALL", "LIST_HOST_RULE", "LIST_PATH", "LIST_RULE", "MEMORY",
-    "NET_PRIORITIES_COMMAND", "NET_PRIORITY", "SET_ALL", "TABLE",
+    "BALLOON", "BALLOON_COMMAND", "FIRST", "GET_ALL", "LIST_HOST_RULE", "LIST_PATH", "LIST_RULE",
+    "MEMORY", "NET_PRIORITIES_COMMAND", "NET_PRIORITY", "SET_ALL", "TABLE",
 ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CPU: in what proportion servers get the host's processors."""
+"""CPU: in what proportion servers get the host's processors, and how much at most."""
 
 from nova_qos.core.reading import Reading
 from nova_qos.core.resource import Default, Division, Names, Resource
@@ -14,8 +14,12 @@ from nova_qos.core.scales import (
 )
 from nova_qos.core.server import Flavor
 from nova_qos.core.sharing import among_processors
-from nova_qos.core.units import Unit
-from nova_qos.core.value import Number
+from nova_qos.core.units import UNLIMITED, Unit
+from nova_qos.core.value import FlavorMaximum, Number
+
+_PERCENT = Unit("percent of one CPU", "percent of one CPU")
+_HIGHEST_PERCENT = 100 * 2**16
+_ALL_VCPUS = FlavorMaximum(lambda flavor: 100 * flavor.vcpus, "100 for each vCPU")
 
 
 def _default_shares(flavor: Flavor) -> int:
@@ -55,8 +59,58 @@ CPU_PRIORITY = Resource(
                     by_host=_default_on_host),
     knob="cpu_group",
     answer_get=lambda reading: {"share": reading.applied},
-    answer_set=lambda reading: {"share": reading.applied},
+    answer_set=lambda reading: {"share": reading.asked},
     division=Division(lambda reading: reading.applied, among_processors, "CPU %"),
 )
 
-ROWS = (CPU_PRIORITY,)
+CPU_LIMIT = Resource(
+    name="cpu_limit",
+    title="CPU limit",
+    names=Names(
+        get_action="get-cpu-limit",
+        set_action="set-cpu-limit",
+        key="percent",
+        get_rule="os_compute_api:os-qos:cpu_limit:get",
+        set_rule="os_compute_api:os-qos:cpu_limit:set",
+        get_command="lv-get-cpu-limit",
+        set_command="lv-set-cpu-limit",
+        option="--cpu-limit",
+        argument="percent",
+        stored_as="qos:cpul",
+    ),
+    unit=_PERCENT,
+    value=Number(10, _HIGHEST_PERCENT, _ALL_VCPUS, reset=UNLIMITED),
+    default=Default(lambda flavor: UNLIMITED, "unlimited"),
+    knob="cpu_quota",
+    answer_get=lambda reading: {"percent": reading.applied},
+    answer_set=lambda reading: {"percent": reading.applied},
+)
+
+CPU_GUARANTEE = Resource(
+    name="cpu_guarantee",
+    title="CPU guarantee",
+    names=Names(
+        get_action="get-cpu-guarantee",
+        set_action="set-cpu-guarantee",
+        key="percent",
+        get_rule="os_compute_api:os-qos:cpu_guarantee:get",
+        set_rule="os_compute_api:os-qos:cpu_guarantee:set",
+        get_command="lv-get-cpu-guarantee",
+        set_command="lv-set-cpu-guarantee",
+        option="--cpu-guarantee",
+        argument="percent",
+        stored_as="qos:cpug",
+    ),
+    unit=_PERCENT,
+    value=Number(1, _HIGHEST_PERCENT, _ALL_VCPUS, reset=UNLIMITED),
+    default=Default(lambda flavor: UNLIMITED, "none"),
+    # a weight that is raised as far as the guarantee needs
+    knob="cpu_group",
+    answer_get=lambda reading: {"percent": reading.applied},
+    answer_set=lambda reading: {"percent": reading.applied},
+    none_word="none",
+    at_most="cpu_limit",
+    held_with="cpu_priority",
+)
+
+ROWS = (CPU_PRIORITY, CPU_LIMIT, CPU_GUARANTEE)

@@ -5,10 +5,11 @@ from nova_qos.core import errors
 from nova_qos.core.balloon import Balloon, Limits
 from nova_qos.core.reading import Reading
 from nova_qos.core.resource import Default, Follow, Names, Resource
-from nova_qos.core.units import KIB_PER_MIB, MIB, UNLIMITED
+from nova_qos.core.units import KIB_PER_MIB, MIB, UNLIMITED, Unit
 from nova_qos.core.value import FlavorMaximum, Number
 
 _HIGHEST_MIB = 2**40
+_MIDDLE_WEIGHT = 100
 _WHOLE = FlavorMaximum(lambda flavor: flavor.memory_mib, "the flavor's memory")
 
 
@@ -122,4 +123,54 @@ MEMORY_SOFT_LIMIT = Resource(
     answer_set=lambda reading: {"success": 1},
 )
 
-ROWS = (MEMORY, MEMORY_SOFT_LIMIT)
+MEMORY_GUARANTEE = Resource(
+    name="memory_guarantee",
+    title="memory guarantee",
+    names=Names(
+        get_action="get-memory-guarantee",
+        set_action="set-memory-guarantee",
+        key="memory_guarantee",
+        get_rule="os_compute_api:os-qos:memory_guarantee:get",
+        set_rule="os_compute_api:os-qos:memory_guarantee:set",
+        get_command="lv-get-mem-guarantee",
+        set_command="lv-set-mem-guarantee",
+        option="--memory-guarantee",
+        argument="size",
+        stored_as="qos:memg",
+    ),
+    # MiB on the host, too: the answers of these actions are in MiB
+    unit=Unit("MiB", "MiB", is_size=True),
+    value=Number(1, _HIGHEST_MIB, _WHOLE, reset=UNLIMITED),
+    default=Default(lambda flavor: UNLIMITED, "none"),
+    knob="memory_floor",
+    answer_get=lambda reading: {"memory_guarantee": reading.applied},
+    answer_set=lambda reading: {"memory_guarantee": reading.applied},
+    none_word="none",
+    at_most="memory",
+)
+
+MEMORY_PRIORITY = Resource(
+    name="memory_priority",
+    title="memory priority",
+    names=Names(
+        get_action="get-memory-priority",
+        set_action="set-memory-priority",
+        key="weight",
+        get_rule="os_compute_api:os-qos:memory_priority:get",
+        set_rule="os_compute_api:os-qos:memory_priority:set",
+        get_command="lv-get-mem-priority",
+        set_command="lv-set-mem-priority",
+        option="--memory-priority",
+        argument="weight",
+        stored_as="qos:memp",
+    ),
+    unit=Unit("weight", "weight"),
+    value=Number(1, 1000),
+    default=Default(lambda flavor: _MIDDLE_WEIGHT, str(_MIDDLE_WEIGHT)),
+    knob=None,
+    answer_get=lambda reading: {"weight": reading.applied},
+    answer_set=lambda reading: {"weight": reading.applied},
+    unused="only the balancing of memory uses it, which this host does not do",
+)
+
+ROWS = (MEMORY, MEMORY_SOFT_LIMIT, MEMORY_GUARANTEE, MEMORY_PRIORITY)

@@ -43,8 +43,9 @@ class Definition:
     ``pinned`` says why the guest's memory cannot be given back to the host, None when it can.
     ``balloon_model`` is None without a balloon; ``stats_period_s`` 0 without statistics.
     ``dedicated_cpus``: each of its vCPUs may run on one CPU of the host only, and no two on one.
-    ``name`` is libvirt's. ``memory_kib`` is the guest's memory without a balloon, the most that it
-    can have.
+    ``vcpu_percent`` is the most of one CPU that its flavor lets a vCPU have, 0 where nothing limits
+    it. ``realtime_cpus``: a vCPU runs with a real-time scheduler. ``name`` is libvirt's.
+    ``memory_kib`` is the guest's memory without a balloon, the most that it can have.
     """
 
     pinned: str | None
@@ -56,6 +57,8 @@ class Definition:
     dedicated_cpus: bool = False
     name: str = ""
     memory_kib: int = 0
+    vcpu_percent: float = 0.0
+    realtime_cpus: bool = False
 
     @classmethod
     def parse(cls, xml: str) -> "Definition":
@@ -80,6 +83,8 @@ class Definition:
             name=root.findtext("name", ""),
             # always in KiB
             memory_kib=int(root.findtext("memory", "0")),
+            vcpu_percent=_vcpu_percent(root),
+            realtime_cpus=root.find("cputune/vcpusched") is not None,
         )
 
 
@@ -89,6 +94,12 @@ def _has_dedicated_cpus(root: ElementTree.Element) -> bool:
     pins = [pin.get("cpuset", "") for pin in root.iterfind("cputune/vcpupin")
             if int(pin.get("vcpu", "0")) < count]
     return len(set(pins)) == count == len(pins) and all(pin.isdigit() for pin in pins)
+
+
+def _vcpu_percent(root: ElementTree.Element) -> float:
+    quota = int(root.findtext("cputune/quota", "0"))
+    period = int(root.findtext("cputune/period", "100000"))
+    return 100 * quota / period if quota > 0 and period > 0 else 0.0
 
 
 def _disk(element: ElementTree.Element) -> Disk:

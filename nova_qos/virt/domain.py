@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A running domain behind the ``Domain`` protocol: its knobs by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from nova_qos.core.balloon import Balloon
 from nova_qos.core.reading import Reading
@@ -10,6 +10,7 @@ from nova_qos.virt.memory import BalloonKnob
 from nova_qos.virt.session import Session
 
 ReadNetwork = Callable[[Interfaces], Mapping[str, Reading]]
+Admission = Callable[[Mapping[str, int]], None]
 
 
 class NetClass:
@@ -37,13 +38,21 @@ class NetClass:
 class LibvirtDomain:
     """A running domain."""
 
-    def __init__(self, balloon: BalloonKnob, others: Mapping[str, Knob]) -> None:
-        self._balloon = balloon
+    def __init__(
+        self, balloon: BalloonKnob, others: Mapping[str, Knob], admissions: Sequence[Admission] = ()
+    ) -> None:
+        """:param admissions: each as ``host.Domain.admit``, for some of the resources"""
+        self._balloon, self._admissions = balloon, admissions
         self._knobs: Mapping[str, Knob] = {"balloon": balloon, **others}
 
     def knob(self, name: str) -> Knob:
         """See ``host.Domain.knob``."""
         return self._knobs[name]
+
+    def admit(self, values: Mapping[str, int]) -> None:
+        """See ``host.Domain.admit``."""
+        for admit in self._admissions:
+            admit(values)
 
     def balloon(self) -> Balloon:
         """See ``host.Domain.balloon``."""

@@ -15,7 +15,8 @@ ROOT = Path("/sys/fs/cgroup")
 MOST = 2**64 - 1
 #: The group inside a domain's own that libvirt puts its processes into, where systemd owns that.
 INNER = "libvirt"
-_MARK = "user.nova_qos"
+#: The extended attribute that marks what the agent set of memory.low; other files have others.
+MARK = "user.nova_qos"
 #: The group of a domain: with systemd a scope, without it a directory.
 _DOMAIN = re.compile(r"(?:machine-qemu\\x2d|qemu-)\d+(?:\\x2d|-)")
 _LONGEST_MACHINE = 64
@@ -61,26 +62,30 @@ class Group:
         word = words[1] if words[0] == "default" else words[0]
         return MOST if word == "max" else int(word)
 
+    def numbers(self, file: str) -> list[int]:
+        """All numbers in a file of one line, ``MOST`` for "max"."""
+        words = (self.path / file).read_text().split()
+        return [MOST if word == "max" else int(word) for word in words]
+
     def write(self, file: str, value: int) -> None:
         """Write a number into a file; ``MOST`` is written as "max"."""
         (self.path / file).write_text("max" if value >= MOST else str(value))
 
-    @property
-    def mark(self) -> tuple[int, ...]:
+    def mark(self, name: str = MARK) -> tuple[int, ...]:
         """The numbers that were left on it, none at first; they go when the group goes."""
         try:
-            return tuple(map(int, os.getxattr(self.path, _MARK).split()))
+            return tuple(map(int, os.getxattr(self.path, name).split()))
         except OSError as error:
             if error.errno == errno.ENODATA:
                 return ()
             raise
 
-    def set_mark(self, *values: int) -> None:
+    def set_mark(self, *values: int, name: str = MARK) -> None:
         """Leave numbers on it instead of those that are there; none take the mark off."""
         if values:
-            os.setxattr(self.path, _MARK, " ".join(map(str, values)).encode())
-        elif self.mark:
-            os.removexattr(self.path, _MARK)
+            os.setxattr(self.path, name, " ".join(map(str, values)).encode())
+        elif self.mark(name):
+            os.removexattr(self.path, name)
 
     def comes_to(self, file: str, value: int) -> bool:
         """Wait until a file has this number, two seconds at most; whether it has then."""
@@ -190,3 +195,12 @@ def _holds_domains(group: Group) -> bool:
     # those which only hold groups are looked at also when their last domain has ended
     return (group.name == "machine" or group.name.endswith((".slice", ".partition"))
             or not group.is_leaf)
+
+
+def v1_root(controller: str, mounts: Path = Path("/proc/self/mounts")) -> Path | None:
+    """Where a controller of cgroup v1 is mounted; None = it is not."""
+    for line in mounts.read_text().splitlines():
+        _device, place, kind, options, *_ = line.split()
+        if kind == "cgroup" and controller in options.split(","):
+            return Path(place)
+    return None

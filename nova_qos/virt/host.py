@@ -4,20 +4,24 @@
 import functools
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from nova_qos.core import errors
+from nova_qos.core import errors, scales
+from nova_qos.core.plan import Capacity, Granted
 from nova_qos.core.reading import Reading
 from nova_qos.host import Change, Floating, Interfaces, Knob, Listener, Network, SeenNetwork
-from nova_qos.virt import cpu, disk, failures, groups, protection
+from nova_qos.virt import cpu, disk, failures, floor, groups
 from nova_qos.virt.balloon import Movements
 from nova_qos.virt.calls import Calls
 from nova_qos.virt.domain import LibvirtDomain, NetClass, ReadNetwork
 from nova_qos.virt.events import Events
 from nova_qos.virt.groups import Group
 from nova_qos.virt.inventory import Inventory, Listed
+from nova_qos.virt.kernel import Kernel
 from nova_qos.virt.look import look
 from nova_qos.virt.memory import BalloonKnob, SoftLimit, SoftLimitV1, SoftLimitV2
-from nova_qos.virt.protection import LookAbove, Protection
+from nova_qos.virt.promises import Promises, present_v1
+from nova_qos.virt.protection import LOW, MIN, Kind, LookAbove, Protection
 from nova_qos.virt.session import KnownDefinition, Seen, Session
 from nova_qos.virt.systemd import Systemd
 
@@ -25,8 +29,14 @@ from nova_qos.virt.systemd import Systemd
 class LibvirtHost:
     """A libvirt host, used by many threads; libvirt is reached when first needed."""
 
-    def __init__(self, uri: str, network: Network, soft_limit: SoftLimit = "protect") -> None:
-        """:param soft_limit: what a memory soft limit does on cgroup v2"""
+    def __init__(
+        self, uri: str, network: Network, soft_limit: SoftLimit = "protect",
+        capacity: Capacity | None = None,
+    ) -> None:
+        """
+        :param soft_limit: what a memory soft limit does on cgroup v2
+        :param capacity: what can be guaranteed to servers; None = all that the machine has
+        """
         self._calls = Calls(uri)
         self._network = network
         self._inventory = Inventory(self._calls)
@@ -36,6 +46,8 @@ class LibvirtHost:
         self._soft_limit = soft_limit
         self._systemd = Systemd()
         self._protection = Protection(self._systemd)
+        self._floors = Protection(self._systemd, kind=MIN)
+        self._promises = self._make_promises(capacity or Kernel().capacity())
 
     def domain(self, server_uuid: str) -> LibvirtDomain:
         """The server's running domain, for one operation.
@@ -69,11 +81,17 @@ class LibvirtHost:
         """Tell the listener from now on what happens to servers; ``events.run_loop`` must run."""
         def heard(server_uuid: str | None, change: Change) -> None:
             self._inventory.forget(server_uuid)
+            if server_uuid is not None and change in ("started", "ended"):
+                self._promises.forget(server_uuid)
             listener(server_uuid, change)
 
         self._calls.hangs.tell(lambda server_uuid: heard(server_uuid, "changed"))
         Events(self._calls.daemon, heard).start()
         self._is_watched = True
+
+    def settle(self) -> None:
+        """See ``host.Host.settle``."""
+        self._promises.settle()
 
     def tidy(self, correct: bool, floating: Floating) -> None:
         """See ``Network.tidy``; likewise for the groups of cgroup v2 above servers.
@@ -83,6 +101,7 @@ class LibvirtHost:
         try:
             self._network.tidy(self._inventory.interfaces, correct, floating)
         finally:
+            self._promises.settle()
             if self._is_unified:
                 self._tidy_groups()
 
@@ -91,7 +110,8 @@ class LibvirtHost:
         self._calls.close()
 
     def seen_domain(
-        self, server_uuid: str, seen: Seen, above: LookAbove, read_network: ReadNetwork
+        self, server_uuid: str, seen: Seen, above: Mapping[Kind, LookAbove],
+        read_network: ReadNetwork,
     ) -> LibvirtDomain:
         """A domain of a snapshot."""
         session = Session(self._calls, server_uuid, seen)
@@ -103,26 +123,59 @@ class LibvirtHost:
         return self._inventory.known if self._is_watched else None
 
     def _domain(
-        self, session: Session, above: LookAbove | None = None, read: ReadNetwork | None = None
+        self, session: Session, above: Mapping[Kind, LookAbove] | None = None,
+        read: ReadNetwork | None = None,
     ) -> LibvirtDomain:
+        above = above or {}
         knobs: dict[str, Knob] = {
             "net_class": NetClass(session, self._network, self._inventory.interfaces, read)}
         if self._is_unified:
-            knobs["memory_group"] = SoftLimitV2(session, self._soft_limit, self._protection, above)
-            knobs["cpu_group"] = cpu.WeightV2(session, self._systemd)
+            knobs["memory_group"] = SoftLimitV2(
+                session, self._soft_limit, self._protection, above.get(LOW))
+            memory: floor.Floor = floor.FloorV2(
+                session, self._promises, self._floors, above.get(MIN))
+            shares: cpu.Shares = cpu.WeightV2(session, self._promises, self._systemd)
+            knobs["cpu_quota"] = cpu.LimitV2(session)
             knobs["io_group"] = disk.WeightV2(session, self._systemd)
         else:
             knobs["memory_group"] = SoftLimitV1(session)
-            knobs["cpu_group"] = cpu.SharesV1(session)
+            memory = floor.FloorV1(session, self._promises)
+            shares = cpu.SharesV1(session, self._promises)
+            knobs["cpu_quota"] = cpu.LimitV1(session)
             knobs["io_group"] = disk.WeightV1(session)
-        return LibvirtDomain(BalloonKnob(session, self._movements), knobs)
+        knobs |= {"cpu_group": shares, "memory_floor": memory}
+        return LibvirtDomain(
+            BalloonKnob(session, self._movements), knobs, (shares.admit, memory.admit))
+
+    def _make_promises(self, capacity: Capacity) -> Promises:
+        if not self._is_unified:
+            return Promises(capacity, present_v1, cpu.shares_v1, _give_v1)
+        most = scales.cpu_shares(scales.MOST_CPU_WEIGHT)
+        return Promises(
+            replace(capacity, most_shares=most), groups.by_machine, cpu.shares_v2, self._give_v2)
+
+    def _give_v2(self, group: Group, before: Granted, now: Granted) -> None:
+        if now.shares != before.shares:
+            cpu.set_shares_v2(self._systemd, group, now.shares)
+        floor.give_v2(self._floors, group, before, now)
 
     def _tidy_groups(self) -> None:
         try:
             self._protection.tidy()
+            self._floors.tidy()
         except OSError as error:
             raise errors.HostRefused(
                 f"memory_limit: {error.strerror}: {error.filename}") from error
+
+
+def _give_v1(group: Group, before: Granted, now: Granted) -> None:
+    if now.shares != before.shares:
+        cpu.set_shares_v1(group, now.shares)
+
+
+def _remembering(kind: Kind) -> LookAbove:
+    look_above = functools.cache(lambda path: kind.look_above(Group(path)))
+    return lambda group: look_above(group.path)
 
 
 class LibvirtSnapshot:
@@ -135,8 +188,7 @@ class LibvirtSnapshot:
         self._host, self._listed, self._network = host, listed, network
         self._groups: Mapping[str, Group] = groups.by_machine() if is_unified else {}
         # the groups above servers are the same for all of them
-        look_above = functools.cache(lambda path: protection.look_above(Group(path)))
-        self._above: LookAbove = lambda group: look_above(group.path)
+        self._above = {kind: _remembering(kind) for kind in (LOW, MIN)}
 
     def domain(self, server_uuid: str) -> LibvirtDomain:
         """See ``host.Snapshot.domain``."""

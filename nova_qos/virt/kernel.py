@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What configuration and kernel say about a host before any server runs; changes nothing."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nova_qos.core.plan import Capacity
+from nova_qos.core.scales import MOST_CPU_SHARES
+from nova_qos.core.units import KIB_PER_MIB
 from nova_qos.virt import groups
 
 #: The controllers by their names in cgroup v2, and those of cgroup v1.
@@ -41,6 +45,18 @@ class Kernel:
         """The version, as people call it."""
         return "cgroup v2" if self.is_unified else "cgroup v1"
 
+    def capacity(
+        self, cpus: int | None = None, reserved_memory_mib: int = 0
+    ) -> Capacity:
+        """What can be guaranteed to servers.
+
+        :param cpus: how many processors they share; None = all
+        :param reserved_memory_mib: what the host keeps for itself
+        """
+        cpus = len(os.sched_getaffinity(0)) if cpus is None else cpus
+        memory_mib = self._memory_kib("MemTotal") // KIB_PER_MIB - reserved_memory_mib
+        return Capacity(100 * cpus, max(0, memory_mib), MOST_CPU_SHARES)
+
     def why_not(self, controller: str) -> str | None:
         """Why servers' groups do without a controller, named as in cgroup v2; None = they have
         it."""
@@ -48,11 +64,14 @@ class Kernel:
 
     def why_no_swap(self) -> str | None:
         """Why nothing can be swapped out; None = the host has swap."""
-        figures = dict(line.split(":", 1) for line in self.memory.read_text().splitlines())
-        if int(figures["SwapTotal"].split()[0]) > 0:
+        if self._memory_kib("SwapTotal") > 0:
             return None
         return ("this host has no swap, and the kernel can reclaim a guest's memory only by "
                 "swapping; add swap")
+
+    def _memory_kib(self, name: str) -> int:
+        figures = dict(line.split(":", 1) for line in self.memory.read_text().splitlines())
+        return int(figures[name].split()[0])
 
     def _why_not_v1(self, controller: str) -> str | None:
         name = _V1_NAMES[controller]

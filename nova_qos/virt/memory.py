@@ -14,8 +14,7 @@ from nova_qos.virt.balloon import Movements, Report
 from nova_qos.virt.definition import Definition
 from nova_qos.virt.groups import INNER, MOST, Group
 from nova_qos.virt.kernel import Configuration, Kernel
-from nova_qos.virt.protection import FILE as PROTECTION
-from nova_qos.virt.protection import LookAbove, Protection
+from nova_qos.virt.protection import LOW, LookAbove, Protection
 from nova_qos.virt.session import LIVE, Session
 
 #: What a soft limit does on cgroup v2.
@@ -126,7 +125,7 @@ class SoftLimitV2:
         limit moves here: libvirt brings it along as memory.high.
         """
         with self._session.group("memory") as group:
-            low = group.read(PROTECTION) // KIB_PER_MIB or UNLIMITED
+            low = group.read(LOW.file) // KIB_PER_MIB or UNLIMITED
             high = _read_high(group)
             why_not = None if low == UNLIMITED else self._protection.why_not_effective(
                 group, self._look_above)

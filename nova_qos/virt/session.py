@@ -92,6 +92,10 @@ class Session:
                 self.call(lambda domain: domain.XMLDesc()))
         return self._definition
 
+    def machine(self) -> str:
+        """The running domain's ``groups.machine``."""
+        return self.call(lambda domain: groups.machine(domain.ID(), domain.name()))
+
     def balloon_figures(self) -> tuple[Mapping[str, int], bool]:
         """The statistics that libvirt holds of its balloon, in KiB and seconds since 1970, and
         whether the guest does not run."""
@@ -124,7 +128,7 @@ class Session:
         try:
             group = self._seen.group if self._seen else None
             if group is None:
-                machine = self.call(lambda domain: groups.machine(domain.ID(), domain.name()))
+                machine = self.machine()
                 group = groups.find(machine)
             if group is None:
                 self._require_domain()

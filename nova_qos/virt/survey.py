@@ -7,6 +7,7 @@ from nova_qos.host import Ability
 from nova_qos.virt import cpu, disk
 from nova_qos.virt.connection import Connection
 from nova_qos.virt.daemon import Daemon
+from nova_qos.virt.floor import FloorV1, FloorV2
 from nova_qos.virt.kernel import Configuration, Kernel
 from nova_qos.virt.memory import BalloonKnob, SoftLimitV1, SoftLimitV2
 
@@ -23,7 +24,8 @@ def survey(configuration: Configuration, kernel: Kernel | None = None) -> dict[s
     connection.close()
     kernel = kernel or Kernel()
     soft_limit = SoftLimitV2.abilities if kernel.is_unified else SoftLimitV1.abilities
+    memory_floor = FloorV2.abilities if kernel.is_unified else FloorV1.abilities
     knobs: tuple[_Abilities, ...] = (
-        BalloonKnob.abilities, soft_limit, cpu.abilities, disk.abilities)
+        BalloonKnob.abilities, soft_limit, memory_floor, cpu.abilities, disk.abilities)
     return {name: ability for abilities in knobs
             for name, ability in abilities(configuration, kernel).items()}

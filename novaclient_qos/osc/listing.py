@@ -12,7 +12,7 @@ from osc_lib.command import command
 from nova_qos.client import Client, HeldReport, Host, Listed
 from nova_qos.core.resource import Division
 from nova_qos.core.sharing import Claim
-from nova_qos.resources import MEMORY, TABLE
+from nova_qos.resources import FIRST, MEMORY, TABLE
 from novaclient_qos import words
 from novaclient_qos.osc.cells import Cell, figure, heading
 from novaclient_qos.osc.cloud import Cloud
@@ -31,7 +31,9 @@ class ListQos(command.Lister):
     Without --host: the servers of the project, with the requested values. With --host: all
     servers of that host, with the applied values; where the requested value differs, it stands
     there with its state in brackets. The columns with % show the part of the host that a server
-    gets while all servers are busy. Memory is in MiB.
+    gets while all servers are busy. Memory is in MiB. A table has columns for memory, memory soft
+    limit and the priorities, and for whatever else some server has a setting of; formats for
+    programs have all columns.
     """
 
     _total: Row | None = None
@@ -54,8 +56,12 @@ class ListQos(command.Lister):
             _warn(sum(_is_unknown(server) for server in servers))
         else:
             host = client.host(parsed_args.host)
-            titles, rows = _titles(), _held(host)
+            titles, rows, servers = _titles(), _held(host), list(host.servers)
             self._total = _total(rows, host)
+        if parsed_args.formatter == "table" and not (
+                parsed_args.columns or parsed_args.sort_columns):
+            hidden = _without_settings(servers)
+            titles = [title for title in titles if title not in hidden]
         return titles, [[row[title] for title in titles] for row in rows]
 
     def produce_output(
@@ -89,6 +95,12 @@ def _titles() -> list[str]:
     for row in TABLE.values():
         titles += [heading(row), row.division.column] if row.division else [heading(row)]
     return titles
+
+
+def _without_settings(servers: Sequence[Listed]) -> set[str]:
+    """The columns of resources that no server has a setting of, but for the first ones."""
+    return {heading(row) for name, row in TABLE.items() if name not in FIRST and not any(
+        server["qos"].get(name, {}).get("requested") is not None for server in servers)}
 
 
 def _whose(server: Listed) -> Row:

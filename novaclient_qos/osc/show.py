@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from osc_lib.command import command
 
 from nova_qos.client import Report
+from nova_qos.resources import FIRST
 from novaclient_qos.osc.cells import Cell, figure
 from novaclient_qos.osc.cloud import Cloud, add_server
 
@@ -20,6 +21,8 @@ class ShowQos(command.Lister):
     """Show the resources of a server: requested, applied, and whether the applied value works.
 
     Effective is False where the host holds the value but it has no effect; the reason says why.
+    A table has the settings of the server, and memory, memory soft limit and the priorities in any
+    case; with --unset, and in formats for programs, it has all resources.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -28,6 +31,8 @@ class ShowQos(command.Lister):
         parser.add_argument(
             "--long", action="store_true",
             help="Also show the range, the default and the time of the last change of state.")
+        parser.add_argument(
+            "--unset", action="store_true", help="Also show everything that is not set.")
         return parser
 
     def take_action(
@@ -35,7 +40,9 @@ class ShowQos(command.Lister):
     ) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
         cloud = Cloud(self.app, parsed_args.all_projects)
         report = cloud.qos.get(cloud.find(parsed_args.server))
-        rows = [_row(name, each) for name, each in report.items()]
+        shows_all = parsed_args.unset or parsed_args.formatter != "table"
+        rows = [_row(name, each) for name, each in report.items()
+                if shows_all or name in FIRST or each["requested"] is not None]
         if parsed_args.long or parsed_args.columns:
             return _COLUMNS, rows
         shown = [place for place, title in enumerate(_COLUMNS) if title not in _LONG]

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent import futures
+from dataclasses import replace
 
 import pytest
 
@@ -24,6 +25,8 @@ READS: dict[str, Callable[[Domain], object]] = {
     "balloon": lambda domain: certain_balloon(domain),
     "soft limit": lambda domain: read(domain, "memory_soft_limit"),
     "shares": lambda domain: read(domain, "cpu_priority"),
+    "CPU limit": lambda domain: read(domain, "cpu_limit"),
+    "CPU guarantee": lambda domain: read(domain, "cpu_guarantee"),
     "weight": lambda domain: read(domain, "io_priority"),
     "net priority": lambda domain: read(domain, "net_priority"),
 }
@@ -31,6 +34,8 @@ WRITES: dict[str, Callable[[Domain], None]] = {
     "memory": lambda domain: write(domain, "memory", 200 * MIB),
     "soft limit": lambda domain: write(domain, "memory_soft_limit", 200 * MIB),
     "shares": lambda domain: write(domain, "cpu_priority", 512),
+    "CPU limit": lambda domain: write(domain, "cpu_limit", 50),
+    "CPU guarantee": lambda domain: write(domain, "cpu_guarantee", 5),
     "weight": lambda domain: write(domain, "io_priority", 200),
     "net priority": lambda domain: write(domain, "net_priority", 20),
 }
@@ -240,6 +245,49 @@ class KernelKnobsContract(ContractTests):
             write(domain, "cpu_priority", shares)
             assert read(domain, "cpu_priority") == first
 
+    def test_cpu_limit_is_set_and_lifted(self, domain: Domain) -> None:
+        assert read(domain, "cpu_limit") == Reading(UNLIMITED)
+        for percent in (10, 150, 33, UNLIMITED):
+            write(domain, "cpu_limit", percent)
+            assert read(domain, "cpu_limit") == Reading(percent)
+
+    def test_cpu_guarantee_raises_the_shares_that_it_needs(
+        self, bench: Bench, server: Server, domain: Domain
+    ) -> None:
+        assert read(domain, "cpu_guarantee") == Reading(UNLIMITED)
+        rival = bench.driverless()
+        other = bench.host.domain(rival.uuid)
+        write(other, "cpu_priority", 100000)
+        domain.knob("cpu_group").write({"cpu_priority": 2, "cpu_guarantee": 1})
+        assert read(domain, "cpu_guarantee") == Reading(1)
+        few = read(domain, "cpu_priority")
+        assert (few.asked, few.reason, few.holds(2)) == (2, "raised by cpu_guarantee", True)
+        write(domain, "cpu_guarantee", 50)
+        many = read(domain, "cpu_priority")
+        assert (few.applied or 0) * 20 < (many.applied or 0)
+        assert many.holds(2)
+        write(domain, "cpu_priority", 3)
+        assert read(domain, "cpu_priority") == replace(
+            many, span=(3, 3), details={**many.details, "asked": 3})
+        # the less others have, the less is needed
+        write(other, "cpu_priority", 50000)
+        assert (read(domain, "cpu_priority").applied or 0) < (many.applied or 0) * 0.6
+        rival.stop()
+        bench.host.settle()
+        assert (read(domain, "cpu_priority").applied or 0) < (many.applied or 0) * 0.3
+        write(domain, "cpu_guarantee", UNLIMITED)
+        assert read(domain, "cpu_priority").holds(3)
+        assert read(domain, "cpu_priority").reason != "raised by cpu_guarantee"
+        assert read(domain, "cpu_guarantee") == Reading(UNLIMITED)
+
+    def test_a_guarantee_that_the_host_does_not_have_is_refused(
+        self, domain: Domain
+    ) -> None:
+        domain.admit({"cpu_guarantee": 10, "cpu_limit": 50})
+        with pytest.raises(errors.HostRefused, match=r"can guarantee \d+ percent of one CPU"):
+            domain.admit({"cpu_guarantee": 10**6})
+        assert read(domain, "cpu_guarantee") == Reading(UNLIMITED)
+
     def test_io_weight_takes_its_whole_range(self, domain: Domain) -> None:
         assert read(domain, "io_priority").applied == 100
         for weight in (100, 1000, 500):
@@ -304,8 +352,8 @@ class SnapshotContract(ContractTests):
     def test_a_snapshot_reads_what_the_domain_holds(
         self, bench: Bench, server: Server, domain: Domain
     ) -> None:
-        values = {"memory_soft_limit": 180 * MIB, "cpu_priority": 2048, "io_priority": 300,
-                  "net_priority": 10, "memory": server.memory_kib - 32 * MIB}
+        values = {"memory_soft_limit": 180 * MIB, "cpu_priority": 2048, "cpu_limit": 90,
+                  "io_priority": 300, "net_priority": 10, "memory": server.memory_kib - 32 * MIB}
         for name, value in values.items():
             write(domain, name, value)
         arrived(domain, values["memory"])
@@ -395,11 +443,13 @@ class PausedContract(ContractTests):
     def test_kernel_knobs_can_be_written(self, domain: Domain) -> None:
         write(domain, "cpu_priority", 700)
         write(domain, "memory_soft_limit", 90 * MIB)
+        write(domain, "cpu_limit", 80)
         write(domain, "io_priority", 300)
         write(domain, "net_priority", 40)
         assert read(domain, "net_priority").applied == 40
         assert read(domain, "cpu_priority").holds(700)
         assert read(domain, "memory_soft_limit").applied == 90 * MIB
+        assert read(domain, "cpu_limit").applied == 80
         assert read(domain, "io_priority").applied == 300
 
 

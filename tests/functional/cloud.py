@@ -30,7 +30,7 @@ from nova_qos.instances import settings
 from nova_qos.resources import TABLE
 from tests.fakehost import FakeDomain, FakeHost
 from tests.functional.caller import ADMIN
-from tests.functional.values import FLAVOR_MIB
+from tests.functional.values import FLAVOR_MIB, UNSET
 
 CONF = nova.conf.CONF
 STORED = {row.names.stored_as: row.name for row in TABLE.values()}
@@ -92,8 +92,11 @@ class Server:
                 if key in STORED and value != "lifted"}
 
     def held(self) -> dict[str, int]:
-        """What the host holds, in the API's units."""
-        return self.domain.held()
+        """What the host holds, and what is saved of resources that no object holds, in the API's
+        units."""
+        saved = self.saved()
+        return {**self.domain.held(), **{
+            name: saved.get(name, UNSET[name]) for name, row in TABLE.items() if row.knob is None}}
 
     def lifted(self) -> set[str]:
         """What is unset but still to be taken off the host, likewise."""

@@ -41,6 +41,19 @@ UNTOUCHED = {
     "net_priority": {
         "requested": None, "applied": -1, "unit": "prio", "range": [0, 98], "default": -1,
         "state": "unset", "effective": True, "reason": None},
+    "memory_guarantee": {
+        "requested": None, "applied": -1, "unit": "MiB", "range": [1, 512], "default": -1,
+        "state": "unset", "effective": True, "reason": None},
+    "memory_priority": {
+        "requested": None, "applied": 100, "unit": "weight", "range": [1, 1000], "default": 100,
+        "state": "unset", "effective": False,
+        "reason": "only the balancing of memory uses it, which this host does not do"},
+    "cpu_limit": {
+        "requested": None, "applied": -1, "unit": "percent of one CPU", "range": [10, 100],
+        "default": -1, "state": "unset", "effective": True, "reason": None},
+    "cpu_guarantee": {
+        "requested": None, "applied": -1, "unit": "percent of one CPU", "range": [1, 100],
+        "default": -1, "state": "unset", "effective": True, "reason": None},
 }
 
 
@@ -91,10 +104,28 @@ def test_the_actions_of_each_resource(server: Server, caller: Caller) -> None:
     assert answer("get-net-priority") == {"prio": 3}
     assert domain.net_priority == 3
 
+    assert answer("get-memory-guarantee") == {"memory_guarantee": -1}
+    assert answer("set-memory-guarantee", {"memory_guarantee": 100}) == {"memory_guarantee": 100}
+    assert answer("get-memory-guarantee") == {"memory_guarantee": 100}
+
+    assert answer("get-memory-priority") == {"weight": 100}
+    assert answer("set-memory-priority", {"weight": 300}) == {"weight": 300}
+    assert answer("get-memory-priority") == {"weight": 300}
+
+    assert answer("get-cpu-limit") == {"percent": -1}
+    assert answer("set-cpu-limit", {"percent": "70"}) == {"percent": 70}
+    assert answer("get-cpu-limit") == {"percent": 70}
+    assert domain.cpu_limit == 70
+
+    assert answer("get-cpu-guarantee") == {"percent": -1}
+    assert answer("set-cpu-guarantee", {"percent": 30}) == {"percent": 30}
+    assert answer("get-cpu-guarantee") == {"percent": 30}
+
     assert answer("balloon-driver-enabled") == {"ballooning_enabled": True}
     assert server.saved() == {
         "memory": 384, "memory_soft_limit": 256, "cpu_priority": 2048, "io_priority": 500,
-        "net_priority": 3}
+        "net_priority": 3, "memory_guarantee": 100, "memory_priority": 300, "cpu_limit": 70,
+        "cpu_guarantee": 30}
 
 
 @every_way

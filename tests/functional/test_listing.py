@@ -366,8 +366,7 @@ def test_a_host_tells_of_each_server_what_get_qos_tells(boot: Boot, messages: li
         assert listed["memory"]["applied"] * 1024 == server.domain.actual_kib
         assert listed["io_priority"]["applied"] == server.domain.weight
         assert listed["net_priority"]["applied"] == server.domain.net_priority
-        assert weights == {
-            "memory": None, "memory_soft_limit": None,
+        assert weights == dict.fromkeys(TABLE) | {
             "cpu_priority": 1024 if server is idle else None,
             "io_priority": 100 if server is busy else None,
             "net_priority": 79 if server is busy else 50}

@@ -15,7 +15,7 @@ from tests.functional.values import SETTINGS
 
 RECENT = ADMIN.using(microversion="2.68")
 #: What libvirt carries along in a live migration; nova strips CPU shares, and taps are new.
-CARRIED = ("actual_kib", "target_kib", "soft_limit_kib", "weight")
+CARRIED = ("actual_kib", "target_kib", "soft_limit_kib", "weight", "cpu_limit")
 
 
 @pytest.fixture
@@ -53,7 +53,8 @@ def test_a_migrating_server_is_not_kept_waiting_for_the_end_of_nova_s_task(
     moving.change(task_state="migrating")
     moving.domain.unified, moving.domain.arriving = unified, True
     moving.arrive("second", (*CARRIED, "unified", "arriving"))
-    before = {"net_priority"} | ({"cpu_priority"} if unified else set())
+    before = {"net_priority", "memory_guarantee"} | (
+        {"cpu_priority", "cpu_guarantee"} if unified else set())
     eventually(lambda: {name for name, _ in moving.domain.writes} == before)
     moving.domain.arriving = False
     moving.machine.happened(moving.uuid, "changed")

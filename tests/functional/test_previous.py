@@ -10,7 +10,7 @@ from nova import context
 
 from nova_qos.bus import wire
 from nova_qos.core import errors
-from nova_qos.resources import TABLE
+from nova_qos.resources import FIRST, TABLE
 from tests.functional import previous
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server
@@ -57,12 +57,27 @@ def test_this_api_with_the_agent_before(old_agent: tuple[Server, Any]) -> None:
     assert answer.status == 200
     assert {name: answer.body[name]["state"] for name in TABLE} == {
         "memory": "applied", "memory_soft_limit": "unset", "cpu_priority": "applied",
-        "io_priority": "applied", "net_priority": "unset"}
+        "io_priority": "applied", "net_priority": "unset",
+        **{name: "unsupported" for name in TABLE if name not in FIRST}}
+    assert "is older than this API and does not know cpu_limit" in (
+        answer.body["cpu_limit"]["reason"])
     assert ADMIN.act(server, "get-qos").body == answer.body
     assert ADMIN.act(server, "balloon-driver-enabled").body == {"ballooning_enabled": True}
     listed = ADMIN.request("GET", f"/os-qos?host={HOST}").body["servers"]
     assert [each["qos"]["io_priority"]["applied"] for each in listed
             if each["id"] == server.uuid] == [300]
+
+
+def test_what_the_agent_before_does_not_know_cannot_be_set(
+    old_agent: tuple[Server, Any]
+) -> None:
+    server, domain = old_agent
+    for action, body in (("set-cpu-limit", {"percent": 50}), ("get-cpu-limit", None),
+                         ("set-qos", {"cpu_limit": 50, "cpu_priority": 77})):
+        answer = ADMIN.act(server, action, body)
+        assert answer.status == 501
+        assert "does not know cpu_limit; upgrade it" in answer.message
+    assert (server.saved(), domain.shares) == ({}, 1024)
 
 
 def test_this_api_hears_why_the_agent_before_refuses(old_agent: tuple[Server, Any]) -> None:

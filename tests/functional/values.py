@@ -10,12 +10,19 @@ RANGES = {
     "cpu_priority": (2, 262144),
     "io_priority": (100, 1000),
     "net_priority": (0, 98),
+    "memory_guarantee": (1, FLAVOR_MIB),
+    "memory_priority": (1, 1000),
+    "cpu_limit": (10, 100),
+    "cpu_guarantee": (1, 100),
 }
 #: Of nothing, as the host holds it.
 UNSET = {"memory": FLAVOR_MIB, "memory_soft_limit": -1, "cpu_priority": 1024, "io_priority": 100,
-         "net_priority": -1}
+         "net_priority": -1, "memory_guarantee": -1, "memory_priority": 100, "cpu_limit": -1,
+         "cpu_guarantee": -1}
 SETTINGS = {"memory": 300, "memory_soft_limit": 200, "cpu_priority": 77, "io_priority": 900,
-            "net_priority": 20}
+            "net_priority": 20, "memory_guarantee": 150, "memory_priority": 300,
+            "cpu_limit": 60, "cpu_guarantee": 20}
 #: Each of them another one.
 EARLIER = {"memory": 400, "memory_soft_limit": 300, "cpu_priority": 50, "io_priority": 200,
-           "net_priority": 40}
+           "net_priority": 40, "memory_guarantee": 250, "memory_priority": 200,
+           "cpu_limit": 90, "cpu_guarantee": 10}

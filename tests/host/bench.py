@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator
 from functools import cached_property
 
+from nova_qos.core.units import UNLIMITED
 from nova_qos.net.outbound import Outbound
 from nova_qos.virt.host import LibvirtHost
+from tests.knobs import write
 from tools.bed.domain import Shape, TestGuest
 from tools.bed.guest import GuestImages
 from tools.bed.libvirtd import PrivateLibvirt
@@ -85,6 +87,7 @@ class RealServer:
     def forget_settings(self) -> None:
         """Give it the shares and limits that it started with."""
         self._libvirt.virsh("schedinfo", self.guest.name, "--live", "cpu_shares=1024")
+        self._libvirt.virsh("schedinfo", self.guest.name, "--live", "global_quota=-1")
         self._libvirt.virsh("memtune", self.guest.name, "--live", "--soft-limit", "-1")
         self._libvirt.virsh("blkiotune", self.guest.name, "--live", "--weight", "100")
 
@@ -124,17 +127,24 @@ class RealBench:
         self.host = LibvirtHost(libvirt.uri, self.network)
 
     def server(self) -> RealServer:
-        if self._healthy.renew():
+        if self._renewed(self._healthy):
             self._healthy.await_report()
         return self._healthy
 
     def driverless(self) -> RealServer:
-        self._driverless.renew()
+        self._renewed(self._driverless)
         return self._driverless
 
     def pinned(self) -> RealServer:
-        self._pinned.renew()
+        self._renewed(self._pinned)
         return self._pinned
+
+    def _renewed(self, server: RealServer) -> bool:
+        touched = server.renew()
+        # what the host has promised is known to itself alone
+        write(self.host.domain(server.uuid), "cpu_guarantee", UNLIMITED)
+        server.forget_settings()
+        return touched
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:

@@ -18,4 +18,4 @@ def test_the_example_of_the_documentation() -> None:
     hooks = Hooks({"modest_tests": ModestTests(Options())}, Options())
     for name, settings in (("test-1", {"cpu_priority": 256, "net_priority": 90}), ("web", {})):
         server = NewServer("uuid", name, "project", Flavor(512), {})
-        assert hooks.settings(server, FakeDomain()) == settings
+        assert hooks.settings(server, FakeDomain(), {}) == settings

@@ -82,7 +82,7 @@ def test_a_set_sends_the_value_in_the_unit_of_the_api(row: Resource, nova: Nova)
 
 @each_row
 def test_a_get_shows_the_value_with_its_unit(row: Resource, nova: Nova) -> None:
-    unit = "KiB" if row.unit.is_size else row.unit.name
+    unit = row.unit.host_name
     nova.cloud.answers["vm1", row.names.get_action] = (200, {"figure": 4711})
     assert cells(nova(row.names.get_command, "vm1")) == {"figure": f"4711 {unit}"}
     assert nova.cloud.asked == [("vm1", row.names.get_action, None)]

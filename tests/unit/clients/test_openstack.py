@@ -19,7 +19,7 @@ import yaml
 
 from nova_qos.core.reading import LEFT_IN_PLACE
 from nova_qos.core.resource import Resource
-from nova_qos.resources import GET_ALL, SET_ALL, TABLE
+from nova_qos.resources import FIRST, GET_ALL, SET_ALL, TABLE
 from tests.shells import Ended, OpenStack
 from tests.unit.clients.answers import applied, listed, reports, waiting
 from tests.unit.clients.recorded import RecordedCloud, fault
@@ -190,9 +190,24 @@ def test_show_for_programs(openstack: OpenStack, cloud: RecordedCloud) -> None:
 
 
 def test_a_resource_of_a_newer_cloud_is_shown(openstack: OpenStack, cloud: RecordedCloud) -> None:
-    newer = {**reports(), "luck": {**reports()["cpu_priority"], "unit": "clovers"}}
-    cloud.answers["vm1", GET_ALL] = (200, newer)
-    assert openstack.good("show", "vm1").rows()[-1][:4] == ["luck", "", "1024", "clovers"]
+    luck = {**reports()["cpu_priority"], "requested": 1024, "unit": "clovers"}
+    cloud.answers["vm1", GET_ALL] = (200, {**reports(), "luck": luck})
+    assert openstack.good("show", "vm1").rows()[-1][:4] == ["luck", "1024", "1024", "clovers"]
+
+
+def test_a_table_hides_what_is_not_set(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    cloud.answers["vm1", GET_ALL] = (200, reports(cpu_limit=applied(50)))
+
+    def shown(*words: str) -> list[str]:
+        return [row[0] for row in openstack.good("show", "vm1", *words).rows()[1:]]
+
+    assert shown() == [*FIRST, "cpu_limit"]
+    assert shown("--unset") == list(TABLE)
+    for words in (("-f", "json"), ("--unset", "-f", "json")):
+        rows = json.loads(openstack.good("show", "vm1", *words).out)
+        assert [row["Resource"] for row in rows] == list(TABLE)
+    cloud.answers["vm1", GET_ALL] = (200, reports())
+    assert shown() == list(FIRST)
 
 
 def test_an_error_of_show_is_one_line(openstack: OpenStack, cloud: RecordedCloud) -> None:
@@ -223,6 +238,18 @@ def test_list(openstack: OpenStack, cloud: RecordedCloud) -> None:
     assert (first["CPU Priority"], first["Memory"], first["Network Priority"]) == (5, None, 0)
 
 
+def test_a_column_is_there_once_a_server_has_the_setting(
+    openstack: OpenStack, cloud: RecordedCloud
+) -> None:
+    cloud.listed = [listed("id1", "vm1", reports()),
+                    listed("id2", "vm2", reports(cpu_limit=applied(50)))]
+    assert [row[-1] for row in openstack.good("list").rows()] == ["CPU Limit", "", "50"]
+    del cloud.listed[1]
+    assert openstack.good("list").rows()[0][-1] == "Network Priority"
+    assert "CPU Limit" in json.loads(openstack.good("list", "-f", "json").out)[0]
+    assert openstack.good("list", "-c", "CPU Limit").rows()[0] == ["CPU Limit"]
+
+
 def on_host(cloud: RecordedCloud) -> None:
     """Three servers on a host of four processors: the third does not run."""
     def server(number: int, vcpus: int, weights: dict[str, int | None], **parts: object) -> None:
@@ -248,7 +275,7 @@ def test_list_with_a_cell_that_is_down(openstack: OpenStack, cloud: RecordedClou
     ended = openstack("server", "qos", "list")
     assert ended.status == 0
     assert ended.err == "The list is incomplete: 2 servers are in a cell that does not answer.\n"
-    assert ended.rows()[2] == ["", "id2", *["unknown"] * len(TABLE)]
+    assert ended.rows()[2] == ["", "id2", *["unknown"] * len(FIRST)]
     rows = json.loads(openstack("server", "qos", "list", "-f", "json").out)
     assert [row["CPU Priority"] for row in rows] == [5, None, None]
 

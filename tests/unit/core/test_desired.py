@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The resolver: for each resource the first source that names it decides."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_qos.core import desired
 from nova_qos.core.desired import DEFAULT, SERVER, Layer, Source
+from nova_qos.core.errors import InvalidSetting
 from nova_qos.core.reading import Reading
 from nova_qos.core.server import Flavor, SavedServer
 from nova_qos.core.units import UNLIMITED
@@ -80,6 +82,37 @@ def test_a_mark_is_reset_unless_the_default_is_kept() -> None:
 def test_nothing_is_held_and_reset(own: dict[str, int], marked: frozenset[str]) -> None:
     saved = server(Flavor(512), marked, **own)
     held, stale = desired.requested(TABLE, saved), desired.to_reset(TABLE, saved)
-    assert held.keys() == own.keys()
+    assert list(held) == desired.held_together(TABLE, own)
     assert held.keys().isdisjoint(stale)
-    assert stale.keys() == marked - own.keys()
+    stale_and_more = desired.held_together(TABLE, marked - held.keys())
+    assert list(stale) == [name for name in stale_and_more if name not in held]
+
+
+def test_a_guarantee_is_held_and_reset_with_the_priority() -> None:
+    both = ["cpu_priority", "cpu_guarantee"]
+    assert desired.held_together(TABLE, ["cpu_guarantee", "memory"]) == ["memory", *both]
+    assert list(desired.requested(TABLE, server(cpu_guarantee=50))) == both
+    marked = frozenset({"cpu_guarantee"})
+    assert list(desired.to_reset(TABLE, server(Flavor(512), marked))) == both
+    assert list(desired.to_reset(TABLE, server(Flavor(512), marked, cpu_priority=5))) == both[1:]
+    assert desired.held_together(TABLE, ["cpu_priority"]) == ["cpu_priority"]
+
+
+def test_a_guarantee_is_no_more_than_the_limit() -> None:
+    flavor = Flavor(512, vcpus=2)
+    target = desired.resolve(
+        TABLE, server(flavor, cpu_guarantee=150, cpu_limit=60))["cpu_guarantee"]
+    assert (target.requested, target.value, target.bound) == (150, 60, "cpu_limit")
+    assert target.is_reduced
+    target = desired.resolve(TABLE, server(flavor, cpu_guarantee=150))["cpu_guarantee"]
+    assert (target.value, target.bound, target.is_reduced) == (150, None, False)
+
+
+def test_settings_that_contradict_each_other_are_refused() -> None:
+    for settings in ({}, {"cpu_guarantee": 60}, {"cpu_guarantee": 60, "cpu_limit": 60}):
+        desired.require_order(TABLE, settings)
+    with pytest.raises(InvalidSetting) as refusal:
+        desired.require_order(TABLE, {"cpu_guarantee": 61, "cpu_limit": 60})
+    assert refusal.value.message == (
+        "cpu_guarantee 61 percent of one CPU is more than cpu_limit 60 percent of one CPU; ask for "
+        "a cpu_guarantee of 60 at most, or for another cpu_limit")

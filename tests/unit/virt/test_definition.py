@@ -21,6 +21,20 @@ def parse(devices: str = "", top: str = "") -> Definition:
     return Definition.parse(_DOMAIN.format(devices=devices, top=top))
 
 
+@pytest.mark.parametrize(("tune", "percent"), [
+    ("", 0), ("<quota>50000</quota>", 50), ("<period>20000</period><quota>6667</quota>", 33.335),
+    ("<quota>-1</quota>", 0), ("<quota>17592186044415</quota><period>0</period>", 0),
+    ("<global_quota>5000</global_quota>", 0)])
+def test_what_a_flavor_lets_a_vcpu_have(tune: str, percent: float) -> None:
+    assert parse(top=f"<cputune>{tune}</cputune>").vcpu_percent == percent
+
+
+def test_real_time_vcpus() -> None:
+    sched = '<cputune><vcpusched vcpus="1-2" scheduler="fifo" priority="1"/></cputune>'
+    assert parse(top=sched).realtime_cpus
+    assert not parse().realtime_cpus
+
+
 @pytest.mark.parametrize(
     ("devices", "word"),
     [

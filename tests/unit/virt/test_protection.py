@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nova_qos.virt.groups import Group
-from nova_qos.virt.protection import FILE, Protection
+from nova_qos.virt.protection import LOW, MIN, Kind, Protection
 from nova_qos.virt.systemd import Systemd
 
 MIB = 2**20
@@ -18,13 +18,13 @@ OTHER = "machine/container"
 class Host:
     """Groups as libvirt makes them where there is no systemd."""
 
-    def __init__(self, place: Path) -> None:
-        self.root = place / "groups"
+    def __init__(self, place: Path, kind: Kind = LOW) -> None:
+        self.kind, self.root = kind, place / "groups"
         for name in (ONE, TWO, INNER, OTHER, "others/qemu-9-not-of-libvirt"):
             (self.root / name).mkdir(parents=True)
         for directory in list(self.root.rglob("*")):
-            (directory / FILE).write_text("0")
-        self.protection = Protection(Systemd(), self.root)
+            (directory / kind.file).write_text("0")
+        self.protection = Protection(Systemd(), self.root, kind)
 
     def group(self, name: str) -> Group:
         return Group(self.root / name, self.root)
@@ -33,22 +33,22 @@ class Host:
         self.protection.set(self.group(name), mib * MIB)
 
     def write(self, name: str, mib: int) -> None:
-        self.group(name).write(FILE, mib * MIB)
+        self.group(name).write(self.kind.file, mib * MIB)
 
     def mib(self, name: str) -> float:
-        return self.group(name).read(FILE) / MIB
+        return self.group(name).read(self.kind.file) / MIB
 
     def stop(self, name: str) -> None:
-        (self.root / name / FILE).unlink()
+        (self.root / name / self.kind.file).unlink()
         (self.root / name).rmdir()
 
     def why_not(self, name: str) -> str | None:
         return self.protection.why_not_effective(self.group(name))
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Host:
-    return Host(tmp_path)
+@pytest.fixture(params=[LOW, MIN], ids=lambda kind: kind.file)
+def host(tmp_path: Path, request: pytest.FixtureRequest) -> Host:
+    return Host(tmp_path, request.param)
 
 
 def test_groups_above_have_the_sum(host: Host) -> None:
@@ -67,7 +67,7 @@ def test_the_last_one_leaves_nothing_behind(host: Host) -> None:
     host.set(INNER, 30)
     host.set(INNER, 0)
     assert (host.mib("machine"), host.mib("machine/gold.partition")) == (0, 0)
-    assert host.group("machine").mark == ()
+    assert host.group("machine").mark() == ()
 
 
 def test_protection_of_a_container_counts_only_beside_a_server_s(host: Host) -> None:
@@ -85,7 +85,7 @@ def test_servers_that_have_gone_are_tidied_away_by_a_later_agent(host: Host) -> 
     host.set(TWO, 50)
     host.stop(ONE)
     assert host.mib("machine") == 150
-    Protection(Systemd(), host.root).tidy()
+    Protection(Systemd(), host.root, host.kind).tidy()
     assert host.mib("machine") == 50
     host.stop(TWO)
     host.protection.tidy()
@@ -127,13 +127,13 @@ def test_a_libvirt_in_a_container(host: Host) -> None:
     for group in (host.root / server, *(host.root / server).parents):
         if host.root in group.parents:
             group.mkdir(parents=True, exist_ok=True)
-            (group / FILE).write_text("0")
+            (group / host.kind.file).write_text("0")
     host.set(server, 100)
     assert [host.mib(group) for group in (
         "pods", "pods/one", "pods/one/container", "pods/one/container/machine")] == [100] * 4
     assert host.why_not(server) is None
     host.stop(server)
-    Protection(Systemd(), host.root).tidy()
+    Protection(Systemd(), host.root, host.kind).tidy()
     assert (host.mib("pods"), host.mib("pods/one/container/machine")) == (0, 0)
 
 
