@@ -106,8 +106,10 @@ def hold(
 
 def record(history: History, server_uuid: str, targets: Mapping[str, int],
            outcomes: Mapping[str, Outcome]) -> None:
-    """Record the outcomes of targets."""
+    """Record the outcomes of targets; what no object of the host holds has no history."""
     for name, outcome in outcomes.items():
+        if TABLE[name].knob is None:
+            continue
         reading = outcome.reading
         if outcome.follows:
             history.follows(server_uuid, name, targets[name])

@@ -94,6 +94,7 @@ def _held_now(host: Observer, server: str) -> Values:
 def await_applied(admin: Person, server: str) -> None:
     """Wait until get-qos says that everything is applied."""
     def states() -> set[str]:
-        return {row["state"] for row in admin.act(server, "get-qos")[1].values()}
+        told = admin.act(server, "get-qos")[1]
+        return {told[name]["state"] for name in SETTINGS}
 
     wait_for(lambda: states() == {"applied"}, 10, f"get-qos of {server} says applied")

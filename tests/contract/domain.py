@@ -26,6 +26,7 @@ READS: dict[str, Callable[[Domain], object]] = {
     "soft limit": lambda domain: read(domain, "memory_soft_limit"),
     "shares": lambda domain: read(domain, "cpu_priority"),
     "CPU limit": lambda domain: read(domain, "cpu_limit"),
+    "memory guarantee": lambda domain: read(domain, "memory_guarantee"),
     "CPU guarantee": lambda domain: read(domain, "cpu_guarantee"),
     "weight": lambda domain: read(domain, "io_priority"),
     "net priority": lambda domain: read(domain, "net_priority"),
@@ -35,6 +36,7 @@ WRITES: dict[str, Callable[[Domain], None]] = {
     "soft limit": lambda domain: write(domain, "memory_soft_limit", 200 * MIB),
     "shares": lambda domain: write(domain, "cpu_priority", 512),
     "CPU limit": lambda domain: write(domain, "cpu_limit", 50),
+    "memory guarantee": lambda domain: write(domain, "memory_guarantee", 50),
     "CPU guarantee": lambda domain: write(domain, "cpu_guarantee", 5),
     "weight": lambda domain: write(domain, "io_priority", 200),
     "net priority": lambda domain: write(domain, "net_priority", 20),
@@ -279,6 +281,19 @@ class KernelKnobsContract(ContractTests):
         assert read(domain, "cpu_priority").holds(3)
         assert read(domain, "cpu_priority").reason != "raised by cpu_guarantee"
         assert read(domain, "cpu_guarantee") == Reading(UNLIMITED)
+
+    def test_memory_guarantee_is_set_and_lifted(self, domain: Domain) -> None:
+        assert read(domain, "memory_guarantee") == Reading(UNLIMITED)
+        for memory_mib in (1, 100):
+            write(domain, "memory_guarantee", memory_mib)
+            reading = read(domain, "memory_guarantee")
+            assert (reading.applied, reading.holds(memory_mib)) == (memory_mib, True)
+            # cgroup v1 cannot keep it, and says so
+            assert reading.effective or "cgroup v1" in (reading.reason or "")
+        with pytest.raises(errors.HostRefused, match=r"can guarantee \d+ MiB"):
+            domain.admit({"memory_guarantee": 2**40})
+        write(domain, "memory_guarantee", UNLIMITED)
+        assert read(domain, "memory_guarantee") == Reading(UNLIMITED)
 
     def test_a_guarantee_that_the_host_does_not_have_is_refused(
         self, domain: Domain

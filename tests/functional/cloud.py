@@ -94,9 +94,11 @@ class Server:
     def held(self) -> dict[str, int]:
         """What the host holds, and what is saved of resources that no object holds, in the API's
         units."""
-        saved = self.saved()
+        kept = self.instance().system_metadata
+        saved = {name: kept.get(row.names.stored_as, "") for name, row in TABLE.items()
+                 if row.knob is None}
         return {**self.domain.held(), **{
-            name: saved.get(name, UNSET[name]) for name, row in TABLE.items() if row.knob is None}}
+            name: int(value) if value.isdigit() else UNSET[name] for name, value in saved.items()}}
 
     def lifted(self) -> set[str]:
         """What is unset but still to be taken off the host, likewise."""

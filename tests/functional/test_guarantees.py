@@ -166,3 +166,11 @@ def test_memory_priority_is_saved_and_has_no_effect_yet(server: Server) -> None:
         500, 500, "applied", False)
     assert "balancing" in str(told["reason"])
     assert ADMIN.act(server, "get-memory-priority").body == {"weight": 500}
+
+
+def test_a_memory_priority_of_a_stopped_server_waits_for_nothing_later(server: Server) -> None:
+    domain = server.machine.domains.pop(server.uuid)
+    assert ADMIN.act(server, "set-memory-priority", {"weight": 500}).status == 202
+    server.machine.domains[server.uuid] = domain
+    told = shown(server, "memory_priority")
+    assert (told["requested"], told["applied"], told["state"]) == (500, 500, "applied")

@@ -142,7 +142,8 @@ class RealBench:
     def _renewed(self, server: RealServer) -> bool:
         touched = server.renew()
         # what the host has promised is known to itself alone
-        write(self.host.domain(server.uuid), "cpu_guarantee", UNLIMITED)
+        for name in ("cpu_guarantee", "memory_guarantee"):
+            write(self.host.domain(server.uuid), name, UNLIMITED)
         server.forget_settings()
         return touched
 
