@@ -25,7 +25,7 @@ def differences(admin: Person, host: Observer, customer: Customer) -> list[Diffe
     except (OSError, AssertionError, TestbedError) as error:
         return [(customer.name, "all", "", "", "", str(error)[:80])]
     found: list[Difference] = []
-    for name, row in qos.items():
+    for name, row in ((name, qos[name]) for name in on_host):
         requested = row["requested"]
         wanted = row["default"] if requested is None else requested
         told = (row["requested"], row["applied"], row["state"])

@@ -67,7 +67,7 @@ def test_a_set_reaches_the_right_host(
         set_all(admin, server)
         await_held(host, server)
         rows = admin.act(server, "get-qos")[1]
-        assert {row["state"] for row in rows.values()} == {"applied"}, rows
+        assert {rows[name]["state"] for name in SETTINGS} == {"applied"}, rows
         assert "memory.low" in rows["memory_soft_limit"]["reason"]
         assert admin.act(server, "set-qos", dict.fromkeys(SETTINGS))[0] == 200
         await_held(host, server, {
