@@ -94,7 +94,12 @@ class Session:
 
     def machine(self) -> str:
         """The running domain's ``groups.machine``."""
-        return self.call(lambda domain: groups.machine(domain.ID(), domain.name()))
+        def ask(domain: libvirt.virDomain) -> str:
+            # found anew, libvirt's handle knows the id of a running domain
+            _running(domain)
+            return groups.machine(domain.ID(), domain.name())
+
+        return self.call(ask)
 
     def balloon_figures(self) -> tuple[Mapping[str, int], bool]:
         """The statistics that libvirt holds of its balloon, in KiB and seconds since 1970, and
