@@ -79,7 +79,8 @@ def test_a_cpu_limit_is_exact(
         apply(domain, {"cpu_limit": UNLIMITED}, 5)
         done.result()
     print(f"CPU limit {percent} percent: {100 * part:.1f}")
-    assert part == pytest.approx(percent / 100, rel=0.03)
+    # a busy machine gives less than the limit, but none gives more
+    assert 0.9 <= 100 * part / percent <= 1.03
     assert (group / "cpu.cfs_quota_us").read_text() == "-1\n"
     assert (group / "cpu.cfs_period_us").read_text() == "100000\n"
 
