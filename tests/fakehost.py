@@ -96,10 +96,13 @@ class FakeDomain:
                        self.paused or self.arriving, self.due_s, self.overdue)
 
     def held(self) -> dict[str, int]:
-        """What it has of each resource, in the API's units."""
+        """What it has of each resource, in the API's units; shares that only the guarantee has
+        raised count as those that were asked for, since they depend on the other servers."""
+        raised = self.cpu_guarantee != UNLIMITED and self.shares == self.planned_shares
         return {
             "memory": self.actual_kib // 1024, "memory_soft_limit": self.soft_limit_kib // 1024,
-            "cpu_priority": self.shares, "io_priority": self.weight,
+            "cpu_priority": self.asked_shares if raised else self.shares,
+            "io_priority": self.weight,
             "net_priority": self.net_priority, "cpu_limit": self.cpu_limit,
             "cpu_guarantee": self.cpu_guarantee, "memory_guarantee": self.memory_guarantee}
 
