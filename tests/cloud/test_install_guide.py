@@ -117,7 +117,9 @@ class Operator:
                 services.agent(self._layout).stop()
             case ["nova-qos-agent", *_, "--check"]:
                 lines = [line for line in printed.splitlines() if not line.startswith("warning: ")]
-                assert [line.partition(":")[0] for line in lines] == list(TABLE)
+                # the host has no part in what no object of it holds
+                held = [name for name, row in TABLE.items() if row.knob is not None]
+                assert [line.partition(":")[0] for line in lines] == held
                 assert f"net_priority: works (on uplink {uplink.device})" in lines
             case ["openstack", "compute", "service", "list", *_]:
                 if found := re.search(r"^\| (\S+) +\| nova-qos-agent ", printed, re.MULTILINE):

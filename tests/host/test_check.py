@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from nova_qos.resources import TABLE
 from tests.host.bench import UPLINK, RealBench, RealServer
 from tests.knobs import read, write
 from tests.silent import SilentSocket
@@ -42,6 +43,11 @@ def check(
     return done.returncode, done.stdout.splitlines()
 
 
+def by_resource(lines: list[str]) -> dict[str, str]:
+    """The lines without the warnings, by the resource that each begins with."""
+    return {line.partition(":")[0]: line for line in lines if not line.startswith("warning: ")}
+
+
 def run(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -60,14 +66,15 @@ def disk_line(path: Path) -> str:
 
 def test_what_this_machine_can_do(bench: RealBench, server: RealServer) -> None:
     status, lines = check(bench.libvirt)
-    memory, soft, cpu, disk, net, *warnings = lines
-    assert all(each.startswith("warning: ") for each in warnings)
-    assert memory == "memory: works"
+    told = by_resource(lines)
+    assert list(told) == [name for name, row in TABLE.items() if row.knob is not None]
+    assert told["memory"] == "memory: works"
     has_swap = bool(run("swapon", "--noheadings", "--show"))
-    assert ("no swap" in soft) != has_swap
-    assert re.fullmatch(r"cpu_priority: works \(cgroup v\d\)", cpu)
-    assert re.fullmatch(disk_line(bench.libvirt.state), disk)
-    assert net == f"net_priority: works (on uplink {UPLINK})"
+    assert ("no swap" in told["memory_soft_limit"]) != has_swap
+    for name in ("cpu_priority", "cpu_limit", "cpu_guarantee"):
+        assert re.fullmatch(rf"{name}: works \(cgroup v\d\)", told[name])
+    assert re.fullmatch(disk_line(bench.libvirt.state), told["io_priority"])
+    assert told["net_priority"] == f"net_priority: works (on uplink {UPLINK})"
     assert status == int(any("because" in line for line in lines))
 
 
@@ -75,12 +82,9 @@ def test_it_says_the_same_as_the_readings_of_a_server(
     bench: RealBench, server: RealServer
 ) -> None:
     _status, lines = check(bench.libvirt)
-    domain = bench.host.domain(server.uuid)
-    for line, reading in zip(
-            [lines[0], *lines[2:5]],
-            [read(domain, "memory"), read(domain, "cpu_priority"), read(domain, "io_priority"),
-             read(domain, "net_priority")], strict=True):
-        assert reading.effective == ("because" not in line)
+    domain, told = bench.host.domain(server.uuid), by_resource(lines)
+    for name in ("memory", "cpu_priority", "io_priority", "net_priority"):
+        assert read(domain, name).effective == ("because" not in told[name])
 
 
 def test_while_there_are_settings_it_changes_nothing(
@@ -101,7 +105,7 @@ def test_while_there_are_settings_it_changes_nothing(
 
     before = everything()
     _status, lines = check(bench.libvirt)
-    assert lines[-1] == f"net_priority: works (on uplink {UPLINK})"
+    assert f"net_priority: works (on uplink {UPLINK})" in lines
     assert everything() == before
 
 
@@ -109,8 +113,7 @@ def test_what_is_configured_wrongly(bench: RealBench) -> None:
     status, lines = check(bench.libvirt, period_s=0, uplinks="nosuch0")
     assert status == 1
     assert lines[0].startswith("memory: cannot because servers have no balloon while [libvirt]")
-    assert lines[-1] == (
-        "net_priority: cannot because there is no uplink nosuch0 on this host now")
+    assert "net_priority: cannot because there is no uplink nosuch0 on this host now" in lines
 
 
 def test_libvirt_is_away(bench: RealBench) -> None:
