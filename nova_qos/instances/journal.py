@@ -18,13 +18,15 @@ from nova_qos.resources import TABLE
 
 #: How many of a server's last actions are looked through: more than happen to it between two looks
 #: of the agent.
-_LAST = 50
+LAST = 50
 #: nova's names of the action that a server begins with, and of those that launch it once more.
 _CREATE = "create"
 _LAUNCHING = {"rebuild", "evacuate", "rescue", "resize", "migrate", "unshelve"}
 _BY_KEY = {row.names.stored_as.removeprefix(PREFIX): name for name, row in TABLE.items()}
 _NONE = "none"
-_LINE = re.compile(rf"qos (\d{{1,15}})((?: [a-z_]+=(?:-?\d{{1,15}}|{MARK}|{_NONE}))+)")
+#: How the message of each action of ours begins.
+BEGINNING = "qos "
+_LINE = re.compile(rf"{BEGINNING}(\d{{1,15}})((?: [a-z_]+=(?:-?\d{{1,15}}|{MARK}|{_NONE}))+)")
 
 
 def line(changes: Entries) -> str:
@@ -32,7 +34,7 @@ def line(changes: Entries) -> str:
     stamp = max(each.stamp for each in changes.values())
     words = [f"{TABLE[name].names.stored_as.removeprefix(PREFIX)}={_value(each)}"
              for name, each in changes.items()]
-    return " ".join(["qos", str(stamp), *words])
+    return BEGINNING + " ".join([str(stamp), *words])
 
 
 def read(message: str | None) -> dict[str, Entry]:
@@ -58,22 +60,18 @@ class Told:
 
 def told(context: Context, server_uuid: str) -> Told:
     """What the server's last actions tell."""
-    actions = objects.InstanceActionList.get_by_instance_uuid(context, server_uuid, limit=_LAST)
+    actions = objects.InstanceActionList.get_by_instance_uuid(context, server_uuid, limit=LAST)
     names = {action.action for action in actions}
-    return Told(_newest(read(action.message) for action in actions),
+    return Told(newest(action.message for action in actions),
                 _CREATE in names and not names & _LAUNCHING)
 
 
-def last_changes(context: Context, server_uuid: str) -> Entries:
-    """The last change of each resource that the server's actions tell of."""
-    return told(context, server_uuid).changes
-
-
-def _newest(all_changes: Iterable[Entries]) -> dict[str, Entry]:
-    newest: dict[str, Entry] = {}
-    for changes in all_changes:
-        newest |= newer(changes, newest)
-    return newest
+def newest(messages: Iterable[str | None]) -> dict[str, Entry]:
+    """The last change of each resource that these messages of actions tell of."""
+    found: dict[str, Entry] = {}
+    for message in messages:
+        found |= newer(read(message), found)
+    return found
 
 
 def _value(entry: Entry) -> str:
