@@ -74,7 +74,7 @@ class ModernBench(RealBench):
         """End all guests and forget them."""
         self.host.close()
         self.libvirt.destroy_domains()
-        self.host.tidy(correct=True)
+        self.host.tidy(correct=True, floating={})
         self.host.close()
 
 

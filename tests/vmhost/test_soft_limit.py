@@ -56,7 +56,7 @@ class Site:
             with suppress(TestbedError):
                 self.bench.libvirt.virsh("destroy", guest.name)
             guest.start("--paused")
-        self.bench.host.tidy(correct=True)
+        self.bench.host.tidy(correct=True, floating={})
 
     def remove(self) -> None:
         for guest in self.guests:
@@ -213,7 +213,7 @@ class TestProtect:
         site.bench.libvirt.virsh("destroy", site.guests[1].name)
         with suppress(errors.QosError):
             # another agent, which set none of it; it knows no uplink here
-            LibvirtHost(site.bench.libvirt.uri, site.bench.network).tidy(correct=True)
+            LibvirtHost(site.bench.libvirt.uri, site.bench.network).tidy(correct=True, floating={})
         assert low(MACHINES) == _ABOVE_MIB
 
 
