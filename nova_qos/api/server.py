@@ -2,7 +2,7 @@
 """One server of one request: loaded, authorised, read and changed."""
 
 import time
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -64,9 +64,12 @@ class Server:
 
         :raises ServerNotRunning, HostCannot, Unreachable: see ``host.Knob``
         """
+        return self._begin_read(names)()
+
+    def _begin_read(self, names: Iterable[str]) -> Callable[[], dict[str, Reading]]:
         if self._instance.host is None:
             raise errors.ServerNotRunning(f"{_NOWHERE}, so there is nothing to read")
-        return self._agent.read(
+        return self._agent.begin_read(
             self._context, self._instance.host, self._instance.uuid, list(names))
 
     def has_balloon(self) -> bool:
@@ -106,15 +109,28 @@ class Server:
         with trace.left_if_it_fails():
             return self._apply_and_save(trace, changes, force, list(names))
 
+    def held(self) -> dict[str, Report]:
+        """Every resource as get-qos shows it; where nothing can be read, each says why."""
+        try:
+            answer = self._begin_read(TABLE)
+            # while the host looks
+            self._saved = saving.load(self._context, self._instance)
+            readings = answer()
+        except (errors.ServerNotRunning, errors.Unreachable) as error:
+            readings = dict.fromkeys(TABLE, Reading.unread(error))
+        if self._saved is None or not self._is_in_force(readings):
+            # before that is said: it may have been changed since
+            self._saved = saving.load(self._context, self._instance)
+        return self.reports(readings)
+
     def reports(self, readings: Mapping[str, Reading]) -> dict[str, Report]:
-        """Every resource as get-qos shows it."""
+        """Every resource beside what was read of it."""
+        return reports(TABLE, self._targets(readings), self.saved, readings)
+
+    def _is_in_force(self, readings: Mapping[str, Reading]) -> bool:
         targets = self._targets(readings)
-        if any(row.knob and not readings[name].holds(targets[name].host_value)
-               for name, row in TABLE.items()):
-            # before a value is said not to be in force: nova may have overwritten what is saved
-            self._saved = saving.newest(self._context, self.saved)
-            targets = self._targets(readings)
-        return reports(TABLE, targets, self.saved, readings)
+        return all(readings[name].holds(targets[name].host_value)
+                   for name, row in TABLE.items() if row.knob)
 
     def _targets(self, readings: Mapping[str, Reading]) -> dict[str, Target]:
         targets = desired.resolve(TABLE, self.saved)

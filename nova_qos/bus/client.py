@@ -3,7 +3,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import oslo_messaging as messaging
@@ -40,8 +40,14 @@ class AgentClient:
         self, context: Any, host: str, server_uuid: str, names: Sequence[str]
     ) -> dict[str, Reading]:
         """What the host holds for the named resources of one server."""
-        return wire.readings_from_wire(self._call(
-            context, host, "read", server_uuid=server_uuid, names=list(names)))
+        return self.begin_read(context, host, server_uuid, names)()
+
+    def begin_read(
+        self, context: Any, host: str, server_uuid: str, names: Sequence[str]
+    ) -> Callable[[], dict[str, Reading]]:
+        """Begin to ask for that; what this returns waits for the answer."""
+        answer = self._begin(context, host, "read", server_uuid=server_uuid, names=list(names))
+        return lambda: wire.readings_from_wire(answer())
 
     def read_many(
         self, context: Any, host: str, server_uuids: Sequence[str], names: Sequence[str]
@@ -136,32 +142,50 @@ class AgentClient:
         self, context: Any, host: str, method: str, version: str = wire.FIRST_VERSION,
         **arguments: Any,
     ) -> Any:
+        return self._begin(context, host, method, version, **arguments)()
+
+    def _begin(
+        self, context: Any, host: str, method: str, version: str = wire.FIRST_VERSION,
+        **arguments: Any,
+    ) -> Callable[[], Any]:
         timeout = nova_conf.CONF.nova_qos.rpc_timeout
-        # at_least_once: a host where no agent was ever started is known at once
-        client = self._router.client(context)
-        prepared = client.prepare(
-            server=host, timeout=timeout, version=version, retry=retries(timeout),
-            transport_options=messaging.TransportOptions(at_least_once=True))
-        try:
-            return self._sender.send(
+
+        def wait() -> Any:
+            with _translated(host, timeout):
+                return answer()
+
+        with _translated(host, timeout):
+            # at_least_once: a host where no agent was ever started is known at once
+            client = self._router.client(context)
+            prepared = client.prepare(
+                server=host, timeout=timeout, version=version, retry=retries(timeout),
+                transport_options=messaging.TransportOptions(at_least_once=True))
+            answer = self._sender.begin(
                 client.transport, lambda: prepared.call(context, method, **arguments), timeout)
-        except messaging.RemoteError as error:
-            # nova's transports let only nova's own classes cross the bus as themselves
-            if error.exc_type == messaging.UnsupportedVersion.__name__:
-                raise _too_old(host) from error
-            kind = errors.by_name().get(error.exc_type)
-            if kind is None:
-                raise
-            raise kind(error.value) from error
-        except messaging.UnsupportedVersion as error:
+        return wait
+
+
+@contextlib.contextmanager
+def _translated(host: str, timeout: int) -> Iterator[None]:
+    try:
+        yield
+    except messaging.RemoteError as error:
+        # nova's transports let only nova's own classes cross the bus as themselves
+        if error.exc_type == messaging.UnsupportedVersion.__name__:
             raise _too_old(host) from error
-        except messaging.MessagingTimeout as error:
-            raise errors.AgentAway(
-                f"nova-qos-agent on host {host} did not answer within {timeout} s") from error
-        except messaging.MessageUndeliverable as error:
-            raise errors.AgentAway(f"there is no nova-qos-agent on host {host}") from error
-        except messaging.MessageDeliveryFailure as error:
-            raise errors.AgentAway("the message bus does not answer") from error
+        kind = errors.by_name().get(error.exc_type)
+        if kind is None:
+            raise
+        raise kind(error.value) from error
+    except messaging.UnsupportedVersion as error:
+        raise _too_old(host) from error
+    except messaging.MessagingTimeout as error:
+        raise errors.AgentAway(
+            f"nova-qos-agent on host {host} did not answer within {timeout} s") from error
+    except messaging.MessageUndeliverable as error:
+        raise errors.AgentAway(f"there is no nova-qos-agent on host {host}") from error
+    except messaging.MessageDeliveryFailure as error:
+        raise errors.AgentAway("the message bus does not answer") from error
 
 
 class _UnknownVersion(errors.AgentAway):

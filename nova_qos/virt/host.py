@@ -75,7 +75,7 @@ class LibvirtHost:
         Events(self._calls.daemon, heard).start()
         self._is_watched = True
 
-    def tidy(self, correct: bool, floating: Floating) -> None:
+    def tidy(self, correct: bool, floating: Floating | None) -> None:
         """See ``Network.tidy``; likewise for the groups of cgroup v2 above servers.
 
         :raises HostCannot, HostRefused, HostAway: it could not be done

@@ -16,9 +16,6 @@ SETTINGS = {
 AT_ONCE = {name: value for name, value in SETTINGS.items() if name != "memory"}
 #: Within this time a guest has booted, and its driver, asked every 5 s, has moved.
 DRIVER_S = 40.0
-#: A guest that was told to move its balloon twice may be on its way to the first size when it has
-#: the second.
-GOES_ON_S = 5.0
 #: The demo's nova.conf looks every 5 s for values, the agent every 10 s at what servers share.
 CHECKED_S = 20.0
 _UNLIMITED_MIB = 2**43
