@@ -46,7 +46,7 @@ class FakeDomain:
         self.actual_kib = memory_kib
         self.target_kib = memory_kib
         self.unreported_kib: int | None = None
-        #: It has the size that it was told last, but was told another before, and has yet to report.
+        #: It has the size that it was told last, was told another before, and has yet to report.
         self.turned = False
         self.used_kib = 64 * 1024
         self.unmovable_kib = 0

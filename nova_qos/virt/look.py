@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A look at one domain, for reading: everything that libvirt tells by itself, in one call, while its
-QEMU is asked about the balloon."""
+"""A look at one domain, for reading: all that libvirt tells by itself, in one call, while its QEMU
+is asked about the balloon."""
 
 from collections.abc import Collection
 from contextlib import suppress
