@@ -132,11 +132,14 @@ class Network(Protocol):
         """List all of it once, for reading many servers; raises nothing: where it cannot be
         listed, each reading says why."""
 
-    def tidy(self, neighbours: Neighbours, correct: bool, floating: Floating) -> None:
+    def tidy(
+        self, neighbours: Neighbours, correct: bool, floating: Floating | None
+    ) -> None:
         """Forget servers that have ended, follow those whose devices were re-created, and leave
         nothing behind when no server has a priority; with ``correct``, also correct drift.
 
-        Packets that a router of this host sends for a server are known by its floating IPs.
+        Packets that a router of this host sends for a server are known by its floating IPs; None:
+        nobody knows them yet, so those that are in force stay.
         """
 
     def abilities(self) -> Mapping[str, Ability]:
@@ -187,7 +190,7 @@ class Host(Protocol):
     def settle(self) -> None:
         """Bring what servers are guaranteed in line with which of them run now; raises nothing."""
 
-    def tidy(self, correct: bool, floating: Floating) -> None:
+    def tidy(self, correct: bool, floating: Floating | None) -> None:
         """Bring what the servers share in line with which of them run now, and with their floating
         IPs; with ``correct``, also correct drift.
 

@@ -52,6 +52,8 @@ class FakeDomain:
         self.actual_kib = memory_kib
         self.target_kib = memory_kib
         self.unreported_kib: int | None = None
+        #: It has the size that it was told last, was told another before, and has yet to report.
+        self.turned = False
         self.used_kib = 64 * 1024
         self.unmovable_kib = 0
         self.soft_limit_kib = UNLIMITED
@@ -129,12 +131,13 @@ class FakeDomain:
             effective=why_not is None,
             reason=why_not and f"the guest's memory cannot be changed: {why_not}",
             details=details if self.driver and self.reports else {},
-            unmet="unsupported" if self.pinned else None,
+            unmet="unsupported" if self.pinned else "pending" if self.turned else None,
         )
 
     def _write_memory(self, memory_kib: int) -> None:
         self._movable()
         self._take("memory", memory_kib, 0, self.flavor_kib)
+        self.turned = self.reports and memory_kib == self.actual_kib != self.target_kib
         self.target_kib = memory_kib
         if self.balloon_step_kib is None:
             self._move()
@@ -272,6 +275,7 @@ class FakeDomain:
     def _move(self) -> None:
         if self.paused or not self.driver:
             return
+        self.turned = False
         has_kib = self.actual_kib if self.unreported_kib is None else self.unreported_kib
         way = max(self.target_kib, self.unmovable_kib) - has_kib
         step = abs(way) if self.balloon_step_kib is None else self.balloon_step_kib
@@ -380,6 +384,6 @@ class FakeHost:
         for domain in list(self.domains.values())[:1]:
             domain.settle()
 
-    def tidy(self, correct: bool, floating: Floating) -> None:
+    def tidy(self, correct: bool, floating: Floating | None) -> None:
         if self.away:
             raise errors.HostAway("libvirt does not answer")

@@ -47,11 +47,7 @@ class History:
     def in_force(self, server_uuid: str, name: str, target: int) -> None:
         """Record that the host holds the target."""
         with self._lock:
-            past = self._of(server_uuid, name)
-            if past.in_force != target:
-                past.in_force_s, past.since = time.monotonic(), time.time()
-            past.in_force, past.missing, past.why = target, None, None
-            past.written, past.follows_s = None, None
+            _hold(self._of(server_uuid, name), target)
 
     def found(self, server_uuid: str, name: str, target: int) -> None:
         """Record that the host held the target at an earlier time: it is in force unless something
@@ -126,15 +122,16 @@ class History:
                 del self._all[server_uuid]
 
     def observe(self, server_uuid: str, name: str, reading: Reading) -> Reading:
-        """Record a reading.
+        """Record a reading; where it is the target that was missing, that is in force now.
 
         :returns: the reading with why the requested value is not in force, and since when
             its state is as it is
         """
         with self._lock:
             past = self._of(server_uuid, name)
-            in_force = past.missing is not None and reading.holds(past.missing)
-            if past.why and reading.unmet is None and not in_force:
+            if past.missing is not None and reading.holds(past.missing):
+                _hold(past, past.missing)
+            if past.why and reading.unmet is None:
                 kind, reason = past.why
                 reading = replace(reading, unmet=kind, reason=reason)
             if (past.applied, past.unmet) != (reading.applied, reading.unmet):
@@ -173,6 +170,13 @@ class History:
 
     def _find(self, server_uuid: str, name: str) -> _Past | None:
         return self._all.get(server_uuid, {}).get(name)
+
+
+def _hold(past: _Past, target: int) -> None:
+    if past.in_force != target:
+        past.in_force_s, past.since = time.monotonic(), time.time()
+    past.in_force, past.missing, past.why = target, None, None
+    past.written, past.follows_s = None, None
 
 
 def _sign(reading: Reading) -> tuple[object, ...]:

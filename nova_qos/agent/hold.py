@@ -177,6 +177,9 @@ def _without_writing(
     history, of = past.history, (past.server_uuid, row.name)
     if reading.holds(target):
         return Outcome(reading)
+    if reading.unmet == "pending" and reading.applied == target:
+        # the guest was told this size, and has yet to say that it stays there
+        return Outcome(reading, SOON_S, follows=True)
     if history.was_in_force(*of, target):
         if not past.corrects:
             return Outcome(replace(reading, unmet="drifted", reason=LEFT_IN_PLACE))

@@ -45,7 +45,8 @@ class Loop:
         self._check_now = threading.Event()
         self._stopped = threading.Event()
         self._complaint: str | None = None
-        self._floating: Floating = {}
+        #: None until the first check knows them.
+        self._floating: Floating | None = None
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -115,7 +116,7 @@ class Loop:
             if unsaved:
                 with self._surviving(f"take back what was not saved of {record.server.uuid}"):
                     self._looker.undo(record.server.uuid, unsaved)
-            if not self._looker.check(record, seen):
+            if unsaved or not self._looker.check(record, seen):
                 self._schedule.put(record.server.uuid)
 
     def _follow(self, floating: Floating) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server actions, derived from the table: one controller a resource, one for all of them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from nova.api.openstack import wsgi
@@ -40,9 +41,11 @@ class QosController(wsgi.Controller):
         """The server that the request names, if the caller may."""
         return Server(*self._parts, req, uuid, rules)
 
-    def server_to_read(self, req: Any, uuid: str, rule: str) -> Server:
-        """As ``server``, where nothing is needed of it but its host."""
-        return Server(*self._parts, req, uuid, (rule,), attributes=())
+    def server_to_read(
+        self, req: Any, uuid: str, *rules: str, attributes: Iterable[str] = ()
+    ) -> Server:
+        """As ``server``, where little is needed of it but its host."""
+        return Server(*self._parts, req, uuid, rules, attributes)
 
 
 def _resource_controller(row: Resource) -> type[QosController]:
@@ -86,9 +89,10 @@ class AllResources(QosController):
     @translated
     @wsgi.action(GET_ALL)
     def get_all(self, req: Any, id: str, body: Body) -> Body:
-        server = self.server(req, id, *(row.names.get_rule for row in TABLE.values()))
+        server = self.server_to_read(
+            req, id, *(row.names.get_rule for row in TABLE.values()), attributes=("flavor",))
         require(_GET_ALL_BODY, body, req)
-        return server.reports(_read_or_pending(server))
+        return server.held()
 
     @wsgi.expected_errors(CODES)
     @translated
@@ -124,11 +128,3 @@ def _present(reading: Reading) -> Reading:
         raise cause(str(reading.reason))
     return reading
 
-
-def _read_or_pending(server: Server) -> dict[str, Reading]:
-    """Readings from the host; where nothing can be read, they say why, because the requested values
-    are known nevertheless."""
-    try:
-        return server.read(TABLE)
-    except (errors.ServerNotRunning, errors.Unreachable) as error:
-        return dict.fromkeys(TABLE, Reading.unread(error))

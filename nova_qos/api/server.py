@@ -2,7 +2,7 @@
 """One server of one request: loaded, authorised, read and changed."""
 
 import time
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -64,11 +64,13 @@ class Server:
 
         :raises ServerNotRunning, HostCannot, Unreachable: see ``host.Knob``
         """
+        return self._with_kept(self._begin_read(names)())
+
+    def _begin_read(self, names: Iterable[str]) -> Callable[[], dict[str, Reading]]:
         if self._instance.host is None:
             raise errors.ServerNotRunning(f"{_NOWHERE}, so there is nothing to read")
-        readings = self._agent.read(
+        return self._agent.begin_read(
             self._context, self._instance.host, self._instance.uuid, list(names))
-        return self._held(readings)
 
     def has_balloon(self) -> bool:
         """Whether the guest's balloon driver lives."""
@@ -109,19 +111,32 @@ class Server:
         what = "qos " + " ".join(f"{name}={value}" for name, value in changes.items())
         trace = Trace.begin(self._context, self._instance, action, what)
         with trace.left_if_it_fails():
-            return self._held(self._apply_and_save(trace, changes, force, list(names)))
+            return self._with_kept(self._apply_and_save(trace, changes, force, list(names)))
+
+    def held(self) -> dict[str, Report]:
+        """Every resource as get-qos shows it; where nothing can be read, each says why."""
+        try:
+            answer = self._begin_read(TABLE)
+            # while the host looks
+            self._saved = saving.load(self._context, self._instance)
+            readings = answer()
+        except (errors.ServerNotRunning, errors.Unreachable) as error:
+            readings = dict.fromkeys(TABLE, Reading.unread(error))
+        if self._saved is None or not self._is_in_force(readings):
+            # before that is said: it may have been changed since
+            self._saved = saving.load(self._context, self._instance)
+        return self.reports(readings)
 
     def reports(self, readings: Mapping[str, Reading]) -> dict[str, Report]:
-        """Every resource as get-qos shows it."""
-        targets = self._targets(readings)
-        if any(row.knob and not readings[name].holds(targets[name].host_value)
-               for name, row in TABLE.items()):
-            # before a value is said not to be in force: nova may have overwritten what is saved
-            self._saved = saving.newest(self._context, self.saved)
-            targets = self._targets(readings)
-        return reports(TABLE, targets, self.saved, readings)
+        """Every resource beside what was read of it."""
+        return reports(TABLE, self._targets(readings), self.saved, readings)
 
-    def _held(self, readings: Mapping[str, Reading]) -> dict[str, Reading]:
+    def _is_in_force(self, readings: Mapping[str, Reading]) -> bool:
+        targets = self._targets(readings)
+        return all(readings[name].holds(targets[name].host_value)
+                   for name, row in TABLE.items() if row.knob)
+
+    def _with_kept(self, readings: Mapping[str, Reading]) -> dict[str, Reading]:
         """The readings, with what no object of the host holds as it is saved."""
         if all(TABLE[name].knob for name in readings):
             # nothing of the server needs to be loaded for that

@@ -3,7 +3,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,9 +43,15 @@ class AgentClient:
     ) -> dict[str, Reading]:
         """What the host holds for the named resources of one server; what an older agent does not
         know is unsupported."""
-        answer = self._ask(
+        return self.begin_read(context, host, server_uuid, names)()
+
+    def begin_read(
+        self, context: Any, host: str, server_uuid: str, names: Sequence[str]
+    ) -> Callable[[], dict[str, Reading]]:
+        """Begin to ask for that; what this returns waits for the answer."""
+        answer = self._begin_to_ask(
             context, host, "read", wire.FIRST_VERSION, names, server_uuid=server_uuid)
-        return _completed(wire.readings_from_wire(answer), names, host)
+        return lambda: _completed(wire.readings_from_wire(answer()), names, host)
 
     def read_many(
         self, context: Any, host: str, server_uuids: Sequence[str], names: Sequence[str]
@@ -56,8 +62,9 @@ class AgentClient:
 
         :raises AgentAway: also when the agent is too old for this
         """
-        answer = self._ask(context, host, "read_many", wire.READ_MANY_VERSION, names,
-                           server_uuids=list(server_uuids))
+        answer = self._begin_to_ask(
+            context, host, "read_many", wire.READ_MANY_VERSION, names,
+            server_uuids=list(server_uuids))()
         return {uuid: _completed(wire.readings_from_wire(readings), names, host)
                 for uuid, readings in answer.items()}
 
@@ -142,18 +149,24 @@ class AgentClient:
             read = self.read(context, host, arguments["server_uuid"], others) if others else {}
             return wire.SetAnswer(held | read)
 
-    def _ask(
+    def _begin_to_ask(
         self, context: Any, host: str, method: str, version: str, names: Sequence[str],
         **arguments: Any,
-    ) -> Any:
-        """The answer to a method that came with ``version``, about what the agent knows of these
-        resources."""
+    ) -> Callable[[], Any]:
+        """Begin to ask, by a method that came with ``version``, for what the agent knows of these
+        resources; what this returns waits."""
         first = [name for name in names if name in FIRST]
-        if len(first) < len(names):
+        if len(first) == len(names):
+            return self._begin(context, host, method, version, names=first, **arguments)
+        answer = self._begin(context, host, method, wire.PARTLY_VERSION, names=list(names),
+                             partly=True, **arguments)
+
+        def wait() -> Any:
             with contextlib.suppress(_UnknownVersion):
-                return self._call(context, host, method, wire.PARTLY_VERSION, names=list(names),
-                                  partly=True, **arguments)
-        return self._call(context, host, method, version, names=first, **arguments)
+                return answer()
+            return self._call(context, host, method, version, names=first, **arguments)
+
+        return wait
 
     def _set_when_due(
         self, context: Any, host: str, version: str, arguments: dict[str, Any], give_up: float
@@ -172,32 +185,50 @@ class AgentClient:
         self, context: Any, host: str, method: str, version: str = wire.FIRST_VERSION,
         **arguments: Any,
     ) -> Any:
+        return self._begin(context, host, method, version, **arguments)()
+
+    def _begin(
+        self, context: Any, host: str, method: str, version: str = wire.FIRST_VERSION,
+        **arguments: Any,
+    ) -> Callable[[], Any]:
         timeout = nova_conf.CONF.nova_qos.rpc_timeout
-        # at_least_once: a host where no agent was ever started is known at once
-        client = self._router.client(context)
-        prepared = client.prepare(
-            server=host, timeout=timeout, version=version, retry=retries(timeout),
-            transport_options=messaging.TransportOptions(at_least_once=True))
-        try:
-            return self._sender.send(
+
+        def wait() -> Any:
+            with _translated(host, timeout):
+                return answer()
+
+        with _translated(host, timeout):
+            # at_least_once: a host where no agent was ever started is known at once
+            client = self._router.client(context)
+            prepared = client.prepare(
+                server=host, timeout=timeout, version=version, retry=retries(timeout),
+                transport_options=messaging.TransportOptions(at_least_once=True))
+            answer = self._sender.begin(
                 client.transport, lambda: prepared.call(context, method, **arguments), timeout)
-        except messaging.RemoteError as error:
-            # nova's transports let only nova's own classes cross the bus as themselves
-            if error.exc_type == messaging.UnsupportedVersion.__name__:
-                raise _too_old(host) from error
-            kind = errors.by_name().get(error.exc_type)
-            if kind is None:
-                raise
-            raise kind(error.value) from error
-        except messaging.UnsupportedVersion as error:
+        return wait
+
+
+@contextlib.contextmanager
+def _translated(host: str, timeout: int) -> Iterator[None]:
+    try:
+        yield
+    except messaging.RemoteError as error:
+        # nova's transports let only nova's own classes cross the bus as themselves
+        if error.exc_type == messaging.UnsupportedVersion.__name__:
             raise _too_old(host) from error
-        except messaging.MessagingTimeout as error:
-            raise errors.AgentAway(
-                f"nova-qos-agent on host {host} did not answer within {timeout} s") from error
-        except messaging.MessageUndeliverable as error:
-            raise errors.AgentAway(f"there is no nova-qos-agent on host {host}") from error
-        except messaging.MessageDeliveryFailure as error:
-            raise errors.AgentAway("the message bus does not answer") from error
+        kind = errors.by_name().get(error.exc_type)
+        if kind is None:
+            raise
+        raise kind(error.value) from error
+    except messaging.UnsupportedVersion as error:
+        raise _too_old(host) from error
+    except messaging.MessagingTimeout as error:
+        raise errors.AgentAway(
+            f"nova-qos-agent on host {host} did not answer within {timeout} s") from error
+    except messaging.MessageUndeliverable as error:
+        raise errors.AgentAway(f"there is no nova-qos-agent on host {host}") from error
+    except messaging.MessageDeliveryFailure as error:
+        raise errors.AgentAway("the message bus does not answer") from error
 
 
 class _UnknownVersion(errors.AgentAway):

@@ -9,6 +9,7 @@ message needs. So messages leave on threads of their own here, and the caller st
 
 import math
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -44,25 +45,37 @@ class Sender:
         :param broker: what stands for the broker that the work speaks to
         :raises AgentAway: it took longer, or too many others do
         """
+        return self.begin(broker, work, within_s)()
+
+    def begin(self, broker: Any, work: Callable[[], _T], within_s: float) -> Callable[[], _T]:
+        """Begin to send; what this returns waits, and does what ``send`` does.
+
+        :raises AgentAway: too many others take longer than they should
+        """
         away = errors.AgentAway(f"the message bus did not take the message within {within_s:g} s")
         with self._lock:
             if self._held.get(broker, 0) >= _MOST_HELD:
                 raise away
         future: Future[_T] = Future()
         threading.Thread(target=_work, args=(future, work), name="qos-send", daemon=True).start()
-        try:
-            return future.result(within_s + _GRACE_S)
-        except TimeoutError as error:
-            if future.done():
-                # the work's own
+        give_up = time.monotonic() + within_s + _GRACE_S
+
+        def wait() -> _T:
+            try:
+                return future.result(max(0.0, give_up - time.monotonic()))
+            except TimeoutError as error:
+                if future.done():
+                    # the work's own
+                    raise
+                self._count(broker, 1)
+                future.add_done_callback(lambda _done: self._count(broker, -1))
+                raise away from error
+            except Exception as error:
+                if type(error).__module__.partition(".")[0] in _BELOW:
+                    raise errors.AgentAway(f"the message bus does not answer: {error}") from error
                 raise
-            self._count(broker, 1)
-            future.add_done_callback(lambda _done: self._count(broker, -1))
-            raise away from error
-        except Exception as error:
-            if type(error).__module__.partition(".")[0] in _BELOW:
-                raise errors.AgentAway(f"the message bus does not answer: {error}") from error
-            raise
+
+        return wait
 
     def _count(self, broker: Any, more: int) -> None:
         with self._lock:

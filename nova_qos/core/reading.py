@@ -50,8 +50,8 @@ class Reading:
         return cls(None, effective=False, reason=error.message, unmet=unmet)
 
     def holds(self, target: int) -> bool:
-        """Whether the host has this value, as far as its scale can tell."""
-        if self.wrong_mechanism:
+        """Whether the host has this value for good, as far as its scale can tell."""
+        if self.wrong_mechanism or self.unmet == "pending":
             return False
         if self.span is not None:
             return self.span[0] <= target <= self.span[1]

@@ -76,9 +76,23 @@ def save(trace: Trace, changes: Changes, waits_for: str | None = None) -> dict[s
     return _save(trace.context, trace, changes, waits_for)  # type: ignore[no-any-return]
 
 
+def load(context: Context, instance: Instance) -> SavedServer:
+    """The server with its desired state as the database has it now; what nova has overwritten of
+    that is saved again.
+
+    :param instance: as nova loaded it, with its flavor
+    """
+    kept, changes = _look(context, instance.uuid)
+    return _mended(context, settings.saved_server(instance, kept), changes)
+
+
 def newest(context: Context, server: SavedServer) -> SavedServer:
     """The server with its desired state; what nova has overwritten of that is saved again."""
-    if server.updated(_last_changes(context, server.uuid)) is server:
+    return _mended(context, server, _last_changes(context, server.uuid))
+
+
+def _mended(context: Context, server: SavedServer, changes: Entries) -> SavedServer:
+    if server.updated(changes) is server:
         return server
     return server.having(_mend(context.elevated(), server.uuid))
 
@@ -107,8 +121,17 @@ def _mend(context: Context, server_uuid: str) -> dict[str, Entry]:
 
 
 @db.pick_context_manager_reader
+def _look(context: Context, server_uuid: str) -> tuple[dict[str, str], dict[str, Entry]]:
+    # columns and not nova's objects, of which a server has dozens
+    of = models.InstanceSystemMetadata
+    ours = context.session.query(of.key, of.value).filter_by(instance_uuid=server_uuid).filter(
+        of.key.like(f"{settings.PREFIX}%"))
+    return dict(ours.all()), _last_changes(context, server_uuid)
+
+
+@db.pick_context_manager_reader
 def _last_changes(context: Context, server_uuid: str) -> dict[str, Entry]:
-    # not as nova's objects: each get asks for fifty, of which one column is needed
+    # one column of fifty actions
     action = models.InstanceAction
     messages = context.session.query(action.message).filter_by(
         instance_uuid=server_uuid).filter(action.message.like(f"{journal.BEGINNING}%"))

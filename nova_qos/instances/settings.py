@@ -47,14 +47,19 @@ def load(context: Context, server_uuid: str) -> Instance:
         raise errors.ServerGone(error.format_message()) from error
 
 
-def saved_server(instance: Instance) -> SavedServer:
-    """The server with its desired state."""
+def saved_server(instance: Instance, kept: Mapping[str, str] | None = None) -> SavedServer:
+    """The server with its desired state.
+
+    :param kept: our keys of system_metadata with their values; None: as the instance has them
+    """
+    if kept is None:
+        kept = instance.system_metadata
     # one that nova has yet to place comes from its build request, which holds no task
     task = instance.task_state if instance.obj_attr_is_set("task_state") else None
     return SavedServer(
         uuid=instance.uuid, host=instance.host, task=task, flavor=flavor_of(instance),
-        unreadable=_unreadable(instance.system_metadata),
-    ).having(entries_of(instance.system_metadata))
+        unreadable=_unreadable(kept),
+    ).having(entries_of(kept))
 
 
 def entries_of(kept: Mapping[str, str]) -> dict[str, Entry]:

@@ -7,14 +7,14 @@ import os
 from pyroute2.netlink.exceptions import NetlinkError
 
 from nova_qos.core import errors
+from nova_qos.net.netlink import GONE
 
 _RIGHTS = "the agent may not change the network: it needs the capability CAP_NET_ADMIN"
-_GONE = (errno.ENODEV, errno.ENOENT, errno.ENXIO)
 
 
 def is_gone(error: NetlinkError) -> bool:
     """Whether the device, tree or class is not there."""
-    return error.code in _GONE
+    return error.code in GONE
 
 
 def of_netlink(error: NetlinkError, what: str) -> errors.QosError:

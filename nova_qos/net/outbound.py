@@ -78,7 +78,8 @@ class Outbound:
         self._held: dict[int, list[str]] = {}
         # None until those that an earlier agent has left in the kernel were looked for
         self._priorities: dict[str, int] | None = None
-        self._floating: Floating = {}
+        # None until somebody tells them, or those that an earlier agent has left were looked for
+        self._floating: Floating | None = None
 
     def read(self, interfaces: Interfaces) -> Mapping[str, Reading]:
         def look(objects: Objects) -> Reading:
@@ -124,9 +125,13 @@ class Outbound:
                 self._known = None
                 self._bring(objects, running, wanted)
 
-    def tidy(self, neighbours: Neighbours, correct: bool, floating: Floating) -> None:
+    def tidy(
+        self, neighbours: Neighbours, correct: bool, floating: Floating | None
+    ) -> None:
         with self._lock, self._objects(remember=True) as objects:
-            self._found, self._floating = (), floating
+            self._found = ()
+            if floating is not None:
+                self._floating = floating
             if not correct and self._known is not None and not self._is_elsewhere(objects):
                 # from what is remembered: what others have changed stays as it is
                 self._known.host_macs = objects.host_macs()
@@ -194,6 +199,10 @@ class Outbound:
                   if (minor := minor_of(interfaces, rules, index_of)) is not None}
         if self._priorities is None:
             self._priorities = objects.priorities(there, minors)
+        if self._floating is None:
+            self._floating = {
+                server: [address for address, of in rules.addresses.items() if of == minor]
+                for server, minor in minors.items()}
         return _Known(there, minors, objects.host_macs())
 
     def _bring(
@@ -221,7 +230,7 @@ class Outbound:
             weights[layout.STRAYS] = self._default_weight
             after.trees = {each.index: layout.tree(weights, self._capacity, each.mtu)
                            for each in objects.uplinks}
-            after.rules = _rules(running, minors, self._floating, self._marks)
+            after.rules = _rules(running, minors, self._floating or {}, self._marks)
             after.rules.host_macs, after.rules.gates = known.host_macs, set(after.trees)
         self._changes += 1
         try:

@@ -80,6 +80,11 @@ class _Watched:
     #: When it was last looked at, and when it was last told to move.
     noted_s: float = -math.inf
     told_s: float = -math.inf
+    #: The size that was seen last, and the one that it was told last (None: nothing yet). With
+    #: ``turned``, it had that size when it was told, but had been told another just before.
+    actual_kib: int | None = None
+    told_kib: int | None = None
+    turned: bool = False
     #: The last report, the one before it, and when the last one came.
     last_update_s: int | None = None
     earlier_update_s: int | None = None
@@ -99,13 +104,15 @@ class Timing:
 
     ``age_s``: since the report came. ``stale``: it is older than a living driver's, in a guest that
     runs. ``outdated``: the balloon has moved since. ``owing_for_s``: for how long the driver has
-    owed the next one.
+    owed the next one. ``turned``: the balloon has the size that it was told last, but may still be
+    about to move towards an earlier one, and back.
     """
 
     age_s: float
     stale: bool
     outdated: bool
     owing_for_s: float
+    turned: bool = False
 
 
 class Movements:
@@ -125,11 +132,14 @@ class Movements:
         self._lock = threading.Lock()
         self._all: dict[str, _Watched] = {}
 
-    def started(self, server_uuid: str) -> None:
-        """Record that a balloon was told to move."""
+    def started(self, server_uuid: str, memory_kib: int) -> None:
+        """Record that a balloon was told to move to a size."""
         with self._lock:
             watched = self._all.setdefault(server_uuid, _Watched())
-            watched.told_s = self._clock()
+            if memory_kib != watched.told_kib:
+                watched.turned = (watched.moved and watched.told_kib is not None
+                                  and memory_kib == watched.actual_kib)
+            watched.told_s, watched.told_kib = self._clock(), memory_kib
             watched.moved, watched.moved_to_kib, watched.owing_s = True, None, None
 
     def note(
@@ -139,6 +149,7 @@ class Movements:
         with self._lock:
             now_s = self._clock()
             watched = self._all.setdefault(server_uuid, _Watched())
+            watched.actual_kib = report.actual_kib
             # figures of a snapshot may be older than what was noted since
             if report.last_update_s != watched.earlier_update_s:
                 self._date(watched, report, now_s)
@@ -151,7 +162,8 @@ class Movements:
             elif watched.owing_s is None:
                 watched.owing_s = now_s
             owing_for_s = 0.0 if watched.owing_s is None else now_s - watched.owing_s
-            return Timing(age_s, stale, watched.moved, owing_for_s)
+            turned = watched.turned and watched.moved and report.came_from_guest and not stale
+            return Timing(age_s, stale, watched.moved, owing_for_s, turned)
 
     def retain(self, server_uuids: Container[str], listed_s: float) -> None:
         """Drop all other servers: they had ended when these were listed (monotonic)."""

@@ -58,10 +58,25 @@ class Calls:
         :raises HostAway: libvirt does not answer
         :raises HostRefused: the guest's QEMU does not answer
         """
+        return self.begin_to_ask(server_uuid, work)()
+
+    def begin_to_ask(self, server_uuid: str, work: _Work[_Answer]) -> Callable[[], _Answer]:
+        """Begin such a call; what this returns waits for it, and does what ``ask`` does."""
+        begun: Call[_Answer] | Overdue
         try:
-            return self._qemu.call(server_uuid, work)
+            begun = self._qemu.begin(server_uuid, work)
         except Overdue as late:
-            raise self._why_late(server_uuid, late) from late
+            begun = late
+
+        def wait() -> _Answer:
+            try:
+                if isinstance(begun, Overdue):
+                    raise begun
+                return begun.wait()
+            except Overdue as late:
+                raise self._why_late(server_uuid, late) from late
+
+        return wait
 
     def begin(self, subject: str, work: _Work[_Answer]) -> Call[_Answer]:
         """Begin a call for which libvirt may wait for any QEMU.

@@ -93,7 +93,7 @@ class LibvirtHost:
         """See ``host.Host.settle``."""
         self._promises.settle()
 
-    def tidy(self, correct: bool, floating: Floating) -> None:
+    def tidy(self, correct: bool, floating: Floating | None) -> None:
         """See ``Network.tidy``; likewise for the groups of cgroup v2 above servers.
 
         :raises HostCannot, HostRefused, HostAway: it could not be done

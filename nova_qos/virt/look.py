@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A look at one domain, for reading: everything that libvirt tells by itself, in one call."""
+"""A look at one domain, for reading: all that libvirt tells by itself, in one call, while its QEMU
+is asked about the balloon."""
 
 from collections.abc import Collection
 from contextlib import suppress
@@ -22,6 +23,8 @@ def look(
     :raises ServerNotRunning: there is no running domain
     :raises HostAway, HostRefused: libvirt does not answer
     """
+    asked = session.begin_balloon_figures() if "balloon" in knobs else None
+
     def ask(domain: libvirt.virDomain) -> Seen:
         # found anew, libvirt's handle knows the id of a running domain
         domain_id = domain.ID()
@@ -32,7 +35,7 @@ def look(
         return Seen(
             (state, reason), None, definition or Definition.parse(domain.XMLDesc()),
             _group(domain) if is_unified and PARAMETERS.keys() & knobs else None,
-            {} if is_unified else _parameters(domain, knobs), asks=True)
+            {} if is_unified else _parameters(domain, knobs), asked)
 
     return session.call(ask)
 

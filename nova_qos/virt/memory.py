@@ -2,6 +2,7 @@
 """Memory: the balloon, and the soft limit with cgroup v1 and v2."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from nova_qos.core import errors
@@ -21,6 +22,8 @@ from nova_qos.virt.session import LIVE, Session
 SoftLimit = Literal["protect", "throttle"]
 #: What a change of mem_stats_period_seconds needs.
 _EFFECT_OF_PERIOD = "restart nova-compute, reboot servers hard"
+_TURNED = ("the guest was told another size just before, and may be on its way there and back; its "
+           "next report tells")
 _UNLIMITED_KIB = (2**63 - 1) >> 10
 # The kernel rounds "unlimited" down to whole pages, whose size differs.
 _LEAST_UNLIMITED_KIB = _UNLIMITED_KIB // 2
@@ -41,13 +44,16 @@ class BalloonKnob:
         why_not = definition.pinned or (
             None if balloon.moves_silently(definition, report) else balloon.why_not_alive(
                 definition, report, timing.age_s if timing.stale else None))
-        return {"memory": Reading(
+        reading = Reading(
             applied=report.actual_kib,
             effective=why_not is None,
             reason=why_not and f"the guest's memory cannot be changed: {why_not}",
             details={name: value for name, value in report.figures.items() if name != "actual"},
             unmet="unsupported" if definition.pinned else None,
-        )}
+        )
+        if timing.turned and reading.unmet is None:
+            reading = replace(reading, unmet="pending", reason=_TURNED)
+        return {"memory": reading}
 
     def write(self, values: Mapping[str, int]) -> None:
         """Tell the guest to inflate or deflate its balloon."""
@@ -57,7 +63,7 @@ class BalloonKnob:
             raise errors.NoBalloon("memory: the server has no memory balloon device")
         memory_kib = values["memory"]
         self._session.call_at_rest(lambda domain: domain.setMemoryFlags(memory_kib, LIVE))
-        self._movements.started(self._session.server_uuid)
+        self._movements.started(self._session.server_uuid, memory_kib)
 
     def balloon(self) -> Balloon:
         """See ``host.Domain.balloon``."""

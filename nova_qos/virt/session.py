@@ -39,15 +39,15 @@ PARAMETERS: Mapping[str, Callable[[libvirt.virDomain], Parameters]] = {
 class Seen:
     """What one call told of a domain: its state and the reason in libvirt's numbers, the
     figures of its balloon (None: libvirt had none), its definition, its cgroup v2 group, and what
-    libvirt holds for cgroup v1. ``asks``: the figures are asked of its QEMU when they
-    are needed."""
+    libvirt holds for cgroup v1. ``asked`` waits for what ``Session.balloon_figures`` returns,
+    where its QEMU was asked meanwhile; None: the figures were told."""
 
     state: tuple[int, int]
     figures: Mapping[str, int] | None
     definition: Definition
     group: Group | None
     parameters: Mapping[str, Parameters] = field(default_factory=dict)
-    asks: bool = False
+    asked: Callable[[], tuple[Mapping[str, int], bool]] | None = None
 
 
 #: A domain's definition as it was read before, by uuid and id; None where it has to be read.
@@ -104,21 +104,27 @@ class Session:
     def balloon_figures(self) -> tuple[Mapping[str, int], bool]:
         """The statistics that libvirt holds of its balloon, in KiB and seconds since 1970, and
         whether the guest does not run."""
-        def ask(domain: libvirt.virDomain) -> tuple[dict[str, int], bool]:
-            figures = domain.memoryStats()
-            if "actual" not in figures:
-                # without a balloon device, the memory is as it was defined
-                figures["actual"] = domain.info()[2]
-            return figures, domain.state()[0] in _STILL
-
-        if self._seen is None or self._seen.asks:
-            return self.call_at_rest(ask)
+        if self._seen is None:
+            return self.begin_balloon_figures()()
+        if self._seen.asked is not None:
+            return self._seen.asked()
         _require_rest(self._seen.state)
         if self._seen.figures is None:
             self.call(self._calls.hangs.require_answer)
             raise errors.HostRefused(
                 "memory: libvirt has no statistics of this guest at present; QEMU may be hanging")
         return self._seen.figures, self._seen.state[0] in _STILL
+
+    def begin_balloon_figures(self) -> Callable[[], tuple[Mapping[str, int], bool]]:
+        """Begin to ask for those; what this returns waits."""
+        def ask(domain: libvirt.virDomain) -> tuple[Mapping[str, int], bool]:
+            figures = domain.memoryStats()
+            if "actual" not in figures:
+                # without a balloon device, the memory is as it was defined
+                figures["actual"] = domain.info()[2]
+            return figures, domain.state()[0] in _STILL
+
+        return self._begin_at_rest(ask)
 
     def parameters(self, knob: str) -> Parameters:
         """What libvirt holds for a control group of cgroup v1."""
@@ -158,6 +164,19 @@ class Session:
         """``call`` what libvirt asks the guest's QEMU for, or does not do while another change of
         the domain lasts, such as its move between two hosts; it would wait half a minute for that
         to end."""
+        return self._begin_at_rest(work)()
+
+    def call(self, work: Callable[[libvirt.virDomain], _Answer]) -> _Answer:
+        """Do ``work``, which libvirt does by itself, on the running domain.
+
+        :raises ServerNotRunning, HostCannot, HostRefused, HostAway: libvirt's error, translated
+        """
+        with _translated():
+            return self._calls.call(self.server_uuid, self._on(work))
+
+    def _begin_at_rest(
+        self, work: Callable[[libvirt.virDomain], _Answer]
+    ) -> Callable[[], _Answer]:
         def ask(domain: libvirt.virDomain) -> _Answer:
             _require_rest(_running(domain))
             self._calls.hangs.require_answer(domain, LIMIT_S)
@@ -165,19 +184,18 @@ class Session:
             self._calls.hangs.answered(self.server_uuid)
             return answer
 
-        return self._do(self._calls.ask, ask)
+        answered = self._calls.begin_to_ask(self.server_uuid, self._on(ask))
 
-    def call(self, work: Callable[[libvirt.virDomain], _Answer]) -> _Answer:
-        """Do ``work``, which libvirt does by itself, on the running domain.
+        def wait() -> _Answer:
+            with _translated():
+                return answered()
 
-        :raises ServerNotRunning, HostCannot, HostRefused, HostAway: libvirt's error, translated
-        """
-        return self._do(self._calls.call, work)
+        return wait
 
-    def _do(
-        self, call: Callable[[str, Callable[[libvirt.virConnect], _Answer]], _Answer],
-        work: Callable[[libvirt.virDomain], _Answer],
-    ) -> _Answer:
+    def _on(
+        self, work: Callable[[libvirt.virDomain], _Answer]
+    ) -> Callable[[libvirt.virConnect], _Answer]:
+        """``work`` with the domain of a connection."""
         def on(connection: libvirt.virConnect) -> _Answer:
             domain = self._handles.get(connection)
             if domain is None:
@@ -194,14 +212,19 @@ class Session:
                         raise failures.translate(error, bool(domain.isActive())) from error
                 time.sleep(_POLL_S)
 
-        try:
-            return call(self.server_uuid, on)
-        except libvirt.libvirtError as error:
-            raise failures.translate(error, running=True) from error
+        return on
 
     def _require_domain(self) -> None:
         """:raises ServerNotRunning: it has ended, whatever was seen before."""
         self.call(_running)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        raise failures.translate(error, running=True) from error
 
 
 def _running(domain: libvirt.virDomain) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import pytest
 from nova_qos.resources import BALLOON, TABLE
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
-from tests.cloud.values import DRIVER_S, SETTINGS, await_held
+from tests.cloud.values import DRIVER_S, SETTINGS, await_applied, await_held
 from tools.bed.stack.layout import Layout
 from tools.bed.stack.servers import NAMES
 from tools.bed.stack.tenants import IMAGE, IMAGE_WITHOUT_BALLOON, NETWORK, credentials
@@ -138,6 +138,7 @@ def kept(admin: Person, host: Observer, vm2: str) -> Iterator[str]:
     # a test that failed may have left it on its way
     admin.wait_for_status(vm2, "ACTIVE")
     wait_for(lambda: admin.act(vm2, "set-qos", SETTINGS)[0] == 200, DRIVER_S, "all are set")
+    await_applied(admin, vm2)
     await_held(host, vm2, SETTINGS, 0)
     yield vm2
     admin.act(vm2, "set-qos", dict.fromkeys(SETTINGS))

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was answered 200 or 202 is saved and in force, whoever else saves the server meanwhile.
-
-``NOVA_QOS_TEST_ROUNDS`` says how often, before a release 1000; ``NOVA_QOS_TEST_OPERATIONS`` how
-often nova really performs an operation, then 30.
 """
 
-import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +15,10 @@ import pytest
 from tests.cloud.api import Person, wait_for
 from tests.cloud.conftest import create
 from tests.cloud.host import Observer
+from tests.cloud.sets import OPERATIONS_ROUNDS, ROUNDS, hammer, requested
 from tests.cloud.values import AT_ONCE, await_held, held
 from tests.cloud.writer import Writer, writer
 
-ROUNDS = int(os.environ.get("NOVA_QOS_TEST_ROUNDS", "5"))
-OPERATIONS_ROUNDS = int(os.environ.get("NOVA_QOS_TEST_OPERATIONS", "1"))
 _REASONS = "2.73"
 #: Two requests begin within this time of each other (s).
 _APART_S = 0.1
@@ -36,10 +32,6 @@ def together(*works: Callable[[], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(works)) as pool:
         return list(pool.map(begin, works))
-
-
-def requested(admin: Person, server: str) -> dict[str, Any]:
-    return {name: row["requested"] for name, row in admin.act(server, "get-qos")[1].items()}
 
 
 @pytest.fixture
@@ -142,6 +134,34 @@ def lost_beside_passwords(admin: Person, vm1: str, nova: Writer) -> list[Any]:
     return lost
 
 
+def test_beside_a_second_agent(admin: Person, host: Observer, vm1: str) -> None:
+    """Each that is started ends, and nothing is lost that the first one was told meanwhile."""
+    ended, lost, said, number = threading.Event(), [], [], 0
+
+    def start_again() -> None:
+        while not ended.is_set():
+            said.append(host.second_agent())
+
+    with ThreadPoolExecutor(1) as pool:
+        starts = pool.submit(start_again)
+        try:
+            while number < ROUNDS or not said:
+                number += 1
+                share = 2000 + number
+                answer, _ = admin.act(vm1, "set-cpu-priority", {"share": share})
+                assert answer == 200
+                if (seen := requested(admin, vm1)["cpu_priority"]) != share:
+                    lost.append((number, seen))
+        finally:
+            ended.set()
+        starts.result()
+    print(f"\n  {number} sets beside {len(said)} second agents")
+    assert lost == []
+    assert [each for each in said if not each.startswith("exit status 1: ")] == []
+    assert held(host, vm1)["cpu_priority"] == share
+    admin.act(vm1, "set-cpu-priority", {"share": None})
+
+
 Steps = Sequence[tuple[dict[str, str | None], dict[str, str | None]]]
 #: What nova saves in such an operation: keys of system_metadata and fields of the instance, from
 #: one copy (nova/compute/api.py, manager.py, virt/libvirt/driver.py).
@@ -191,18 +211,6 @@ def test_interleaved_with_what_nova_saves(
                 lost.append((number, status, wanted, seen))
     print(f"\n  {operation}: {answers[200]} sets taken, {answers[409]} refused, {len(lost)} lost")
     assert lost == []
-
-
-def hammer(admin: Person, server: str, until: Callable[[], bool]) -> tuple[int | None, set[int]]:
-    """Set its CPU priority again and again until that holds: the last value taken, and all that was
-    answered."""
-    taken, answered, share = None, set(), 2000
-    while not until():
-        share += 1
-        status, _ = admin.act(server, "set-cpu-priority", {"share": share})
-        answered.add(status)
-        taken = share if status in (200, 202) else taken
-    return taken, answered
 
 
 def rescued(admin: Person, server: str) -> None:

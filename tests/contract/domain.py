@@ -455,6 +455,22 @@ class PausedContract(ContractTests):
         server.resume()
         assert arrived(domain, target_kib).applied == target_kib
 
+    def test_a_size_that_the_guest_was_about_to_leave_waits_for_its_report(
+        self, server: Server, domain: Domain
+    ) -> None:
+        whole_kib = server.memory_kib
+        for memory_kib in (whole_kib - 32 * MIB, whole_kib):
+            assert read(domain, "memory").applied == whole_kib
+            write(domain, "memory", memory_kib)
+        reading = read(domain, "memory")
+        assert (reading.applied, reading.unmet) == (whole_kib, "pending")
+        assert not reading.holds(whole_kib)
+        server.resume()
+        deadline = time.monotonic() + _ARRIVAL_S
+        while not read(domain, "memory").holds(whole_kib):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
     def test_kernel_knobs_can_be_written(self, domain: Domain) -> None:
         write(domain, "cpu_priority", 700)
         write(domain, "memory_soft_limit", 90 * MIB)

@@ -42,6 +42,33 @@ def test_what_nova_overwrites_is_in_force_and_saved_again(server: Server) -> Non
     assert server.unrelated()["locked_reason"] == "why"
 
 
+def test_what_nova_overwrites_that_is_the_default(server: Server) -> None:
+    """By what the host holds, nobody could tell that it is gone."""
+    older = server.instance()
+    assert ADMIN.act(server, "set-cpu-priority", {"share": 1024}).status == 200
+    write_back(older)
+    assert server.saved() == {}
+    row = ADMIN.act(server, "get-qos").body["cpu_priority"]
+    assert (row["requested"], row["state"]) == (1024, "applied")
+    assert server.saved() == {"cpu_priority": 1024}
+
+
+def test_the_agent_mends_what_left_no_trace(
+    server: Server, option: Callable[[str, object], None]
+) -> None:
+    option("rpc_timeout", 1)
+    older = server.instance()
+    assert ADMIN.act(server, "set-qos", SETTINGS).status == 200
+    write_back(older)
+
+    def mended() -> bool:
+        check(server)
+        return server.saved() == SETTINGS
+
+    eventually(mended)
+    assert server.held() == SETTINGS
+
+
 def test_the_agent_mends_it_without_being_asked(server: Server) -> None:
     assert ADMIN.act(server, "set-cpu-priority", {"share": 50}).status == 200
     older = server.instance()

@@ -66,6 +66,19 @@ def test_a_floating_ip_that_was_taken_away(bench: SiteBench) -> None:
     assert strays(bench) >= before + FRAMES
 
 
+def test_an_agent_that_starts_keeps_what_is_there(bench: SiteBench) -> None:
+    """It learns of floating IPs by its first check, which may have to wait for nova."""
+    bench.tidy()
+    bench.shaper = Outbound(bench.uplinks, 80, 50)
+    with bench.host.inside():
+        bench.shaper.tidy(bench.neighbours, True, None)
+    bench.prioritize(1, 20)
+    for number in (0, 1):
+        before = bytes_of(bench, number)
+        send_some(bench, number)
+        assert bytes_of(bench, number) >= before + FRAMES
+
+
 def test_what_cannot_be_told_apart_is_said(bench: SiteBench) -> None:
     bench.tidy()
     before = strays(bench)

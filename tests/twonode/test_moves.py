@@ -2,19 +2,23 @@
 """Settings follow a server from host to host, and an absent host disturbs nobody."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.cloud.api import Person, wait_for
+from tests.cloud.sets import OPERATIONS_ROUNDS, hammer, requested
 from tests.twonode.host import NodeHost
 from tests.twonode.moves import (
     DRIVER_S,
+    HELD,
     MOVE_S,
     SETTINGS,
     Resident,
     await_held,
     host_of,
     host_of_v1,
+    migrate,
     migrate_live,
     set_all,
 )
@@ -22,6 +26,8 @@ from tests.twonode.moves import (
 Boot = Callable[[str, str], str]
 #: What is promised.
 _ARRIVAL_S = 2.0
+#: As many CPU shares as are a whole weight of cgroup v2.
+_SHARES = 256
 
 # the first one's includes the boot of all hosts
 pytestmark = pytest.mark.timeout(1200)
@@ -96,6 +102,25 @@ def test_live_migration(
     _judge_arrival(migrate_live(admin, server, second))
     await_held(second, server)
     wait_for(lambda: not first.leftovers(server, mac), DRIVER_S, "nothing is left there")
+
+
+def test_live_migrations_beside_sets(
+    admin: Person, hosts: list[NodeHost], residents: dict[str, Resident]
+) -> None:
+    """What was taken before, in and after each is in force where the server is then."""
+    first, second = _two(hosts)
+    server = residents[first.name].server
+    for number in range(OPERATIONS_ROUNDS):
+        target = second if host_of(admin, server) == first.name else first
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(migrate, admin, server, target)
+            taken, answered = hammer(admin, server, done.done, step=_SHARES)
+            done.result()
+        assert answered <= {200, 202, 409}
+        assert taken is not None
+        assert requested(admin, server)["cpu_priority"] == taken
+        await_held(target, server, {**HELD, "cpu.weight": taken * 100 // 1024})
+        print(f"\n  migration {number + 1}: answered {sorted(answered)}, the last is in force")
 
 
 def test_cold_migration(

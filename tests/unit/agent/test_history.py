@@ -138,5 +138,16 @@ def test_what_the_host_cannot_tell_from_the_target_is_the_target() -> None:
     history = History()
     history.unmet(SERVER, NAME, 1500, "refused", "not now")
     near = Reading(1495, span=(1490, 1500))
-    assert history.observe(SERVER, NAME, near).unmet is None
     assert history.observe(SERVER, NAME, Reading(1505, span=(1501, 1510))).unmet == "refused"
+    assert history.observe(SERVER, NAME, near).unmet is None
+
+
+def test_what_was_shown_as_in_force_can_drift() -> None:
+    history = History()
+    history.follows(SERVER, NAME, 300)
+    assert history.observe(SERVER, NAME, Reading(400)).unmet == "pending"
+    assert not history.was_in_force(SERVER, NAME, 300)
+    assert history.observe(SERVER, NAME, Reading(300, unmet="pending")).unmet == "pending"
+    assert not history.was_in_force(SERVER, NAME, 300)
+    assert history.observe(SERVER, NAME, Reading(300)).unmet is None
+    assert history.was_in_force(SERVER, NAME, 300)

@@ -21,7 +21,9 @@ IO = TABLE["io_priority"]
 def test_why_a_value_is_not_in_force_is_its_state(unmet: Unmet) -> None:
     wanted = target(IO, FLAVOR, 200)
     assert state_of(wanted, Reading(300, unmet=unmet)) == unmet
-    assert state_of(wanted, Reading(200, unmet=unmet)) == "applied"
+    # a guest that has the size may be on its way to another
+    still = "pending" if unmet == "pending" else "applied"
+    assert state_of(wanted, Reading(200, unmet=unmet)) == still
     assert state_of(target(IO, FLAVOR, None), Reading(300, unmet=unmet)) == "unset"
 
 

@@ -42,7 +42,7 @@ class Guest:
     def moves(self, to: int) -> None:
         """The agent asks for a size, and the guest follows at once."""
         self.look()
-        self.movements.started(UUID)
+        self.movements.started(UUID, to)
         self.look()
         self.actual = to
 
@@ -71,6 +71,47 @@ def test_after_a_movement_the_next_report_counts(guest: Guest, set_by_s: int) ->
     guest.report()
     seen = guest.look()
     assert (seen.alive, seen.due_s, seen.usable_kib) == (True, 0, 300)
+
+
+def turned(guest: Guest) -> bool:
+    report = Report({**guest.figures, "actual": guest.actual}, MOST_KIB)
+    return guest.movements.note(UUID, DEFINITION, report, guest.paused).turned
+
+
+def test_a_guest_that_was_told_two_sizes_may_go_to_the_first(guest: Guest) -> None:
+    assert not turned(guest)
+    for size in (400, 512):
+        guest.movements.started(UUID, size)
+    assert turned(guest)
+    # asked once more
+    guest.movements.started(UUID, 512)
+    assert turned(guest)
+    guest.actual = 500
+    assert turned(guest)
+    guest.passes(PERIOD_S)
+    guest.actual = 512
+    guest.report()
+    assert turned(guest)
+    guest.passes(PERIOD_S)
+    guest.report()
+    assert not turned(guest)
+
+
+def test_a_guest_on_its_way_shows_it_by_its_size(guest: Guest) -> None:
+    turned(guest)
+    guest.movements.started(UUID, 400)
+    guest.actual = 450
+    assert not turned(guest)
+    guest.movements.started(UUID, 512)
+    assert not turned(guest)
+
+
+def test_a_guest_without_reports_is_not_waited_for(guest: Guest) -> None:
+    guest.figures = {}
+    turned(guest)
+    for size in (400, 512):
+        guest.movements.started(UUID, size)
+    assert not turned(guest)
 
 
 @SET
