@@ -21,8 +21,8 @@ from nova_qos.virt.session import Session
 
 _NAME = "memory_guarantee"
 _BYTES_PER_MIB = 1024 * KIB_PER_MIB
-_NO_PROTECTION = ("cgroup v1 cannot keep a server's memory from being reclaimed: the guarantee "
-                  "holds for the balloon alone")
+_BALLOON_ALONE = ("no setting and no balancing takes it; cgroup v1 cannot keep the kernel from "
+                  "reclaiming it")
 
 
 class Floor(abc.ABC):
@@ -78,7 +78,7 @@ class FloorV1(Floor):
         reading = self._promised()
         if reading.applied == UNLIMITED or not reading.effective:
             return {_NAME: reading}
-        return {_NAME: Reading(reading.applied, effective=False, reason=_NO_PROTECTION)}
+        return {_NAME: Reading(reading.applied, reason=_BALLOON_ALONE)}
 
     def write(self, values: Mapping[str, int]) -> None:
         """Note or forget it."""
@@ -87,7 +87,7 @@ class FloorV1(Floor):
     @staticmethod
     def abilities(configuration: Configuration, kernel: Kernel) -> Mapping[str, Ability]:
         """What this host can do with guarantees of memory."""
-        return {_NAME: Ability(without_effect=_NO_PROTECTION)}
+        return {_NAME: Ability(how=_BALLOON_ALONE)}
 
 
 class FloorV2(Floor):
