@@ -214,7 +214,7 @@ class FakeDomain:
         reading = reading_of(mine.memory_mib, granted.memory_mib, "reduced in proportion")
         if self.unified or not reading.effective:
             return reading
-        return Reading(reading.applied, effective=False, reason="cgroup v1 cannot keep it")
+        return Reading(reading.applied, reason="cgroup v1: for the balloon alone")
 
     def _write_memory_guarantee(self, memory_mib: int) -> None:
         self._take("memory_guarantee", memory_mib, UNLIMITED, 2**40)
