@@ -127,4 +127,3 @@ def _present(reading: Reading) -> Reading:
         cause = errors.HostCannot if reading.unmet == "unsupported" else errors.HostRefused
         raise cause(str(reading.reason))
     return reading
-

@@ -23,17 +23,16 @@ def look(
     :raises ServerNotRunning: there is no running domain
     :raises HostAway, HostRefused: libvirt does not answer
     """
-    asked = session.begin_balloon_figures() if "balloon" in knobs else None
+    asked = session.begin_balloon_figures() if "balloon" in knobs else session.balloon_figures
 
     def ask(domain: libvirt.virDomain) -> Seen:
         # found anew, libvirt's handle knows the id of a running domain
         domain_id = domain.ID()
-        state, reason = domain.state()
-        if domain_id == NO_ID or state == libvirt.VIR_DOMAIN_SHUTOFF:
+        if domain_id == NO_ID:
             raise failures.not_running()
         definition = known(session.server_uuid, domain_id) if known else None
         return Seen(
-            (state, reason), None, definition or Definition.parse(domain.XMLDesc()),
+            (libvirt.VIR_DOMAIN_NOSTATE, 0), None, definition or Definition.parse(domain.XMLDesc()),
             _group(domain) if is_unified and PARAMETERS.keys() & knobs else None,
             {} if is_unified else _parameters(domain, knobs), asked)
 

@@ -37,10 +37,10 @@ PARAMETERS: Mapping[str, Callable[[libvirt.virDomain], Parameters]] = {
 
 @dataclass(frozen=True)
 class Seen:
-    """What one call told of a domain: its state and the reason in libvirt's numbers, the
-    figures of its balloon (None: libvirt had none), its definition, its cgroup v2 group, and what
-    libvirt holds for cgroup v1. ``asked`` waits for what ``Session.balloon_figures`` returns,
-    where its QEMU was asked meanwhile; None: the figures were told."""
+    """What one call told of a domain: its state and the reason in libvirt's numbers, the figures of
+    its balloon (None: libvirt had none), its definition, its cgroup v2 group, and what libvirt
+    holds for cgroup v1. With ``asked``, state and figures are not told: it does what
+    ``Session.balloon_figures`` does, perhaps by an answer that is under way."""
 
     state: tuple[int, int]
     figures: Mapping[str, int] | None

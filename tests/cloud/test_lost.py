@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was answered 200 or 202 is saved and in force, whoever else saves the server meanwhile.
-"""
+"""What was answered 200 or 202 is saved and in force, whoever else saves the server meanwhile."""
 
 import random
 import threading

@@ -29,8 +29,8 @@ _ARRIVAL_S = 2.0
 #: As many CPU shares as are a whole weight of cgroup v2.
 _SHARES = 256
 
-# the first one's includes the boot of all hosts
-pytestmark = pytest.mark.timeout(1200)
+# the first one's includes the boot of all hosts; a migration with sets takes a minute or two
+pytestmark = pytest.mark.timeout(1200 + 180 * OPERATIONS_ROUNDS)
 
 
 def _mac(admin: Person, server: str) -> str:

@@ -140,6 +140,18 @@ def test_a_guest_that_takes_its_memory_back_is_left_alone_for_a_while(site: Site
     assert site.looker.history.observe("one", "memory", Reading(400 * 1024)).unmet == "deflated"
 
 
+def test_a_guest_that_may_be_on_its_way_there_and_back_is_not_told_again(site: Site) -> None:
+    _record, domain = site.add("one", memory=300)
+    domain.actual_kib = domain.target_kib = 300 * 1024
+    # no driver that could report by now
+    domain.turned, domain.driver = True, False
+    assert site.looker.look("one") == PENDING
+    assert domain.writes == []
+    domain.driver = True
+    assert site.looker.look("one") is None
+    assert domain.writes == []
+
+
 def test_a_restarted_guest_is_asked_at_once(site: Site) -> None:
     _record, domain = site.add("one", memory=300)
     site.looker.look("one")
