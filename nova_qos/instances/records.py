@@ -43,13 +43,24 @@ class Record:
         return settings.floating_ips(self._instance)
 
     def save(self, entries: Entries) -> None:
-        """Save what was changed."""
+        """Save what was changed, unless a later change is saved by now."""
+        self._save(entries, {})
+
+    def _save(self, entries: Entries, more: Mapping[str, str]) -> None:
+        # as late as can be: whatever nova changes after this load is lost
+        self._instance = settings.load(self._instance._context, self._instance.uuid)
         self._server = None
-        for key, value in settings.kept_as(entries).items():
+        saved, kept = settings.saved_server(self._instance).entries, self._instance.system_metadata
+        changes = {**more, **settings.kept_as({
+            name: entry for name, entry in entries.items()
+            if entry.stamp >= saved.get(name, Entry()).stamp})}
+        if all(kept.get(key) == value for key, value in changes.items()):
+            return
+        for key, value in changes.items():
             if value is None:
-                self._instance.system_metadata.pop(key, None)
+                kept.pop(key, None)
             else:
-                self._instance.system_metadata[key] = value
+                kept[key] = value
         try:
             self._instance.save(expected_task_state=[None])
         except exception.UnexpectedTaskStateError as error:
@@ -101,9 +112,8 @@ class Record:
         done."""
         server = self.server
         stamp = next_stamp(server.entries, time.time())
-        self._instance.system_metadata[settings.CREATED] = "1"
-        self.save({name: Entry(value, stamp=stamp) for name, value in changes.items()
-                   if name not in server.own and value is not None})
+        self._save({name: Entry(value, stamp=stamp) for name, value in changes.items()
+                    if name not in server.own and value is not None}, {settings.CREATED: "1"})
 
     def _kept_defaults(self) -> set[str]:
         flavor = settings.flavor_of(self._instance)

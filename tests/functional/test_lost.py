@@ -15,7 +15,9 @@ import pytest
 from nova import context
 
 from nova_qos.bus.client import AgentClient
-from nova_qos.instances import settings
+from nova_qos.core.server import Entry
+from nova_qos.instances import journal, settings
+from nova_qos.instances.records import Record
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
 from tests.functional.test_keeping import check, states
@@ -78,6 +80,28 @@ def test_the_agent_mends_it_without_being_asked(server: Server) -> None:
     eventually(lambda: server.saved() == SETTINGS)
     assert server.held() == SETTINGS
     assert server.unrelated()["locked_reason"] == "why"
+
+
+@pytest.mark.parametrize("saves", [
+    lambda record: record.mend(),
+    lambda record: record.forget(["cpu_priority"]),
+    lambda record: record.save({"io_priority": Entry(300, stamp=1)}),
+    lambda record: record.request_for_new({"io_priority": 300}),
+], ids=["mend", "forget", "save", "request for new"])
+def test_what_is_saved_while_the_agent_looks_at_a_server_is_not_lost(
+    server: Server, saves: Callable[[Record], None]
+) -> None:
+    """Its look begins with a load, and what it saves in the end may be seconds later."""
+    instance = server.instance()
+    instance.system_metadata["qos:cpu"] = settings.MARK
+    instance.save()
+    assert ADMIN.act(server, "set-cpu-priority", {"share": 77}).status == 200
+    record = Record(instance, journal.told(context.get_admin_context(), server.uuid))
+    write_back(server.instance(), locked_reason="why")
+    saves(record)
+    assert server.unrelated()["locked_reason"] == "why"
+    assert server.saved()["cpu_priority"] == 77
+    assert record.server.own["cpu_priority"] == 77
 
 
 def test_it_comes_back_after_a_restart_that_nobody_waited_for(server: Server) -> None:
