@@ -90,7 +90,8 @@ class Domain(Protocol):
 
     def knob(self, name: str) -> Knob:
         """The object that the table's rows name: ``balloon``, ``memory_group``,
-        ``memory_floor``, ``cpu_group``, ``cpu_quota``, ``io_group`` or ``net_class``."""
+        ``memory_floor``, ``cpu_group``, ``cpu_quota``, ``io_group``, ``disk_throttle`` or
+        ``net_class``."""
 
     def admit(self, values: Mapping[str, int]) -> None:
         """Refuse settings, in the host's units, that this host cannot keep beside what it

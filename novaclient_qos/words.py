@@ -36,7 +36,8 @@ def seconds(text: str) -> int:
 def value_help(row: Resource) -> str:
     """Unit, range and default of the resource, and how sizes are written."""
     words = row.describe().partition(": ")[2]
-    written = " Units: 512, 512M, 1G, 1.5GiB; without one, MiB." if row.unit.is_size else ""
+    suffixes = row.unit.suffixes
+    written = f" Write {suffixes.examples}; without a unit, {suffixes.unit}." if suffixes else ""
     return f"{words[0].upper()}{words[1:]} Default: {row.default.words}.{written}"
 
 

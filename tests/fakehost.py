@@ -37,6 +37,7 @@ class FakeDomain:
     ``overdue``: it should have come long ago. ``pinned``: why its memory can never be taken.
     ``refuse``: resource names whose writes the host refuses; ``cannot``: resource names that the
     host does not offer. ``failure``: what every call raises, such as ServerNotRunning or HostAway.
+    ``foreign_disks``: why no disk can be limited.
     ``vcpu_percent``: what its flavor lets a vCPU have, below which there is no CPU limit.
     ``neighbours``: all servers of its host. ``unified``: its host has cgroup v2, where CPU shares
     are coarse and a soft limit is of one kind or another. ``arriving``: it still comes in from
@@ -64,6 +65,9 @@ class FakeDomain:
         self.dedicated_cpus = False
         self.vcpu_percent = 0
         self.weight = 100
+        self.io_limit = self.io_rate_limit = UNLIMITED
+        #: Why no disk can be limited.
+        self.foreign_disks: str | None = None
         self.net_priority = UNLIMITED
         self.driver = self.reports = True
         self.due_s = 0.0
@@ -104,7 +108,8 @@ class FakeDomain:
         return {
             "memory": self.actual_kib // 1024, "memory_soft_limit": self.soft_limit_kib // 1024,
             "cpu_priority": self.asked_shares if raised else self.shares,
-            "io_priority": self.weight,
+            "io_priority": self.weight, "io_limit": self.io_limit,
+            "io_rate_limit": max(UNLIMITED, self.io_rate_limit // 1024),
             "net_priority": self.net_priority, "cpu_limit": self.cpu_limit,
             "cpu_guarantee": self.cpu_guarantee, "memory_guarantee": self.memory_guarantee}
 
@@ -114,6 +119,8 @@ class FakeDomain:
             "memory_soft_limit": (self._read_soft_limit, self._write_soft_limit),
             "cpu_priority": (self._read_shares, self._write_shares),
             "io_priority": (self._read_weight, self._write_weight),
+            "io_limit": (self._read_io_limit, self._write_io_limit),
+            "io_rate_limit": (self._read_io_rate_limit, self._write_io_rate_limit),
             "net_priority": (self._read_priority, self._write_priority),
             "cpu_limit": (self._read_cpu_limit, self._write_cpu_limit),
             "cpu_guarantee": (self._read_cpu_guarantee, self._write_cpu_guarantee),
@@ -159,6 +166,8 @@ class FakeDomain:
         memory_mib = values.get("memory_guarantee", UNLIMITED)
         if memory_mib != UNLIMITED and self.pinned:
             raise errors.HostCannot(f"memory_guarantee: {self.pinned}")
+        for name in ("io_limit", "io_rate_limit"):
+            self._require_free_disk(values.get(name, UNLIMITED))
         asked = replace(
             self._asked(), cpu_percent=max(0, percent), memory_mib=max(0, memory_mib))
         require_room({**self._all_asked(), "": asked}, "", CAPACITY)
@@ -255,6 +264,28 @@ class FakeDomain:
         self._take("io_priority", weight, 1, 1000)
         self.weight = weight
 
+    def _read_io_limit(self) -> Reading:
+        self._offered("io_limit")
+        return Reading(self.io_limit)
+
+    def _write_io_limit(self, iops: int) -> None:
+        self._take("io_limit", iops, UNLIMITED, 10**15)
+        self._require_free_disk(iops)
+        self.io_limit = iops
+
+    def _read_io_rate_limit(self) -> Reading:
+        self._offered("io_rate_limit")
+        return Reading(self.io_rate_limit)
+
+    def _write_io_rate_limit(self, rate: int) -> None:
+        self._take("io_rate_limit", rate, UNLIMITED, 10**15)
+        self._require_free_disk(rate)
+        self.io_rate_limit = rate
+
+    def _require_free_disk(self, limit: int) -> None:
+        if limit != UNLIMITED and self.foreign_disks is not None:
+            raise errors.HostRefused(f"iops: no disk can be limited: {self.foreign_disks}")
+
     def _read_priority(self) -> Reading:
         self._offered("net_priority")
         return Reading(self.net_priority, details=self._net_weight())
@@ -303,7 +334,8 @@ class FakeDomain:
 
     def _offered(self, name: str) -> None:
         self._answers()
-        if name == "memory":
+        if name in ("memory", "io_limit", "io_rate_limit"):
+            # libvirt asks QEMU
             self._require_rest()
         if name in self.cannot:
             raise errors.HostCannot(f"{name}: this host does not offer it")

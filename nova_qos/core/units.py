@@ -2,7 +2,7 @@
 """Units: quantities as people write them, as the API shows them, and as the host holds them."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -12,43 +12,66 @@ KIB_PER_MIB = 1024
 #: What the API and the host say where nothing limits a server.
 UNLIMITED = -1
 
-#: MiB in one of each unit; "512" and "512M" are the same, as in qemu and libvirt.
-_MIB = {"": 1, "M": 1, "MB": 1, "MIB": 1, "G": 1024, "GB": 1024, "GIB": 1024, "T": 1024 * 1024,
-        "TB": 1024 * 1024, "TIB": 1024 * 1024}
-_SIZE = re.compile(r"(-?\d{1,15}(?:\.\d{1,6})?)\s*([A-Za-z]{0,3})", re.ASCII)
+_QUANTITY = re.compile(r"(-?\d{1,15}(?:\.\d{1,6})?)\s*([A-Za-z/]{0,6})", re.ASCII)
 
 
-def parse_size_mib(text: str) -> int:
-    """The size in MiB that a person wrote: "512", "512M", "1G" or "1.5GiB".
+@dataclass(frozen=True)
+class Suffixes:
+    """How people may write a quantity: with one of the units of ``factors``, in capitals, each with
+    how many of the API's unit it is; "" where they write none.
 
-    All units are powers of two. A plain -1 stands for "no limit" and is passed through.
-
-    :raises InvalidSetting: no size, an unknown unit, or not a whole number of MiB
+    ``kind`` is what such a quantity is called, ``unit`` the API's unit, ``examples`` are some of
+    them.
     """
-    match = _SIZE.fullmatch(text.strip())
-    factor = _MIB.get(match[2].upper()) if match else None
-    if match is None or factor is None:
-        raise errors.InvalidSetting(
-            f"{text!r} is not a size; write MiB or a unit, like 512, 512M, 1G or 1.5GiB")
-    mib = Decimal(match[1]) * factor
-    if mib % 1:
-        raise errors.InvalidSetting(f"{text!r} is not a whole number of MiB")
-    return int(mib)
+
+    kind: str
+    unit: str
+    factors: Mapping[str, int]
+    examples: str
+
+    def parse(self, text: str) -> int:
+        """The quantity that a person wrote, in the API's unit. A plain -1 stands for "no limit" and
+        is passed through.
+
+        :raises InvalidSetting: no quantity, an unknown unit, or not a whole number
+        """
+        match = _QUANTITY.fullmatch(text.strip())
+        factor = self.factors.get(match[2].upper()) if match else None
+        if match is None or factor is None:
+            raise errors.InvalidSetting(
+                f"{text!r} is not a {self.kind}; write {self.unit} or a unit, like "
+                f"{self.examples}")
+        number = Decimal(match[1]) * factor
+        if number % 1:
+            raise errors.InvalidSetting(f"{text!r} is not a whole number of {self.unit}")
+        return int(number)
+
+
+def _binary(least: str, others: str) -> dict[str, int]:
+    """Powers of 1024 from the API's unit on; "512M", "512MB" and "512MiB" are the same, as in qemu
+    and libvirt."""
+    factors = {"": 1}
+    for power, letter in enumerate(least + others):
+        factors |= dict.fromkeys((letter, f"{letter}B", f"{letter}IB"), 1024**power)
+    return factors
+
+
+_SIZE = Suffixes("size", "MiB", _binary("M", "GT"), "512, 512M, 1G or 1.5GiB")
 
 
 @dataclass(frozen=True)
 class Unit:
     """What a number of a resource counts.
 
-    ``name`` is the API's unit, ``host_name`` the host's, of which ``scale`` make one. ``is_size``:
-    people may write it with a suffix, like 1.5GiB. ``alike(applied)`` is the least and the most of
-    the values that some host holds as ``applied``; None where every host's scale is exact.
+    ``name`` is the API's unit, ``host_name`` the host's, of which ``scale`` make one. ``suffixes``:
+    how people may write it; None = as a plain number. ``alike(applied)`` is the least and the most
+    of the values that some host holds as ``applied``; None where every host's scale is exact.
     """
 
     name: str
     host_name: str
     scale: int = 1
-    is_size: bool = False
+    suffixes: Suffixes | None = None
     alike: Callable[[int], tuple[int, int]] | None = None
 
     def to_host(self, value: int) -> int:
@@ -76,12 +99,16 @@ class Unit:
 
         :raises InvalidSetting: it is no such number
         """
-        if self.is_size:
-            return parse_size_mib(text)
+        if self.suffixes is not None:
+            return self.suffixes.parse(text)
         try:
             return int(text)
         except ValueError as error:
             raise errors.InvalidSetting(f"{text!r} is not a whole number") from error
 
 
-MIB = Unit("MiB", "KiB", KIB_PER_MIB, is_size=True)
+MIB = Unit("MiB", "KiB", KIB_PER_MIB, suffixes=_SIZE)
+#: Where the host holds MiB, too.
+MIB_ON_HOST = Unit("MiB", "MiB", suffixes=_SIZE)
+KIB_PER_S = Unit("KiB/s", "B/s", 1024, suffixes=Suffixes(
+    "rate", "KiB/s", _binary("K", "MGT"), "8192, 8M or 1.5GiB"))

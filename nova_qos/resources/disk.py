@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Disk: in what proportion servers get the I/O of the devices below their disks."""
+"""Disk: in what proportion servers get the I/O of the devices below their disks, and how much at
+most."""
 
 from nova_qos.core.resource import Default, Division, Names, Resource
 from nova_qos.core.sharing import in_proportion
-from nova_qos.core.units import Unit
+from nova_qos.core.units import KIB_PER_S, UNLIMITED, Unit
 from nova_qos.core.value import Number
 
 #: The least weight that the API offers, and what nova starts every server with.
@@ -33,4 +34,51 @@ IO_PRIORITY = Resource(
     division=Division(lambda reading: reading.applied, in_proportion, "Disk I/O %"),
 )
 
-ROWS = (IO_PRIORITY,)
+IO_LIMIT = Resource(
+    name="io_limit",
+    title="disk I/O limit",
+    names=Names(
+        get_action="get-io-limit",
+        set_action="set-io-limit",
+        key="iops",
+        get_rule="os_compute_api:os-qos:io_limit:get",
+        set_rule="os_compute_api:os-qos:io_limit:set",
+        get_command="lv-get-io-limit",
+        set_command="lv-set-io-limit",
+        option="--io-limit",
+        argument="iops",
+        stored_as="qos:iol",
+    ),
+    unit=Unit("IOPS", "IOPS"),
+    # below, one operation may outlast a guest's patience
+    value=Number(10, 1_000_000, reset=UNLIMITED),
+    default=Default(lambda flavor: UNLIMITED, "unlimited"),
+    knob="disk_throttle",
+    answer_get=lambda reading: {"iops": reading.applied},
+    answer_set=lambda reading: {"iops": reading.applied},
+)
+
+IO_RATE_LIMIT = Resource(
+    name="io_rate_limit",
+    title="disk rate limit",
+    names=Names(
+        get_action="get-io-rate-limit",
+        set_action="set-io-rate-limit",
+        key="rate_kib",
+        get_rule="os_compute_api:os-qos:io_rate_limit:get",
+        set_rule="os_compute_api:os-qos:io_rate_limit:set",
+        get_command="lv-get-io-rate-limit",
+        set_command="lv-set-io-rate-limit",
+        option="--io-rate-limit",
+        argument="rate",
+        stored_as="qos:ior",
+    ),
+    unit=KIB_PER_S,
+    value=Number(1024, 2**30, reset=UNLIMITED),
+    default=Default(lambda flavor: UNLIMITED, "unlimited"),
+    knob="disk_throttle",
+    answer_get=lambda reading: {"rate_kib": KIB_PER_S.from_host(reading.applied)},
+    answer_set=lambda reading: {"rate_kib": KIB_PER_S.from_host(reading.applied)},
+)
+
+ROWS = (IO_PRIORITY, IO_LIMIT, IO_RATE_LIMIT)

@@ -5,7 +5,7 @@ from nova_qos.core import errors
 from nova_qos.core.balloon import Balloon, Limits
 from nova_qos.core.reading import Reading
 from nova_qos.core.resource import Default, Follow, Names, Resource
-from nova_qos.core.units import KIB_PER_MIB, MIB, UNLIMITED, Unit
+from nova_qos.core.units import KIB_PER_MIB, MIB, MIB_ON_HOST, UNLIMITED, Unit
 from nova_qos.core.value import FlavorMaximum, Number
 
 _HIGHEST_MIB = 2**40
@@ -138,8 +138,8 @@ MEMORY_GUARANTEE = Resource(
         argument="size",
         stored_as="qos:memg",
     ),
-    # MiB on the host, too: the answers of these actions are in MiB
-    unit=Unit("MiB", "MiB", is_size=True),
+    # the answers of these actions are in MiB
+    unit=MIB_ON_HOST,
     value=Number(1, _HIGHEST_MIB, _WHOLE, reset=UNLIMITED),
     default=Default(lambda flavor: UNLIMITED, "none"),
     knob="memory_floor",

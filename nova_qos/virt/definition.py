@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a running domain is made of, as far as it decides what can be set."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.etree import ElementTree  # nosec B405  # for what libvirt writes alone
 
@@ -25,15 +26,43 @@ _BYPASSING = {
     "vhostuser": "a switch in user space takes its packets (vhost-user)",
 }
 _WITH_TAP = ("bridge", "network", "ethernet")
+# as libvirt names them, in its XML and in its calls
+_GROUP, _IOPS, _RATE = "group_name", "total_iops_sec", "total_bytes_sec"
+
+
+@dataclass(frozen=True)
+class Throttle:
+    """What QEMU limits a disk to, 0 for no limit: operations and bytes in a second, of reads and
+    writes together. Disks of one ``group`` share them. ``others``: it has limits besides."""
+
+    group: str
+    iops: int
+    rate: int
+    others: bool = False
+
+    @classmethod
+    def of(cls, figures: Mapping[str, object]) -> "Throttle | None":
+        """From libvirt's figures, by their names; None where nothing is limited."""
+        limits = {name: int(str(value)) for name, value in figures.items() if name != _GROUP}
+        iops, rate = limits.pop(_IOPS, 0), limits.pop(_RATE, 0)
+        others = any(limits.values())
+        if not (iops or rate or others):
+            return None
+        return cls(str(figures.get(_GROUP, "")), iops, rate, others)
 
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk of the guest; ``path`` is a file or block device of the host, None for a remote."""
+    """A disk of the guest; ``path`` is a file or block device of the host, None for a remote.
+
+    ``throttle`` is what QEMU limits it to, ``obstacle`` says why QEMU cannot limit it.
+    """
 
     target: str
     kind: str
     path: str | None
+    throttle: Throttle | None = None
+    obstacle: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +135,19 @@ def _disk(element: ElementTree.Element) -> Disk:
     target, source = element.find("target"), element.find("source")
     path = None if source is None else source.get("file") or source.get("dev")
     name = "" if target is None else target.get("dev", "")
-    return Disk(target=name, kind=element.get("type", ""), path=path)
+    tune = {each.tag: each.text or "0" for each in element.iterfind("iotune/*")}
+    return Disk(name, element.get("type", ""), path, Throttle.of(tune), _obstacle(element))
+
+
+def _obstacle(disk: ElementTree.Element) -> str | None:
+    target = disk.find("target")
+    if disk.get("type") == "vhostuser":
+        return "another process than QEMU serves it (vhost-user)"
+    if disk.find("throttlefilters") is not None:
+        return "it has throttle filters"
+    if target is not None and target.get("bus") == "sd":
+        return "it is an SD card"
+    return None
 
 
 def _interface(element: ElementTree.Element) -> Interface:

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import libvirt
 
@@ -24,6 +24,7 @@ _MEANING: dict[int, Change] = {
     libvirt.VIR_DOMAIN_EVENT_RESUMED: "changed",
     libvirt.VIR_DOMAIN_EVENT_STOPPED: "ended",
 }
+_DISK_LIMITS = "blkdeviotune."
 
 
 class Events:
@@ -36,6 +37,7 @@ class Events:
             libvirt.VIR_DOMAIN_EVENT_ID_REBOOT: self._started,
             libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED: self._changed,
             libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED: self._changed,
+            libvirt.VIR_DOMAIN_EVENT_ID_TUNABLE: self._tuned,
         }
         self._connection = Connection(daemon, handlers, lambda: listener(None, "unknown"))
 
@@ -66,6 +68,14 @@ class Events:
         self, _connection: libvirt.virConnect, domain: libvirt.virDomain, *_details: object
     ) -> None:
         self._listener(domain.UUIDString(), "changed")
+
+    def _tuned(
+        self, _connection: libvirt.virConnect, domain: libvirt.virDomain,
+        tuned: Mapping[str, object], _opaque: object,
+    ) -> None:
+        # the limits of disks are a part of the definition
+        if any(name.startswith(_DISK_LIMITS) for name in tuned):
+            self._listener(domain.UUIDString(), "changed")
 
 
 def run_loop() -> None:

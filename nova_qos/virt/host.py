@@ -24,6 +24,7 @@ from nova_qos.virt.promises import Promises, present_v1
 from nova_qos.virt.protection import LOW, MIN, Kind, LookAbove, Protection
 from nova_qos.virt.session import KnownDefinition, Seen, Session
 from nova_qos.virt.systemd import Systemd
+from nova_qos.virt.throttle import ThrottleKnob
 
 
 class LibvirtHost:
@@ -127,7 +128,9 @@ class LibvirtHost:
         read: ReadNetwork | None = None,
     ) -> LibvirtDomain:
         above = above or {}
+        throttle = ThrottleKnob(session, lambda: self._inventory.forget(session.server_uuid))
         knobs: dict[str, Knob] = {
+            "disk_throttle": throttle,
             "net_class": NetClass(session, self._network, self._inventory.interfaces, read)}
         if self._is_unified:
             knobs["memory_group"] = SoftLimitV2(
@@ -145,7 +148,8 @@ class LibvirtHost:
             knobs["io_group"] = disk.WeightV1(session)
         knobs |= {"cpu_group": shares, "memory_floor": memory}
         return LibvirtDomain(
-            BalloonKnob(session, self._movements), knobs, (shares.admit, memory.admit))
+            BalloonKnob(session, self._movements), knobs,
+            (shares.admit, memory.admit, throttle.admit))
 
     def _make_promises(self, capacity: Capacity) -> Promises:
         if not self._is_unified:

@@ -83,6 +83,11 @@ class Session:
             if self._id == NO_ID:
                 raise failures.not_running()
 
+    @property
+    def is_seen(self) -> bool:
+        """Whether what was seen of it is all that is to be read."""
+        return self._seen is not None
+
     def definition(self) -> Definition:
         """What the domain is made of."""
         if self._definition is None:

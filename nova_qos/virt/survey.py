@@ -4,7 +4,7 @@
 from collections.abc import Callable, Mapping
 
 from nova_qos.host import Ability
-from nova_qos.virt import cpu, disk
+from nova_qos.virt import cpu, disk, throttle
 from nova_qos.virt.connection import Connection
 from nova_qos.virt.daemon import Daemon
 from nova_qos.virt.floor import FloorV1, FloorV2
@@ -26,6 +26,7 @@ def survey(configuration: Configuration, kernel: Kernel | None = None) -> dict[s
     soft_limit = SoftLimitV2.abilities if kernel.is_unified else SoftLimitV1.abilities
     memory_floor = FloorV2.abilities if kernel.is_unified else FloorV1.abilities
     knobs: tuple[_Abilities, ...] = (
-        BalloonKnob.abilities, soft_limit, memory_floor, cpu.abilities, disk.abilities)
+        BalloonKnob.abilities, soft_limit, memory_floor, cpu.abilities, disk.abilities,
+        throttle.abilities)
     return {name: ability for abilities in knobs
             for name, ability in abilities(configuration, kernel).items()}

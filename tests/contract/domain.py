@@ -29,6 +29,8 @@ READS: dict[str, Callable[[Domain], object]] = {
     "memory guarantee": lambda domain: read(domain, "memory_guarantee"),
     "CPU guarantee": lambda domain: read(domain, "cpu_guarantee"),
     "weight": lambda domain: read(domain, "io_priority"),
+    "I/O limit": lambda domain: read(domain, "io_limit"),
+    "I/O rate limit": lambda domain: read(domain, "io_rate_limit"),
     "net priority": lambda domain: read(domain, "net_priority"),
 }
 WRITES: dict[str, Callable[[Domain], None]] = {
@@ -39,6 +41,8 @@ WRITES: dict[str, Callable[[Domain], None]] = {
     "memory guarantee": lambda domain: write(domain, "memory_guarantee", 50),
     "CPU guarantee": lambda domain: write(domain, "cpu_guarantee", 5),
     "weight": lambda domain: write(domain, "io_priority", 200),
+    "I/O limit": lambda domain: write(domain, "io_limit", 500),
+    "I/O rate limit": lambda domain: write(domain, "io_rate_limit", 2**24),
     "net priority": lambda domain: write(domain, "net_priority", 20),
 }
 CALLS: dict[str, Callable[[Domain], object]] = {
@@ -252,6 +256,19 @@ class KernelKnobsContract(ContractTests):
         for percent in (10, 150, 33, UNLIMITED):
             write(domain, "cpu_limit", percent)
             assert read(domain, "cpu_limit") == Reading(percent)
+
+    def test_disk_limits_are_set_and_lifted(self, domain: Domain) -> None:
+        names = ("io_limit", "io_rate_limit")
+        assert [read(domain, name) for name in names] == [Reading(UNLIMITED)] * 2
+        for values in ((10, UNLIMITED), (10, 2**20), (10**6, 2**40), (UNLIMITED, 2**40),
+                       (UNLIMITED, UNLIMITED)):
+            for name, value in zip(names, values, strict=True):
+                write(domain, name, value)
+            assert [read(domain, name) for name in names] == list(map(Reading, values))
+        domain.knob("disk_throttle").write({"io_limit": 200, "io_rate_limit": 2**23})
+        assert [read(domain, name).applied for name in names] == [200, 2**23]
+        domain.knob("disk_throttle").write(dict.fromkeys(names, UNLIMITED))
+        assert [read(domain, name) for name in names] == [Reading(UNLIMITED)] * 2
 
     def test_cpu_guarantee_raises_the_shares_that_it_needs(
         self, bench: Bench, server: Server, domain: Domain

@@ -54,6 +54,12 @@ UNTOUCHED = {
     "cpu_guarantee": {
         "requested": None, "applied": -1, "unit": "percent of one CPU", "range": [1, 100],
         "default": -1, "state": "unset", "effective": True, "reason": None},
+    "io_limit": {
+        "requested": None, "applied": -1, "unit": "IOPS", "range": [10, 1000000],
+        "default": -1, "state": "unset", "effective": True, "reason": None},
+    "io_rate_limit": {
+        "requested": None, "applied": -1, "unit": "KiB/s", "range": [1024, 2**30],
+        "default": -1, "state": "unset", "effective": True, "reason": None},
 }
 
 
@@ -121,11 +127,20 @@ def test_the_actions_of_each_resource(server: Server, caller: Caller) -> None:
     assert answer("set-cpu-guarantee", {"percent": 30}) == {"percent": 30}
     assert answer("get-cpu-guarantee") == {"percent": 30}
 
+    assert answer("get-io-limit") == {"iops": -1}
+    assert answer("set-io-limit", {"iops": 200}) == {"iops": 200}
+    assert answer("get-io-limit") == {"iops": 200}
+
+    assert answer("get-io-rate-limit") == {"rate_kib": -1}
+    assert answer("set-io-rate-limit", {"rate_kib": "8192"}) == {"rate_kib": 8192}
+    assert answer("get-io-rate-limit") == {"rate_kib": 8192}
+    assert (domain.io_limit, domain.io_rate_limit) == (200, 2**23)
+
     assert answer("balloon-driver-enabled") == {"ballooning_enabled": True}
     assert server.saved() == {
         "memory": 384, "memory_soft_limit": 256, "cpu_priority": 2048, "io_priority": 500,
         "net_priority": 3, "memory_guarantee": 100, "memory_priority": 300, "cpu_limit": 70,
-        "cpu_guarantee": 30}
+        "cpu_guarantee": 30, "io_limit": 200, "io_rate_limit": 8192}
 
 
 @every_way

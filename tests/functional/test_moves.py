@@ -15,7 +15,8 @@ from tests.functional.values import SETTINGS
 
 RECENT = ADMIN.using(microversion="2.68")
 #: What libvirt carries along in a live migration; nova strips CPU shares, and taps are new.
-CARRIED = ("actual_kib", "target_kib", "soft_limit_kib", "weight", "cpu_limit")
+CARRIED = ("actual_kib", "target_kib", "soft_limit_kib", "weight", "cpu_limit", "io_limit",
+           "io_rate_limit")
 
 
 @pytest.fixture

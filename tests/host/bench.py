@@ -90,6 +90,8 @@ class RealServer:
         self._libvirt.virsh("schedinfo", self.guest.name, "--live", "global_quota=-1")
         self._libvirt.virsh("memtune", self.guest.name, "--live", "--soft-limit", "-1")
         self._libvirt.virsh("blkiotune", self.guest.name, "--live", "--weight", "100")
+        self._libvirt.virsh("blkdeviotune", self.guest.name, "vda", "--live",
+                            "--total-iops-sec", "0", "--total-bytes-sec", "0")
 
     def _run_again(self) -> bool:
         state = self.state()

@@ -60,3 +60,14 @@ def test_libvirtd_that_hangs(ear: Ear, bench: RealBench, server: RealServer) -> 
     server.pause()
     server.resume()
     assert ear.hears((server.uuid, "changed"), 5)
+
+
+def test_limits_of_a_disk_that_another_program_changes(
+    ear: Ear, bench: RealBench, server: RealServer
+) -> None:
+    bench.libvirt.virsh("blkdeviotune", server.guest.name, "vda", "--live", "--total-iops-sec",
+                        "900")
+    assert ear.hears((server.uuid, "changed"), 5)
+    # what everything else changes is read from the kernel anyway
+    bench.libvirt.virsh("schedinfo", server.guest.name, "--live", "cpu_shares=1000")
+    assert not ear.hears((server.uuid, "changed"), 1)

@@ -176,15 +176,23 @@ def test_a_server_that_cannot_be_shown_has_its_line_too(nova: Nova) -> None:
 
 @pytest.mark.parametrize(("size", "mib"), [("512M", 512), ("1G", 1024), ("1.5GiB", 1536)])
 def test_sizes_take_units(size: str, mib: int, nova: Nova) -> None:
-    for row in (row for row in TABLE.values() if row.unit.is_size):
+    for row in (row for row in TABLE.values() if row.unit.name == "MiB"):
         nova.cloud.answers["vm1", row.names.set_action] = (200, {"success": 1})
         nova(row.names.set_command, "vm1", size)
         assert nova.cloud.asked[-1] == ("vm1", row.names.set_action, {row.names.key: mib})
 
 
+@pytest.mark.parametrize(("rate", "kib"), [("8192", 8192), ("8M", 8192), ("1.5GiB", 1572864)])
+def test_rates_take_units(rate: str, kib: int, nova: Nova) -> None:
+    names = TABLE["io_rate_limit"].names
+    nova.cloud.answers["vm1", names.set_action] = (200, {names.key: kib})
+    nova(names.set_command, "vm1", rate)
+    assert nova.cloud.asked[-1] == ("vm1", names.set_action, {names.key: kib})
+
+
 @each_row
 def test_what_is_no_value_asks_nothing(row: Resource, nova: Nova) -> None:
-    for wrong in ("much", "1.5", "", "nan", "5K"):
+    for wrong in ("much", "1.5", "", "nan", "5X"):
         assert repr(wrong) in nova.misused(row.names.set_command, "vm1", wrong)
 
 

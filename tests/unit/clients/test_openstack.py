@@ -140,7 +140,7 @@ def test_all_or_some(openstack: OpenStack, cloud: RecordedCloud) -> None:
 def test_what_is_no_value_asks_nothing(
     row: Resource, openstack: OpenStack, cloud: RecordedCloud
 ) -> None:
-    for wrong in ("much", "1.5", "", "nan", "5K"):
+    for wrong in ("much", "1.5", "", "nan", "5X"):
         ended = openstack("server", "qos", "set", row.names.option, wrong, "vm1")
         assert (ended.status, cloud.asked) == (2, [])
         assert f"argument {row.names.option}: {wrong!r}" in ended.err

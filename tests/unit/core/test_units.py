@@ -18,19 +18,19 @@ NO_SIZES = ["", " ", "M", "1K", "1KiB", "1GG", "1 G B", "0x10", "1e3", "nan", "i
     (" 2 G ", 2048), ("0.5G", 512), ("-1", -1), ("1099511627776", 2**40),
 ])
 def test_size(text: str, mib: int) -> None:
-    assert units.parse_size_mib(text) == mib
+    assert units.MIB.parse(text) == mib
 
 
 @pytest.mark.parametrize("text", NO_SIZES)
 def test_no_size(text: str) -> None:
     with pytest.raises(errors.InvalidSetting, match="like 512, 512M, 1G"):
-        units.parse_size_mib(text)
+        units.MIB.parse(text)
 
 
 @pytest.mark.parametrize("text", ["1.5", "0.1M", "1.1G", "999999999999999.000001T"])
 def test_parts_of_a_mib_are_refused(text: str) -> None:
     with pytest.raises(errors.InvalidSetting, match="not a whole number of MiB"):
-        units.parse_size_mib(text)
+        units.MIB.parse(text)
 
 
 @given(st.integers(0, 10**15 - 1), st.integers(0, 10**6 - 1), st.sampled_from(sorted(FACTORS)))
@@ -38,16 +38,16 @@ def test_size_is_exact_or_refused(whole: int, millionths: int, unit: str) -> Non
     exact = (whole + Fraction(millionths, 10**6)) * FACTORS[unit]
     text = f"{whole}.{millionths:06}{unit}"
     if exact.denominator == 1:
-        assert units.parse_size_mib(text) == exact
+        assert units.MIB.parse(text) == exact
     else:
         with pytest.raises(errors.InvalidSetting):
-            units.parse_size_mib(text)
+            units.MIB.parse(text)
 
 
 @given(st.text())
 def test_any_text_is_a_size_or_refused(text: str) -> None:
     try:
-        size = units.parse_size_mib(text)
+        size = units.MIB.parse(text)
     except errors.InvalidSetting:
         return
     assert isinstance(size, int)

@@ -4,7 +4,7 @@
 import pytest
 
 from nova_qos.host import Interface
-from nova_qos.virt.definition import Definition, Disk
+from nova_qos.virt.definition import Definition, Disk, Throttle
 
 _DOMAIN = """
 <domain type="kvm">
@@ -85,6 +85,31 @@ def test_disks() -> None:
         Disk("sda", "block", "/dev/b"),
         Disk("vdc", "network", None),
     )
+
+
+@pytest.mark.parametrize(("tune", "throttle"), [
+    ("", None),
+    ("<total_iops_sec>0</total_iops_sec>", None),
+    ("<total_iops_sec>200</total_iops_sec><group_name>nova-qos</group_name>",
+     Throttle("nova-qos", 200, 0)),
+    ("<total_bytes_sec>8388608</total_bytes_sec>", Throttle("", 0, 8388608)),
+    ("<read_iops_sec>5</read_iops_sec>", Throttle("", 0, 0, others=True)),
+    ("<total_iops_sec>5</total_iops_sec><total_iops_sec_max>9</total_iops_sec_max>",
+     Throttle("", 5, 0, others=True)),
+])
+def test_what_a_disk_is_limited_to(tune: str, throttle: Throttle | None) -> None:
+    (disk,) = parse(f'<disk type="file"><target dev="vda"/><iotune>{tune}</iotune></disk>').disks
+    assert disk.throttle == throttle
+
+
+@pytest.mark.parametrize(("disk", "word"), [
+    ('<disk type="vhostuser"><target dev="vda"/></disk>', "vhost-user"),
+    ('<disk type="file"><target dev="sda" bus="sd"/></disk>', "SD card"),
+    ('<disk type="file"><target dev="vda"/><throttlefilters/></disk>', "throttle filters"),
+])
+def test_disks_that_qemu_cannot_limit(disk: str, word: str) -> None:
+    (found,) = parse(disk).disks
+    assert word in (found.obstacle or "")
 
 
 def test_interfaces_with_a_tap() -> None:

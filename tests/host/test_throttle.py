@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits of real guests' disks, set through our code and counted by libvirt."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nova_qos.core import errors
+from nova_qos.core.reading import Reading
+from nova_qos.core.units import UNLIMITED
+from nova_qos.host import Domain
+from nova_qos.virt.throttle import GROUP
+from tests.host.bench import RealBench, RealServer
+from tests.knobs import apply, read, write
+
+_MEASURED_S = 10
+#: Four readers a disk, past the page cache, each at a place of its own.
+_BUSY = ("for disk in vda vdb; do for reader in 0 1 2 3; do "
+         "timeout {seconds} dd if=/dev/$disk of=/dev/null bs={block} iflag=direct "
+         "skip=$((reader * {apart})) >/dev/null 2>&1 & done; done")
+
+
+def tuned(bench: RealBench, server: RealServer, disk: str) -> dict[str, str]:
+    """What virsh says about a disk's limits."""
+    lines = bench.libvirt.virsh("blkdeviotune", server.guest.name, disk).splitlines()
+    return {name.strip(): value.strip() for name, _, value in
+            (line.partition(":") for line in lines) if name}
+
+
+def limits(bench: RealBench, server: RealServer, disk: str) -> tuple[str, str, str]:
+    found = tuned(bench, server, disk)
+    return found["total_iops_sec"], found["total_bytes_sec"], found["group_name"]
+
+
+def counted(bench: RealBench, server: RealServer) -> tuple[int, int]:
+    """How many reads and bytes of both disks are done."""
+    requests = read_bytes = 0
+    for disk in ("vda", "vdb"):
+        words = bench.libvirt.virsh("domblkstat", server.guest.name, disk).split()
+        requests += int(words[words.index("rd_req") + 1])
+        read_bytes += int(words[words.index("rd_bytes") + 1])
+    return requests, read_bytes
+
+
+def tune(bench: RealBench, server: RealServer, disk: str, iops: int) -> None:
+    """As a flavor, or another program, has it."""
+    bench.libvirt.virsh("blkdeviotune", server.guest.name, disk, "--live",
+                        "--total-iops-sec", str(iops))
+
+
+@pytest.fixture
+def domain(bench: RealBench, server: RealServer) -> Domain:
+    return bench.host.domain(server.uuid)
+
+
+def plug(bench: RealBench, server: RealServer, place: Path) -> None:
+    with place.open("wb") as image:
+        image.truncate(2**30)
+    bench.libvirt.virsh("attach-disk", server.guest.name, str(place), "vdb", "--live",
+                        "--driver", "qemu", "--subdriver", "raw", "--cache", "none")
+
+
+def unplug(bench: RealBench, server: RealServer) -> None:
+    bench.libvirt.virsh("detach-disk", server.guest.name, "vdb", "--live")
+    for _ in range(100):
+        if "vdb" not in bench.libvirt.virsh("domblklist", server.guest.name):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the guest does not let its second disk go")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "second.raw"
+
+
+@pytest.fixture
+def second_disk(bench: RealBench, server: RealServer, place: Path) -> Iterator[None]:
+    plug(bench, server, place)
+    yield
+    unplug(bench, server)
+
+
+@pytest.mark.usefixtures("second_disk")
+@pytest.mark.parametrize(("values", "block", "ideal"), [
+    ({"io_limit": 200, "io_rate_limit": UNLIMITED}, 4096, 200),
+    ({"io_limit": UNLIMITED, "io_rate_limit": 8 * 2**20}, 2**18, 8 * 2**20),
+], ids=["200 operations", "8 MiB"])
+def test_a_limit_of_all_disks_together_is_exact(
+    bench: RealBench, server: RealServer, domain: Domain, values: dict[str, int], block: int,
+    ideal: int,
+) -> None:
+    domain.knob("disk_throttle").write(values)
+    assert domain.knob("disk_throttle").read() == {
+        name: Reading(value) for name, value in values.items()}
+    server.guest.run(_BUSY.format(seconds=_MEASURED_S + 6, block=block, apart=100 * 2**20 // block))
+    time.sleep(3)
+    began, before = time.monotonic(), counted(bench, server)
+    time.sleep(_MEASURED_S)
+    after, lasted_s = counted(bench, server), time.monotonic() - began
+    number = 0 if values["io_limit"] == ideal else 1
+    rate = (after[number] - before[number]) / lasted_s
+    print(f"limit {ideal}: {rate:.1f} in a second, of two disks together")
+    assert rate == pytest.approx(ideal, rel=0.03)
+    time.sleep(4)
+
+
+@pytest.mark.usefixtures("second_disk")
+def test_all_disks_are_in_one_group_that_is_ours(
+    bench: RealBench, server: RealServer, domain: Domain
+) -> None:
+    apply(domain, {"io_limit": 500, "io_rate_limit": 2**24}, 5)
+    for disk in ("vda", "vdb"):
+        assert limits(bench, server, disk) == ("500", str(2**24), GROUP)
+    write(domain, "io_limit", UNLIMITED)
+    for disk in ("vda", "vdb"):
+        assert limits(bench, server, disk) == ("0", str(2**24), GROUP)
+    write(domain, "io_rate_limit", UNLIMITED)
+    for disk in ("vda", "vdb"):
+        assert limits(bench, server, disk)[:2] == ("0", "0")
+        assert GROUP not in tuned(bench, server, disk).values()
+    assert "<group_name>" not in bench.libvirt.virsh("dumpxml", server.guest.name)
+
+
+def test_a_disk_that_comes_later_joins(
+    bench: RealBench, server: RealServer, domain: Domain, place: Path
+) -> None:
+    write(domain, "io_limit", 500)
+    plug(bench, server, place)
+    try:
+        for at in (bench.host.domain(server.uuid), bench.host.look(server.uuid, ["disk_throttle"]),
+                   bench.host.snapshot(["disk_throttle"]).domain(server.uuid)):
+            reading = read(at, "io_limit")
+            assert (reading.applied, reading.effective, reading.holds(500)) == (500, False, False)
+            assert reading.reason == "disk vdb is not counted yet"
+        write(bench.host.domain(server.uuid), "io_limit", 500)
+        assert limits(bench, server, "vdb") == ("500", "0", GROUP)
+        assert read(bench.host.look(server.uuid, []), "io_limit") == Reading(500)
+        write(bench.host.domain(server.uuid), "io_limit", UNLIMITED)
+    finally:
+        unplug(bench, server)
+
+
+@pytest.mark.usefixtures("second_disk")
+def test_a_disk_with_other_limits_is_left_alone(
+    bench: RealBench, server: RealServer, domain: Domain
+) -> None:
+    tune(bench, server, "vda", 900)
+    before = tuned(bench, server, "vda")
+    write(domain, "io_limit", 500)
+    assert limits(bench, server, "vdb") == ("500", "0", GROUP)
+    reading = read(domain, "io_limit")
+    assert (reading.applied, reading.effective, reading.holds(500)) == (500, False, True)
+    assert "disk vda is not counted, because it has limits of the flavor" in (reading.reason or "")
+    write(domain, "io_limit", UNLIMITED)
+    assert read(domain, "io_limit") == Reading(UNLIMITED)
+    assert tuned(bench, server, "vda") == before
+    tune(bench, server, "vda", 0)
+
+
+def test_where_every_disk_has_other_limits_there_is_none_of_ours(
+    bench: RealBench, server: RealServer, domain: Domain
+) -> None:
+    tune(bench, server, "vda", 900)
+    before = tuned(bench, server, "vda")
+    for refused in (lambda: domain.admit({"io_rate_limit": 2**24}),
+                    lambda: write(domain, "io_rate_limit", 2**24)):
+        with pytest.raises(errors.HostRefused, match="rate_kib: no disk can be limited: disk vda"):
+            refused()
+    assert tuned(bench, server, "vda") == before
+    assert read(domain, "io_rate_limit") == Reading(UNLIMITED)
+    tune(bench, server, "vda", 0)
+
+
+def test_a_limit_that_another_program_changed(
+    bench: RealBench, server: RealServer, domain: Domain
+) -> None:
+    write(domain, "io_limit", 500)
+    tune(bench, server, "vda", 600)
+    assert read(domain, "io_limit").applied == 600
+    # and some of kinds that we never set
+    for more in (["--total-iops-sec-max", "800"],
+                 ["--total-iops-sec-max", "800", "--total-iops-sec-max-length", "5"],
+                 ["--size-iops-sec", "4096"]):
+        bench.libvirt.virsh("blkdeviotune", server.guest.name, "vda", "--live",
+                            "--total-iops-sec", "500", *more)
+        assert not read(domain, "io_limit").holds(500)
+        write(domain, "io_limit", 500)
+        assert tuned(bench, server, "vda")["total_iops_sec_max"] == "0"
+        assert tuned(bench, server, "vda")["size_iops_sec"] == "0"
+        assert read(domain, "io_limit") == Reading(500)
+    write(domain, "io_limit", UNLIMITED)
