@@ -17,6 +17,8 @@ _Work = Callable[[libvirt.virConnect], _Answer]
 # libvirt has 20 threads for all its clients, and each guest that hangs takes one for each call.
 _THREADS = 8
 _PROBE_S = 1.0
+# Version 9.0 of libvirt tells a definition at once, 11.3 waits; nobody has tried those between.
+_WAITS_FOR_QEMU = 10_000_000
 # How long a call for any QEMU waits for a thread.
 _FREE_S = 1.0
 
@@ -77,6 +79,25 @@ class Calls:
                 raise self._why_late(server_uuid, late) from late
 
         return wait
+
+    def describe(self, server_uuid: str, limit_s: float = LIMIT_S) -> str:
+        """The definition of a server's domain; libvirt's own errors pass through.
+
+        Later versions of libvirt do not tell it before the QEMU has answered what it was asked.
+
+        :raises HostAway: libvirt does not answer
+        :raises HostRefused: the guest's QEMU does not answer
+        """
+        def work(connection: libvirt.virConnect) -> str:
+            domain = connection.lookupByUUIDString(server_uuid)
+            if connection.getLibVersion() >= _WAITS_FOR_QEMU:
+                self.hangs.require_answer(domain)
+            return str(domain.XMLDesc())
+
+        try:
+            return self._qemu.call(f"definition of {server_uuid}", work, limit_s)
+        except Overdue as late:
+            raise self._why_late(server_uuid, late) from late
 
     def begin(self, subject: str, work: _Work[_Answer]) -> Call[_Answer]:
         """Begin a call for which libvirt may wait for any QEMU.

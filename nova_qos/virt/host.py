@@ -13,6 +13,7 @@ from nova_qos.host import Change, Floating, Interfaces, Knob, Listener, Network,
 from nova_qos.virt import cpu, disk, failures, floor, groups
 from nova_qos.virt.balloon import Movements
 from nova_qos.virt.calls import Calls
+from nova_qos.virt.definition import Definition
 from nova_qos.virt.domain import LibvirtDomain, NetClass, ReadNetwork
 from nova_qos.virt.events import Events
 from nova_qos.virt.groups import Group
@@ -22,7 +23,7 @@ from nova_qos.virt.look import look
 from nova_qos.virt.memory import BalloonKnob, SoftLimit, SoftLimitV1, SoftLimitV2
 from nova_qos.virt.promises import Promises, present_v1
 from nova_qos.virt.protection import LOW, MIN, Kind, LookAbove, Protection
-from nova_qos.virt.session import KnownDefinition, Seen, Session
+from nova_qos.virt.session import Seen, Session
 from nova_qos.virt.systemd import Systemd
 from nova_qos.virt.throttle import ThrottleKnob
 
@@ -56,14 +57,14 @@ class LibvirtHost:
         :raises ServerNotRunning: there is none
         :raises HostAway: libvirt does not answer
         """
-        session = Session(self._calls, server_uuid, known=self._known)
+        session = Session(self._calls, server_uuid, None, self._known, self._inventory.last)
         session.require_running()
         return self._domain(session)
 
     def look(self, server_uuid: str, names: Iterable[str]) -> LibvirtDomain:
         """See ``host.Host.look``."""
-        asking = Session(self._calls, server_uuid)
-        seen = look(asking, self._known, set(names), self._is_unified)
+        asking = Session(self._calls, server_uuid, None, self._known, self._inventory.last)
+        seen = look(asking, set(names), self._is_unified)
         return self._domain(Session(self._calls, server_uuid, seen))
 
     def snapshot(self, names: Iterable[str]) -> "LibvirtSnapshot":
@@ -118,10 +119,9 @@ class LibvirtHost:
         session = Session(self._calls, server_uuid, seen)
         return self._domain(session, above, read_network)
 
-    @property
-    def _known(self) -> KnownDefinition | None:
+    def _known(self, server_uuid: str, domain_id: int | None) -> Definition | None:
         # without events, nobody would say that a definition has changed
-        return self._inventory.known if self._is_watched else None
+        return self._inventory.known(server_uuid, domain_id) if self._is_watched else None
 
     def _domain(
         self, session: Session, above: Mapping[Kind, LookAbove] | None = None,
@@ -199,6 +199,8 @@ class LibvirtSnapshot:
         listed = self._listed.get(server_uuid)
         if listed is None:
             raise failures.not_running()
+        if isinstance(listed.definition, errors.HostRefused):
+            raise errors.HostRefused(listed.definition.message)
         machine = groups.machine(listed.domain_id, listed.definition.name)
         seen = Seen(listed.state, listed.balloon, listed.definition, self._groups.get(machine))
         return self._host.seen_domain(server_uuid, seen, self._above, self._read_network)

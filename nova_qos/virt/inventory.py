@@ -5,7 +5,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import libvirt
@@ -45,13 +45,31 @@ _Figures = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
+class _Kept:
+    """A definition that was read, and until when (monotonic) it need not be read again."""
+
+    signature: _Signature
+    until_s: float
+    definition: Definition
+
+
+@dataclass(frozen=True)
+class _Running:
+    """What libvirt tells of a domain without its QEMU."""
+
+    signature: _Signature
+    state: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Listed:
-    """One running domain: its id, its state and the reason in libvirt's numbers, its definition,
-    and the figures of its balloon, None where they were not requested or libvirt has none."""
+    """One running domain: its id, its state and the reason in libvirt's numbers, its definition or
+    why nobody can tell it, and the figures of its balloon, None where they were not requested or
+    libvirt has none."""
 
     domain_id: int
     state: tuple[int, int]
-    definition: Definition
+    definition: Definition | errors.HostRefused
     balloon: Mapping[str, int] | None
 
 
@@ -61,7 +79,7 @@ class Inventory:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._lock = threading.Lock()
-        self._definitions: dict[str, tuple[_Signature, float, Definition]] = {}
+        self._definitions: dict[str, _Kept] = {}
         #: Counts the calls of ``forget``.
         self._generation = 0
         #: The last call for all balloons, and those before that hang.
@@ -70,12 +88,14 @@ class Inventory:
         self._asking = threading.Lock()
 
     def interfaces(self) -> dict[str, Interfaces]:
-        """The interfaces of every running domain by the server's uuid.
+        """The interfaces of every running domain by the server's uuid, but of those whose QEMU has
+        not answered since before anybody read their definition.
 
         :raises HostAway: libvirt does not answer
         :raises HostRefused: libvirt answers, but not this
         """
-        return {uuid: each.definition.interfaces for uuid, each in self.list().items()}
+        return {uuid: each.definition.interfaces for uuid, each in self.list().items()
+                if isinstance(each.definition, Definition)}
 
     def list(self, balloons: bool = False) -> dict[str, Listed]:
         """Every running domain by the server's uuid.
@@ -85,31 +105,76 @@ class Inventory:
         :raises HostAway, HostRefused: as ``interfaces``
         """
         figures = self._balloon_figures() if balloons else {}
+        with self._lock:
+            known, generation = dict(self._definitions), self._generation
+        definitions: dict[str, _Kept] = {}
         try:
-            found = self._calls.call(
-                "list", lambda connection: self._look(connection, figures), _LIST_S)
+            running = self._calls.call("list", _look, _LIST_S)
+            found = {uuid: Listed(each.signature[0], each.state, definition, figures.get(uuid))
+                     for uuid, each in running.items() if (definition := self._definition(
+                         uuid, each.signature, known.get(uuid), definitions))}
         except libvirt.libvirtError as error:
             raise failures.translate(error, running=True) from error
+        with self._lock:
+            if generation == self._generation:
+                self._definitions = definitions
         self._calls.hangs.retain(found)
         return found
 
-    def known(self, server_uuid: str, domain_id: int) -> Definition | None:
+    def known(self, server_uuid: str, domain_id: int | None) -> Definition | None:
         """A running domain's definition, where it was read before and no event has come since;
-        None where it has to be read."""
+        None where it has to be read.
+
+        :param domain_id: of which start of the server; None = of the last
+        """
+        kept = self._kept(server_uuid, domain_id)
+        return kept.definition if kept and time.monotonic() < kept.until_s else None
+
+    def last(self, server_uuid: str, domain_id: int | None) -> Definition | None:
+        """A running domain's definition as it was read last, for where it cannot be read now; None
+        where it never was."""
+        kept = self._kept(server_uuid, domain_id)
+        return kept.definition if kept else None
+
+    def _kept(self, server_uuid: str, domain_id: int | None) -> _Kept | None:
         with self._lock:
             kept = self._definitions.get(server_uuid)
-        if kept is None or kept[0][0] != domain_id or time.monotonic() > kept[1]:
-            return None
-        return kept[2]
+        return kept if kept and domain_id in (None, kept.signature[0]) else None
 
     def forget(self, server_uuid: str | None) -> None:
         """Read a server's definition again when it is next needed; None = every server's."""
         with self._lock:
             self._generation += 1
-            if server_uuid is None:
-                self._definitions.clear()
-            else:
-                self._definitions.pop(server_uuid, None)
+            self._definitions = {
+                uuid: replace(kept, until_s=0.0) if server_uuid in (None, uuid) else kept
+                for uuid, kept in self._definitions.items()}
+
+    def _definition(
+        self, server_uuid: str, signature: _Signature, known: _Kept | None,
+        keep: dict[str, _Kept],
+    ) -> Definition | errors.HostRefused | None:
+        """A domain's definition, or why nobody can tell it; None where it has ended meanwhile.
+
+        :param keep: gets what is to be kept of it
+        """
+        now_s = time.monotonic()
+        if known is not None and known.signature == signature and now_s < known.until_s:
+            keep[server_uuid] = known
+            return known.definition
+        try:
+            definition = Definition.parse(self._calls.describe(server_uuid, _PATIENCE_S))
+        except libvirt.libvirtError as error:
+            if failures.is_connection_lost(error):
+                raise
+            return None
+        except errors.HostRefused as error:
+            if known is None or known.signature[0] != signature[0]:
+                return error
+            # as it was, until the guest answers again
+            keep[server_uuid] = replace(known, until_s=0.0)
+            return known.definition
+        keep[server_uuid] = _Kept(signature, now_s + _LONGEST_S, definition)
+        return definition
 
     def _balloon_figures(self) -> _Figures:
         """The figures of all balloons, without those of guests whose QEMU does not answer.
@@ -177,33 +242,13 @@ class Inventory:
             self._calls.hangs.answered(uuid)
         return answered
 
-    def _look(
-        self, connection: libvirt.virConnect, balloons: Mapping[str, Mapping[str, int]]
-    ) -> dict[str, Listed]:
-        found: dict[str, Listed] = {}
-        definitions: dict[str, tuple[_Signature, float, Definition]] = {}
-        now_s = time.monotonic()
-        with self._lock:
-            known, generation = dict(self._definitions), self._generation
-        for domain, figures in connection.getAllDomainStats(_STATE_AND_INTERFACES, _STATS_FLAGS):
-            uuid, signature = domain.UUIDString(), (domain.ID(), _names(figures))
-            if uuid in known and known[uuid][0] == signature and now_s < known[uuid][1]:
-                definitions[uuid] = known[uuid]
-            else:
-                try:
-                    definitions[uuid] = (
-                        signature, now_s + _LONGEST_S, Definition.parse(domain.XMLDesc()))
-                except libvirt.libvirtError as error:
-                    if failures.is_connection_lost(error):
-                        raise
-                    # it has ended meanwhile
-                    continue
-            state = (figures.get("state.state", 0), figures.get("state.reason", 0))
-            found[uuid] = Listed(domain.ID(), state, definitions[uuid][2], balloons.get(uuid))
-        with self._lock:
-            if generation == self._generation:
-                self._definitions = definitions
-        return found
+
+def _look(connection: libvirt.virConnect) -> dict[str, _Running]:
+    found = connection.getAllDomainStats(_STATE_AND_INTERFACES, _STATS_FLAGS)
+    return {domain.UUIDString(): _Running(
+        (domain.ID(), _names(figures)),
+        (figures.get("state.state", 0), figures.get("state.reason", 0)))
+        for domain, figures in found}
 
 
 def balloon_of(figures: Mapping[str, Any]) -> dict[str, int] | None:

@@ -9,13 +9,12 @@ import libvirt
 
 from nova_qos.core import errors
 from nova_qos.virt import failures, groups
-from nova_qos.virt.definition import Definition
 from nova_qos.virt.groups import Group
-from nova_qos.virt.session import NO_ID, PARAMETERS, KnownDefinition, Parameters, Seen, Session
+from nova_qos.virt.session import PARAMETERS, Parameters, Seen, Session
 
 
 def look(
-    session: Session, known: KnownDefinition | None, knobs: Collection[str], is_unified: bool
+    session: Session, knobs: Collection[str], is_unified: bool
 ) -> Seen:
     """What is there of a running domain that these knobs read. What cannot be had is left out: the
     knob that needs it asks anew, and says what is wrong.
@@ -23,20 +22,18 @@ def look(
     :raises ServerNotRunning: there is no running domain
     :raises HostAway, HostRefused: libvirt does not answer
     """
-    asked = session.begin_balloon_figures() if "balloon" in knobs else session.balloon_figures
+    asked = session.balloon_figures
+    if "balloon" in knobs and session.is_described:
+        asked = session.begin_balloon_figures()
 
-    def ask(domain: libvirt.virDomain) -> Seen:
-        # found anew, libvirt's handle knows the id of a running domain
-        domain_id = domain.ID()
-        if domain_id == NO_ID:
-            raise failures.not_running()
-        definition = known(session.server_uuid, domain_id) if known else None
-        return Seen(
-            (libvirt.VIR_DOMAIN_NOSTATE, 0), None, definition or Definition.parse(domain.XMLDesc()),
-            _group(domain) if is_unified and PARAMETERS.keys() & knobs else None,
-            {} if is_unified else _parameters(domain, knobs), asked)
+    def ask(domain: libvirt.virDomain) -> tuple[Group | None, dict[str, Parameters]]:
+        session.identify(domain)
+        return (_group(domain) if is_unified and PARAMETERS.keys() & knobs else None,
+                {} if is_unified else _parameters(domain, knobs))
 
-    return session.call(ask)
+    group, parameters = session.call(ask)
+    return Seen((libvirt.VIR_DOMAIN_NOSTATE, 0), None, session.definition(), group, parameters,
+                asked)
 
 
 def _group(domain: libvirt.virDomain) -> Group | None:

@@ -50,8 +50,12 @@ class Seen:
     asked: Callable[[], tuple[Mapping[str, int], bool]] | None = None
 
 
-#: A domain's definition as it was read before, by uuid and id; None where it has to be read.
-KnownDefinition = Callable[[str, int], Definition | None]
+#: A domain's definition as it was read before, by uuid and id, None for any; None where it was not.
+KnownDefinition = Callable[[str, int | None], Definition | None]
+
+
+def _nothing(server_uuid: str, domain_id: int | None) -> Definition | None:
+    return None
 
 
 class Session:
@@ -63,12 +67,16 @@ class Session:
 
     def __init__(
         self, calls: Calls, server_uuid: str, seen: Seen | None = None,
-        known: KnownDefinition | None = None,
+        known: KnownDefinition = _nothing, last: KnownDefinition = _nothing,
     ) -> None:
+        """
+        :param known: tells the definition where it need not be read
+        :param last: and that where it cannot be read, because the guest hangs
+        """
         self._calls = calls
         self.server_uuid = server_uuid
         self._seen = seen
-        self._known = known
+        self._known, self._last = known, last
         self._definition = seen.definition if seen else None
         # libvirt's handle on each connection
         self._handles: dict[libvirt.virConnect, libvirt.virDomain] = {}
@@ -78,10 +86,22 @@ class Session:
         """:raises ServerNotRunning: there is no running domain of this server."""
         if self._seen is None:
             self._handles.clear()
-            # found anew, libvirt's handle knows the id of a running domain, which no other has
-            self._id = self.call(lambda domain: domain.ID())
-            if self._id == NO_ID:
-                raise failures.not_running()
+            self.call(self.identify)
+
+    def identify(self, domain: libvirt.virDomain) -> None:
+        """Remember which start of the server this domain is, whose handle was found anew.
+
+        :raises ServerNotRunning: it has ended
+        """
+        # no other running domain has this id
+        self._id = domain.ID()
+        if self._id == NO_ID:
+            raise failures.not_running()
+
+    @property
+    def is_described(self) -> bool:
+        """Whether a definition is known; of which start of the server, shows when it is used."""
+        return self._known(self.server_uuid, None) is not None
 
     @property
     def is_seen(self) -> bool:
@@ -91,11 +111,18 @@ class Session:
     def definition(self) -> Definition:
         """What the domain is made of."""
         if self._definition is None:
-            if self._known is not None:
-                self._definition = self._known(self.server_uuid, self._id)
-            self._definition = self._definition or Definition.parse(
-                self.call(lambda domain: domain.XMLDesc()))
+            self._definition = self._known(self.server_uuid, self._id) or self._described()
         return self._definition
+
+    def _described(self) -> Definition:
+        try:
+            with _translated():
+                return Definition.parse(self._calls.describe(self.server_uuid))
+        except errors.HostRefused:
+            last = self._last(self.server_uuid, self._id)
+            if last is None:
+                raise
+            return last
 
     def machine(self) -> str:
         """The running domain's ``groups.machine``."""

@@ -54,7 +54,8 @@ def run(*command: str) -> str:
 
 def disk_line(path: Path) -> str:
     """What is to be said of the device that a file lies on, by the words of other programs."""
-    source = run("findmnt", "--noheadings", "--output", "SOURCE", "--target", str(path))
+    source = run(
+        "findmnt", "--noheadings", "--nofsroot", "--output", "SOURCE", "--target", str(path))
     name = run("lsblk", "--noheadings", "--nodeps", "--output", "PKNAME", source) or Path(
         source).name
     scheduler = run("lsblk", "--noheadings", "--nodeps", "--output", "SCHED", f"/dev/{name}")

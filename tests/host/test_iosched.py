@@ -14,9 +14,11 @@ from nova_qos.virt.definition import Disk
 from tests.host.bench import RealBench
 from tests.host.writers import Writers
 from tests.knobs import read, write
+from tools.bed import partitions
 from tools.bed.domain import Shape, TestGuest
 from tools.bed.slowdisk import SlowDisk
 
+MIB = 2**20
 SIZE_MIB = 256
 BURN_S = 26
 #: Within 0.1 on a machine that does nothing else; guests that lack the processor ask for less.
@@ -49,7 +51,7 @@ def loop(bench: RealBench) -> Iterator[LoopDisk]:
     device = Path(run("losetup", *options, image))
     try:
         # By hand: not every kernel reads partition tables.
-        run("addpart", device, "1", "2048", str(SIZE_MIB * 2048 - 4096))
+        partitions.add(device, 1, MIB, (SIZE_MIB - 2) * MIB)
         partition = device.with_name(f"{device.name}p1")
         run("mke2fs", "-q", "-t", "ext4", partition)
         run("mount", partition, mounted)

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from . import partitions
 from .debian import run
 from .errors import TestbedError
 from .processes import Daemon, wait_until
@@ -19,7 +20,7 @@ _BFQ = {
     "max_budget": "512",  # sectors
     "timeout_sync": "10000",  # ms
 }
-_SECTORS_PER_MIB = 2048
+_MIB = 2**20
 #: More than anybody writes, since nothing is kept.
 _PART_MIB = 128 * 1024
 _APPEARS_S = 10
@@ -96,17 +97,16 @@ class SlowDisk:
         for name, value in _BFQ.items():
             (queue / "iosched" / name).write_text(value)
         # by hand: not every kernel reads partition tables
-        sectors = _PART_MIB * _SECTORS_PER_MIB
         for number in self._numbers:
-            begin = (number - 1) * sectors + _SECTORS_PER_MIB
-            run("addpart", self._device, str(number), str(begin), str(sectors))
+            begin = ((number - 1) * _PART_MIB + 1) * _MIB
+            partitions.add(self._device, number, begin, _PART_MIB * _MIB)
         if not wait_until(lambda: all(part.exists() for part in self.parts), _APPEARS_S):
             raise TestbedError(f"not all of {', '.join(map(str, self.parts))} are there")
 
     def _take_away(self) -> None:
         for device in _loop_devices(self._throttled):
             for part in Path("/sys/block", Path(device).name).glob("*/partition"):
-                run("delpart", device, part.read_text().strip())
+                partitions.delete(Path(device), int(part.read_text()))
             run("losetup", "--detach", device)
         self._device = None
         self._daemon.stop()

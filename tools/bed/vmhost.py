@@ -23,8 +23,9 @@ CACHE, GUESTS = Path("/var/tmp/nova-qos-machines"), Path("/var/tmp/nova-qos-imag
 #: What of the source tree goes into the machine, and where it lies there.
 PARTS = ("nova_qos", "novaclient_qos", "hooks", "tests", "tools", "pyproject.toml", "setup.cfg")
 TREE = "/srv/nova-qos"
+# Debian 13 has /tmp in memory, where no swap file can be
 _ENVIRONMENT = (f"PYTHONPATH={TREE}:{TREE}/hooks", "PYTHONDONTWRITEBYTECODE=1",
-                f"NOVA_QOS_IMAGES={payload.IMAGES}")
+                f"NOVA_QOS_IMAGES={payload.IMAGES}", "TMPDIR=/var/tmp")
 _TIMEOUT_S = 1500
 
 
