@@ -109,7 +109,7 @@ class FakeDomain:
             "memory": self.actual_kib // 1024, "memory_soft_limit": self.soft_limit_kib // 1024,
             "cpu_priority": self.asked_shares if raised else self.shares,
             "io_priority": self.weight, "io_limit": self.io_limit,
-            "io_rate_limit": max(UNLIMITED, self.io_rate_limit // 1024),
+            "io_rate_limit": self.io_rate_limit,
             "net_priority": self.net_priority, "cpu_limit": self.cpu_limit,
             "cpu_guarantee": self.cpu_guarantee, "memory_guarantee": self.memory_guarantee}
 

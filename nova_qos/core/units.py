@@ -110,5 +110,5 @@ class Unit:
 MIB = Unit("MiB", "KiB", KIB_PER_MIB, suffixes=_SIZE)
 #: Where the host holds MiB, too.
 MIB_ON_HOST = Unit("MiB", "MiB", suffixes=_SIZE)
-KIB_PER_S = Unit("KiB/s", "B/s", 1024, suffixes=Suffixes(
+KIB_PER_S = Unit("KiB/s", "KiB/s", suffixes=Suffixes(
     "rate", "KiB/s", _binary("K", "MGT"), "8192, 8M or 1.5GiB"))

@@ -77,8 +77,8 @@ IO_RATE_LIMIT = Resource(
     value=Number(1024, 2**30, reset=UNLIMITED),
     default=Default(lambda flavor: UNLIMITED, "unlimited"),
     knob="disk_throttle",
-    answer_get=lambda reading: {"rate_kib": KIB_PER_S.from_host(reading.applied)},
-    answer_set=lambda reading: {"rate_kib": KIB_PER_S.from_host(reading.applied)},
+    answer_get=lambda reading: {"rate_kib": reading.applied},
+    answer_set=lambda reading: {"rate_kib": reading.applied},
 )
 
 ROWS = (IO_PRIORITY, IO_LIMIT, IO_RATE_LIMIT)

@@ -32,7 +32,7 @@ _GROUP, _IOPS, _RATE = "group_name", "total_iops_sec", "total_bytes_sec"
 
 @dataclass(frozen=True)
 class Throttle:
-    """What QEMU limits a disk to, 0 for no limit: operations and bytes in a second, of reads and
+    """What QEMU limits a disk to, 0 for no limit: operations and KiB in a second, of reads and
     writes together. Disks of one ``group`` share them. ``others``: it has limits besides."""
 
     group: str
@@ -44,8 +44,8 @@ class Throttle:
     def of(cls, figures: Mapping[str, object]) -> "Throttle | None":
         """From libvirt's figures, by their names; None where nothing is limited."""
         limits = {name: int(str(value)) for name, value in figures.items() if name != _GROUP}
-        iops, rate = limits.pop(_IOPS, 0), limits.pop(_RATE, 0)
-        others = any(limits.values())
+        iops, (rate, bytes_more) = limits.pop(_IOPS, 0), divmod(limits.pop(_RATE, 0), 1024)
+        others = any(limits.values()) or bytes_more > 0
         if not (iops or rate or others):
             return None
         return cls(str(figures.get(_GROUP, "")), iops, rate, others)

@@ -36,7 +36,7 @@ class ThrottleKnob:
         self._session, self._changed = session, changed
 
     def read(self) -> Mapping[str, Reading]:
-        """Operations and bytes in a second, UNLIMITED for no limit."""
+        """Operations and KiB in a second, UNLIMITED for no limit."""
         disks = self._disks()
         mine = [each.throttle for each in disks if each.throttle and _is_mine(each)]
         if not mine:
@@ -58,9 +58,11 @@ class ThrottleKnob:
         lifts = all(each == UNLIMITED for each in limits.values())
         if not lifts:
             _require_one(disks, values)
-        parameters = {
+        parameters: dict[str, object] = {
             **_NOTHING, "total_iops_sec": max(0, limits[_IOPS]),
-            "total_bytes_sec": max(0, limits[_RATE]), **({} if lifts else {"group_name": GROUP})}
+            "total_bytes_sec": 1024 * max(0, limits[_RATE])}
+        if not lifts:
+            parameters["group_name"] = GROUP
         try:
             for each in disks:
                 if _is_mine(each) or (_is_free(each) and not lifts):

@@ -134,7 +134,7 @@ def test_the_actions_of_each_resource(server: Server, caller: Caller) -> None:
     assert answer("get-io-rate-limit") == {"rate_kib": -1}
     assert answer("set-io-rate-limit", {"rate_kib": "8192"}) == {"rate_kib": 8192}
     assert answer("get-io-rate-limit") == {"rate_kib": 8192}
-    assert (domain.io_limit, domain.io_rate_limit) == (200, 2**23)
+    assert (domain.io_limit, domain.io_rate_limit) == (200, 2**13)
 
     assert answer("balloon-driver-enabled") == {"ballooning_enabled": True}
     assert server.saved() == {

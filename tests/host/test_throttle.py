@@ -86,7 +86,7 @@ def second_disk(bench: RealBench, server: RealServer, place: Path) -> Iterator[N
 @pytest.mark.usefixtures("second_disk")
 @pytest.mark.parametrize(("values", "block", "ideal"), [
     ({"io_limit": 200, "io_rate_limit": UNLIMITED}, 4096, 200),
-    ({"io_limit": UNLIMITED, "io_rate_limit": 8 * 2**20}, 2**18, 8 * 2**20),
+    ({"io_limit": UNLIMITED, "io_rate_limit": 8192}, 2**18, 8 * 2**20),
 ], ids=["200 operations", "8 MiB"])
 def test_a_limit_of_all_disks_together_is_exact(
     bench: RealBench, server: RealServer, domain: Domain, values: dict[str, int], block: int,
@@ -111,7 +111,7 @@ def test_a_limit_of_all_disks_together_is_exact(
 def test_all_disks_are_in_one_group_that_is_ours(
     bench: RealBench, server: RealServer, domain: Domain
 ) -> None:
-    apply(domain, {"io_limit": 500, "io_rate_limit": 2**24}, 5)
+    apply(domain, {"io_limit": 500, "io_rate_limit": 2**14}, 5)
     for disk in ("vda", "vdb"):
         assert limits(bench, server, disk) == ("500", str(2**24), GROUP)
     write(domain, "io_limit", UNLIMITED)
@@ -165,8 +165,8 @@ def test_where_every_disk_has_other_limits_there_is_none_of_ours(
 ) -> None:
     tune(bench, server, "vda", 900)
     before = tuned(bench, server, "vda")
-    for refused in (lambda: domain.admit({"io_rate_limit": 2**24}),
-                    lambda: write(domain, "io_rate_limit", 2**24)):
+    for refused in (lambda: domain.admit({"io_rate_limit": 2**14}),
+                    lambda: write(domain, "io_rate_limit", 2**14)):
         with pytest.raises(errors.HostRefused, match="rate_kib: no disk can be limited: disk vda"):
             refused()
     assert tuned(bench, server, "vda") == before

@@ -12,7 +12,7 @@ from nova_qos.core.units import UNLIMITED
 from nova_qos.virt.definition import Definition, Disk, Throttle
 from nova_qos.virt.throttle import GROUP, ThrottleKnob
 
-OURS = Throttle(GROUP, 200, 2**23)
+OURS = Throttle(GROUP, 200, 2**13)
 FOREIGN = Throttle("", 300, 0)
 
 
@@ -51,7 +51,7 @@ def test_no_limit(disks: tuple[Disk, ...]) -> None:
 
 def test_a_limit_of_every_disk() -> None:
     assert knob(disk("vda", OURS), disk("vdb", OURS)).read() == {
-        "io_limit": Reading(200), "io_rate_limit": Reading(2**23)}
+        "io_limit": Reading(200), "io_rate_limit": Reading(2**13)}
 
 
 @pytest.mark.parametrize(("other", "why"), [
@@ -65,15 +65,15 @@ def test_disks_that_are_not_counted(other: Disk, why: str) -> None:
 
 
 @pytest.mark.parametrize("other", [
-    disk("vdb"), disk("vdb", Throttle(GROUP, 200, 0)), disk("vdb", Throttle(GROUP, 0, 2**23)),
-    disk("vdb", Throttle(GROUP, 200, 2**23, others=True))])
+    disk("vdb"), disk("vdb", Throttle(GROUP, 200, 0)), disk("vdb", Throttle(GROUP, 0, 2**13)),
+    disk("vdb", Throttle(GROUP, 200, 2**13, others=True))])
 def test_what_is_to_be_written_again(other: Disk) -> None:
     for reading in knob(disk("vda", OURS), other).read().values():
         assert not reading.holds(reading.applied or 0)
 
 
 def test_a_limit_that_is_not_set_needs_no_reason() -> None:
-    reading = iops(disk("vda", Throttle(GROUP, 0, 2**23)), disk("vdb", FOREIGN))
+    reading = iops(disk("vda", Throttle(GROUP, 0, 2**13)), disk("vdb", FOREIGN))
     assert reading == Reading(UNLIMITED)
 
 
@@ -88,6 +88,6 @@ def test_no_disk_can_be_limited(
 ) -> None:
     for refused in (knob(*disks).admit, knob(*disks).write):
         with pytest.raises(error, match=why):
-            refused({"io_rate_limit": 2**23})
+            refused({"io_rate_limit": 2**13})
     knob(*disks).admit({"io_rate_limit": UNLIMITED, "cpu_limit": 50})
     knob(*disks).write({"io_rate_limit": UNLIMITED})
