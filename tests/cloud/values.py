@@ -24,7 +24,7 @@ Values = Mapping[str, int | str | None]
 
 
 def held(host: Observer, server: str) -> dict[str, int | str | None]:
-    """All five, read with virsh, in the control groups' files, with tc and with nft.
+    """The first five, read with virsh, in the control groups' files, with tc and with nft.
 
     :raises tools.bed.errors.TestbedError: libvirt has no such domain, or does not run it
     """

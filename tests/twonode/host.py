@@ -20,7 +20,7 @@ class NodeHost:
         self.name = node.name
 
     def held(self, server: str) -> dict[str, Any]:
-        """All five resources, or the word ``error`` with why they could not be read."""
+        """The first five resources, or the word ``error`` with why they could not be read."""
         try:
             found: dict[str, Any] = self._look("held", server)
         except TestbedError as error:
