@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run on a node: what its host holds for a server, by tools that are not ours, as JSON.
 
-``look.py held UUID`` prints the first five resources; ``look.py leftovers UUID MAC`` what is still there
+``look.py held UUID`` prints the first five; ``look.py leftovers UUID MAC`` what is still there
 of a server that has left; ``look.py arrival SECONDS WANTED`` waits for a server that libvirt
 resumes after its migration and prints after how many seconds its ``groups`` held what is wanted,
 and after how many its ``network`` did; less than 0 when that was before it ran.
