@@ -66,7 +66,6 @@ class FakeDomain:
         self.vcpu_percent = 0
         self.weight = 100
         self.io_limit = self.io_rate_limit = UNLIMITED
-        #: Why no disk can be limited.
         self.foreign_disks: str | None = None
         self.net_priority = UNLIMITED
         self.driver = self.reports = True

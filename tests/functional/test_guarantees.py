@@ -179,3 +179,17 @@ def test_a_memory_priority_of_a_stopped_server_waits_for_nothing_later(server: S
     server.machine.domains[server.uuid] = domain
     told = shown(server, "memory_priority")
     assert (told["requested"], told["applied"], told["state"]) == (500, 500, "applied")
+
+
+@pytest.mark.parametrize(("action", "body"), [
+    ("set-io-limit", {"iops": 500}), ("set-qos", {"io_rate_limit": 8192, "cpu_priority": 77})])
+def test_a_limit_of_disks_that_others_limit_is_refused_and_not_saved(
+    server: Server, action: str, body: dict[str, int]
+) -> None:
+    server.domain.foreign_disks = "disk vda has limits of the flavor"
+    answer = ADMIN.act(server, action, body)
+    assert answer.status == 409
+    assert "no disk can be limited: disk vda has limits of the flavor" in answer.message
+    assert (server.saved(), server.domain.writes) == ({}, [])
+    unset = dict.fromkeys(body) if action == "set-qos" else {"iops": -1}
+    assert ADMIN.act(server, action, unset).status == 200
