@@ -16,6 +16,8 @@ _Answer = TypeVar("_Answer")
 _Work = Callable[[libvirt.virConnect], _Answer]
 # libvirt has 20 threads for all its clients, and each guest that hangs takes one for each call.
 _THREADS = 8
+# Those that wait for a definition; a guest that is known to hang takes none of them.
+_DESCRIBING = 4
 _PROBE_S = 1.0
 # Version 9.0 of libvirt tells a definition at once, 11.3 waits; nobody has tried those between.
 _WAITS_FOR_QEMU = 10_000_000
@@ -35,6 +37,7 @@ class Calls:
         self.hangs = Hangs()
         self._own = Pool(self.daemon, _THREADS)
         self._qemu = Pool(self.daemon, _THREADS)
+        self._describing = Pool(self.daemon, _DESCRIBING)
 
     def call(
         self, subject: str, work: _Work[_Answer], limit_s: float = LIMIT_S
@@ -76,28 +79,39 @@ class Calls:
                     raise begun
                 return begun.wait()
             except Overdue as late:
-                raise self._why_late(server_uuid, late) from late
+                raise self._why_late(server_uuid, late, _THREADS) from late
 
         return wait
 
-    def describe(self, server_uuid: str, limit_s: float = LIMIT_S) -> str:
+    def describe(self, server_uuid: str, limit_s: float) -> str:
         """The definition of a server's domain; libvirt's own errors pass through.
 
         Later versions of libvirt do not tell it before the QEMU has answered what it was asked.
 
+        :param limit_s: how long to wait for that
+
         :raises HostAway: libvirt does not answer
         :raises HostRefused: the guest's QEMU does not answer
         """
-        def work(connection: libvirt.virConnect) -> str:
-            domain = connection.lookupByUUIDString(server_uuid)
+        subject = f"definition of {server_uuid}"
+
+        def by_itself(connection: libvirt.virConnect) -> str | None:
             if connection.getLibVersion() >= _WAITS_FOR_QEMU:
-                self.hangs.require_answer(domain)
+                return None
+            return str(connection.lookupByUUIDString(server_uuid).XMLDesc())
+
+        def wait(connection: libvirt.virConnect) -> str:
+            domain = connection.lookupByUUIDString(server_uuid)
+            self.hangs.require_answer(domain)
             return str(domain.XMLDesc())
 
+        told = self.call(subject, by_itself)
+        if told is not None:
+            return told
         try:
-            return self._qemu.call(f"definition of {server_uuid}", work, limit_s)
+            return self._describing.call(subject, wait, limit_s)
         except Overdue as late:
-            raise self._why_late(server_uuid, late) from late
+            raise self._why_late(server_uuid, late, _DESCRIBING) from late
 
     def begin(self, subject: str, work: _Work[_Answer]) -> Call[_Answer]:
         """Begin a call for which libvirt may wait for any QEMU.
@@ -107,12 +121,13 @@ class Calls:
         try:
             return self._qemu.begin(subject, work, _FREE_S)
         except Overdue as late:
-            raise _too_many() from late
+            raise _too_many(_THREADS) from late
 
     def close(self) -> None:
         """Close the connections that are not in use; a later call opens new ones."""
         self._own.close()
         self._qemu.close()
+        self._describing.close()
 
     def _responds(self) -> bool:
         try:
@@ -121,9 +136,9 @@ class Calls:
             return False
         return True
 
-    def _why_late(self, server_uuid: str, late: Overdue) -> errors.HostRefused:
+    def _why_late(self, server_uuid: str, late: Overdue, threads: int) -> errors.HostRefused:
         if late.for_s is None:
-            return _too_many()
+            return _too_many(threads)
         state, _detail, for_ms = self.call(
             server_uuid,
             lambda connection: connection.lookupByUUIDString(server_uuid).controlInfo())
@@ -136,7 +151,7 @@ class Calls:
             "or a backup); try again when that has ended")
 
 
-def _too_many() -> errors.HostRefused:
+def _too_many(threads: int) -> errors.HostRefused:
     return errors.HostRefused(
-        f"{_THREADS} calls already wait for the QEMUs of guests that do not answer; see what "
+        f"{threads} calls already wait for the QEMUs of guests that do not answer; see what "
         "their disks lie on")

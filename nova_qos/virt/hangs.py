@@ -13,6 +13,8 @@ from nova_qos.core import errors
 LOG = logging.getLogger(__name__)
 #: A QEMU that has not answered for so long hangs; one that is well answers within milliseconds.
 HANGS_S = 0.8
+#: After so long, it is looked whether a guest hangs; the call may have met it a little late.
+PATIENCE_S = HANGS_S + 0.2
 
 
 class Hangs:

@@ -13,7 +13,7 @@ from nova_qos.host import Change, Floating, Interfaces, Knob, Listener, Network,
 from nova_qos.virt import cpu, disk, failures, floor, groups
 from nova_qos.virt.balloon import Movements
 from nova_qos.virt.calls import Calls
-from nova_qos.virt.definition import Definition
+from nova_qos.virt.definitions import Definitions
 from nova_qos.virt.domain import LibvirtDomain, NetClass, ReadNetwork
 from nova_qos.virt.events import Events
 from nova_qos.virt.groups import Group
@@ -41,9 +41,9 @@ class LibvirtHost:
         """
         self._calls = Calls(uri)
         self._network = network
-        self._inventory = Inventory(self._calls)
+        self._definitions = Definitions(self._calls)
+        self._inventory = Inventory(self._calls, self._definitions)
         self._movements = Movements()
-        self._is_watched = False
         self._is_unified = (groups.ROOT / "cgroup.controllers").exists()
         self._soft_limit = soft_limit
         self._systemd = Systemd()
@@ -57,15 +57,15 @@ class LibvirtHost:
         :raises ServerNotRunning: there is none
         :raises HostAway: libvirt does not answer
         """
-        session = Session(self._calls, server_uuid, None, self._known, self._inventory.last)
+        session = Session(self._calls, server_uuid, self._definitions)
         session.require_running()
         return self._domain(session)
 
     def look(self, server_uuid: str, names: Iterable[str]) -> LibvirtDomain:
         """See ``host.Host.look``."""
-        asking = Session(self._calls, server_uuid, None, self._known, self._inventory.last)
+        asking = Session(self._calls, server_uuid, self._definitions)
         seen = look(asking, set(names), self._is_unified)
-        return self._domain(Session(self._calls, server_uuid, seen))
+        return self._domain(Session(self._calls, server_uuid, self._definitions, seen))
 
     def snapshot(self, names: Iterable[str]) -> "LibvirtSnapshot":
         """See ``host.Host.snapshot``.
@@ -82,14 +82,14 @@ class LibvirtHost:
     def watch(self, listener: Listener) -> None:
         """Tell the listener from now on what happens to servers; ``events.run_loop`` must run."""
         def heard(server_uuid: str | None, change: Change) -> None:
-            self._inventory.forget(server_uuid)
+            self._definitions.forget(server_uuid)
             if server_uuid is not None and change in ("started", "ended"):
                 self._promises.forget(server_uuid)
             listener(server_uuid, change)
 
         self._calls.hangs.tell(lambda server_uuid: heard(server_uuid, "changed"))
         Events(self._calls.daemon, heard).start()
-        self._is_watched = True
+        self._definitions.watched()
 
     def settle(self) -> None:
         """See ``host.Host.settle``."""
@@ -116,19 +116,15 @@ class LibvirtHost:
         read_network: ReadNetwork,
     ) -> LibvirtDomain:
         """A domain of a snapshot."""
-        session = Session(self._calls, server_uuid, seen)
+        session = Session(self._calls, server_uuid, self._definitions, seen)
         return self._domain(session, above, read_network)
-
-    def _known(self, server_uuid: str, domain_id: int | None) -> Definition | None:
-        # without events, nobody would say that a definition has changed
-        return self._inventory.known(server_uuid, domain_id) if self._is_watched else None
 
     def _domain(
         self, session: Session, above: Mapping[Kind, LookAbove] | None = None,
         read: ReadNetwork | None = None,
     ) -> LibvirtDomain:
         above = above or {}
-        throttle = ThrottleKnob(session, lambda: self._inventory.forget(session.server_uuid))
+        throttle = ThrottleKnob(session, lambda: self._definitions.forget(session.server_uuid))
         knobs: dict[str, Knob] = {
             "disk_throttle": throttle,
             "net_class": NetClass(session, self._network, self._inventory.interfaces, read)}

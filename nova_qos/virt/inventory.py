@@ -5,7 +5,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import libvirt
@@ -15,6 +15,7 @@ from nova_qos.host import Interfaces
 from nova_qos.virt import failures, hangs
 from nova_qos.virt.calls import Calls
 from nova_qos.virt.definition import Definition
+from nova_qos.virt.definitions import Definitions, Signature
 from nova_qos.virt.pool import Call, Overdue
 
 _STATS_FLAGS = (libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
@@ -23,17 +24,10 @@ _STATE_AND_INTERFACES = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STAT
 _BALLOON = "balloon."
 #: libvirt has it of every domain that it could ask QEMU about.
 _ASKED = "balloon.rss"
-# A definition is read again when one of these is new: the start of a domain gives it another id,
-# and an interface that is plugged changes the names.
-_Signature = tuple[int, tuple[str, ...]]
-# And after so long, since not every change is announced.
-_LONGEST_S = 300.0
 # How long a call for all domains may take.
 _LIST_S = 15.0
 # How long the figures of all balloons may take.
 _BALLOONS_S = 5.0
-# After so long, it is looked whether a guest hangs; the call may have met it a little late.
-_PATIENCE_S = hangs.HANGS_S + 0.2
 # How many calls may hang for them at a time, each at a QEMU of its own; single guests need the
 # other threads.
 _MOST_HANGING = 4
@@ -45,19 +39,10 @@ _Figures = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """A definition that was read, and until when (monotonic) it need not be read again."""
-
-    signature: _Signature
-    until_s: float
-    definition: Definition
-
-
-@dataclass(frozen=True)
 class _Running:
     """What libvirt tells of a domain without its QEMU."""
 
-    signature: _Signature
+    signature: Signature
     state: tuple[int, int]
 
 
@@ -76,12 +61,8 @@ class Listed:
 class Inventory:
     """Lists the running domains; used by many threads."""
 
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
-        self._lock = threading.Lock()
-        self._definitions: dict[str, _Kept] = {}
-        #: Counts the calls of ``forget``.
-        self._generation = 0
+    def __init__(self, calls: Calls, definitions: Definitions) -> None:
+        self._calls, self._definitions = calls, definitions
         #: The last call for all balloons, and those before that hang.
         self._asked: Call[_Figures] | None = None
         self._hanging: list[Call[_Figures]] = []
@@ -105,76 +86,16 @@ class Inventory:
         :raises HostAway, HostRefused: as ``interfaces``
         """
         figures = self._balloon_figures() if balloons else {}
-        with self._lock:
-            known, generation = dict(self._definitions), self._generation
-        definitions: dict[str, _Kept] = {}
         try:
             running = self._calls.call("list", _look, _LIST_S)
-            found = {uuid: Listed(each.signature[0], each.state, definition, figures.get(uuid))
-                     for uuid, each in running.items() if (definition := self._definition(
-                         uuid, each.signature, known.get(uuid), definitions))}
+            definitions = self._definitions.of_all(
+                {uuid: each.signature for uuid, each in running.items()})
         except libvirt.libvirtError as error:
             raise failures.translate(error, running=True) from error
-        with self._lock:
-            if generation == self._generation:
-                self._definitions = definitions
+        found = {uuid: Listed(running[uuid].signature[0], running[uuid].state, definition,
+                              figures.get(uuid)) for uuid, definition in definitions.items()}
         self._calls.hangs.retain(found)
         return found
-
-    def known(self, server_uuid: str, domain_id: int | None) -> Definition | None:
-        """A running domain's definition, where it was read before and no event has come since;
-        None where it has to be read.
-
-        :param domain_id: of which start of the server; None = of the last
-        """
-        kept = self._kept(server_uuid, domain_id)
-        return kept.definition if kept and time.monotonic() < kept.until_s else None
-
-    def last(self, server_uuid: str, domain_id: int | None) -> Definition | None:
-        """A running domain's definition as it was read last, for where it cannot be read now; None
-        where it never was."""
-        kept = self._kept(server_uuid, domain_id)
-        return kept.definition if kept else None
-
-    def _kept(self, server_uuid: str, domain_id: int | None) -> _Kept | None:
-        with self._lock:
-            kept = self._definitions.get(server_uuid)
-        return kept if kept and domain_id in (None, kept.signature[0]) else None
-
-    def forget(self, server_uuid: str | None) -> None:
-        """Read a server's definition again when it is next needed; None = every server's."""
-        with self._lock:
-            self._generation += 1
-            self._definitions = {
-                uuid: replace(kept, until_s=0.0) if server_uuid in (None, uuid) else kept
-                for uuid, kept in self._definitions.items()}
-
-    def _definition(
-        self, server_uuid: str, signature: _Signature, known: _Kept | None,
-        keep: dict[str, _Kept],
-    ) -> Definition | errors.HostRefused | None:
-        """A domain's definition, or why nobody can tell it; None where it has ended meanwhile.
-
-        :param keep: gets what is to be kept of it
-        """
-        now_s = time.monotonic()
-        if known is not None and known.signature == signature and now_s < known.until_s:
-            keep[server_uuid] = known
-            return known.definition
-        try:
-            definition = Definition.parse(self._calls.describe(server_uuid, _PATIENCE_S))
-        except libvirt.libvirtError as error:
-            if failures.is_connection_lost(error):
-                raise
-            return None
-        except errors.HostRefused as error:
-            if known is None or known.signature[0] != signature[0]:
-                return error
-            # as it was, until the guest answers again
-            keep[server_uuid] = replace(known, until_s=0.0)
-            return known.definition
-        keep[server_uuid] = _Kept(signature, now_s + _LONGEST_S, definition)
-        return definition
 
     def _balloon_figures(self) -> _Figures:
         """The figures of all balloons, without those of guests whose QEMU does not answer.
@@ -186,7 +107,7 @@ class Inventory:
         while (rest_s := give_up_s - time.monotonic()) > 0:
             try:
                 asked = self._ask_once()
-                return asked.wait(asked.lasted_s + min(_PATIENCE_S, rest_s))
+                return asked.wait(asked.lasted_s + min(hangs.PATIENCE_S, rest_s))
             except Overdue:
                 self._look_who_hangs(asked)
             except libvirt.libvirtError as error:

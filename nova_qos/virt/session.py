@@ -13,6 +13,7 @@ from nova_qos.core import errors
 from nova_qos.virt import failures, groups
 from nova_qos.virt.calls import Calls
 from nova_qos.virt.definition import Definition
+from nova_qos.virt.definitions import Definitions
 from nova_qos.virt.groups import Group
 from nova_qos.virt.pool import LIMIT_S
 
@@ -50,14 +51,6 @@ class Seen:
     asked: Callable[[], tuple[Mapping[str, int], bool]] | None = None
 
 
-#: A domain's definition as it was read before, by uuid and id, None for any; None where it was not.
-KnownDefinition = Callable[[str, int | None], Definition | None]
-
-
-def _nothing(server_uuid: str, domain_id: int | None) -> Definition | None:
-    return None
-
-
 class Session:
     """One domain for one operation.
 
@@ -66,17 +59,11 @@ class Session:
     """
 
     def __init__(
-        self, calls: Calls, server_uuid: str, seen: Seen | None = None,
-        known: KnownDefinition = _nothing, last: KnownDefinition = _nothing,
+        self, calls: Calls, server_uuid: str, definitions: Definitions, seen: Seen | None = None
     ) -> None:
-        """
-        :param known: tells the definition where it need not be read
-        :param last: and that where it cannot be read, because the guest hangs
-        """
         self._calls = calls
         self.server_uuid = server_uuid
-        self._seen = seen
-        self._known, self._last = known, last
+        self._definitions, self._seen = definitions, seen
         self._definition = seen.definition if seen else None
         # libvirt's handle on each connection
         self._handles: dict[libvirt.virConnect, libvirt.virDomain] = {}
@@ -101,7 +88,7 @@ class Session:
     @property
     def is_described(self) -> bool:
         """Whether a definition is known; of which start of the server, shows when it is used."""
-        return self._known(self.server_uuid, None) is not None
+        return self._definitions.known(self.server_uuid, None) is not None
 
     @property
     def is_seen(self) -> bool:
@@ -111,18 +98,9 @@ class Session:
     def definition(self) -> Definition:
         """What the domain is made of."""
         if self._definition is None:
-            self._definition = self._known(self.server_uuid, self._id) or self._described()
-        return self._definition
-
-    def _described(self) -> Definition:
-        try:
             with _translated():
-                return Definition.parse(self._calls.describe(self.server_uuid))
-        except errors.HostRefused:
-            last = self._last(self.server_uuid, self._id)
-            if last is None:
-                raise
-            return last
+                self._definition = self._definitions.of(self.server_uuid, self._id)
+        return self._definition
 
     def machine(self) -> str:
         """The running domain's ``groups.machine``."""

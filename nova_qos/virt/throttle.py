@@ -38,7 +38,7 @@ class ThrottleKnob:
     def read(self) -> Mapping[str, Reading]:
         """Operations and KiB in a second, UNLIMITED for no limit."""
         disks = self._disks()
-        mine = [each.throttle for each in disks if each.throttle and _is_mine(each)]
+        mine = _ours(disks)
         if not mine:
             return dict.fromkeys(_ROWS, Reading(UNLIMITED))
         # a disk that can be counted and is not, or a limit that is not ours in our group
@@ -53,7 +53,7 @@ class ThrottleKnob:
     def write(self, values: Mapping[str, int]) -> None:
         """Set or remove one or both, on every disk that nobody else limits."""
         disks = self._disks()
-        mine = [each.throttle for each in disks if each.throttle and _is_mine(each)]
+        mine = _ours(disks)
         limits = {**_values(mine[0] if mine else Throttle(GROUP, 0, 0)), **values}
         lifts = all(each == UNLIMITED for each in limits.values())
         if not lifts:
@@ -100,6 +100,10 @@ def abilities(configuration: Configuration, kernel: Kernel) -> Mapping[str, Abil
 
 def _values(throttle: Throttle) -> dict[str, int]:
     return {_IOPS: throttle.iops or UNLIMITED, _RATE: throttle.rate or UNLIMITED}
+
+
+def _ours(disks: Sequence[Disk]) -> list[Throttle]:
+    return [each.throttle for each in disks if each.throttle and _is_mine(each)]
 
 
 def _is_mine(disk: Disk) -> bool:

@@ -25,6 +25,8 @@ HANGS = r"the guest's QEMU does not answer, since \d+ s"
 ALL = ("balloon", "cpu_group", "io_group", "memory_group")
 #: A busy machine may answer late; what hangs takes 5 s and more.
 SOON_S = 1.5
+#: How many calls the agent lets wait for QEMUs, and how long a list may take.
+MOST_CALLS, LIST_S = 8, 2.5
 
 
 @pytest.fixture
@@ -163,6 +165,39 @@ def test_two_that_hang(
         assert isinstance(first[each.uuid], errors.HostRefused)
     for found in first, later:
         assert isinstance(found[server.uuid], Reading)
+
+
+def test_as_many_that_hang_as_calls_may(
+    bench: RealBench, server: RealServer, host: LibvirtHost
+) -> None:
+    """A list by an agent that has read no definition yet has all others in time."""
+    crowd = [TestGuest(bench.libvirt, bench.images, f"crowd{each}", Shape(memory_mib=32))
+             for each in range(MOST_CALLS)]
+    with contextlib.ExitStack() as stack:
+        for guest in crowd:
+            stack.callback(guest.remove)
+            guest.start("--paused")
+        stack.enter_context(hanging(bench, *crowd))
+        answers = list[Exception]()
+
+        def ask(uuid: str) -> None:
+            with pytest.raises(errors.HostRefused, match=HANGS) as refused:
+                read(host.domain(uuid), "memory")
+            answers.append(refused.value)
+
+        threads = [threading.Thread(target=ask, args=[each.uuid]) for each in crowd]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert len(answers) == MOST_CALLS
+        for _ in range(2):
+            snapshot, took_s = timed(lambda: host.snapshot(["cpu_group"]))
+            reading = snapshot.domain(server.uuid).knob("cpu_group").read()["cpu_priority"]
+            assert reading.applied == 1024
+            assert took_s < LIST_S
+    time.sleep(1)
+    assert read(host.domain(server.uuid), "memory").applied == server.memory_kib
 
 
 def test_many_requests_for_one_that_hangs(
