@@ -107,27 +107,33 @@ class Domain(Protocol):
 class SeenNetwork(Protocol):
     """The host's uplinks as they were when they were listed."""
 
-    def read(self, interfaces: Interfaces) -> Mapping[str, Reading]:
+    def read(self, server_uuid: str, interfaces: Interfaces) -> Mapping[str, Reading]:
         """As ``Network.read``."""
 
 
 class Network(Protocol):
-    """The host's uplinks, divided among its servers by weight.
+    """The host's uplinks, divided among its servers by weight and guarantees, or only limited.
 
     Every method may raise HostCannot (an uplink belongs to another program, the kernel or the
     agent's rights do not suffice) and HostRefused (no uplink is there now, or the kernel
     rejected a change).
     """
 
-    def read(self, interfaces: Interfaces) -> Mapping[str, Reading]:
-        """What the kernel does with these interfaces' packets, by resource; ``net_priority``:
-        UNLIMITED for none, with the detail ``weight`` where their class has one."""
+    def read(self, server_uuid: str, interfaces: Interfaces) -> Mapping[str, Reading]:
+        """What the kernel does with these interfaces' packets, by resource, UNLIMITED for none:
+        ``net_priority``, with the detail ``weight`` where their class has one; ``net_limit`` and
+        ``net_guarantee`` in kbit/s."""
+
+    def admit(
+        self, server_uuid: str, values: Mapping[str, int], neighbours: Neighbours
+    ) -> None:
+        """As ``Domain.admit``."""
 
     def write(
         self, server_uuid: str, values: Mapping[str, int], neighbours: Neighbours
     ) -> None:
-        """Change what is set for a server's packets; ``net_priority`` is 0 (highest) to 98, or
-        UNLIMITED for none."""
+        """Change what is named of a server's packets: ``net_priority``, 0 (highest) to 98,
+        ``net_limit`` and ``net_guarantee`` in kbit/s; UNLIMITED for none."""
 
     def snapshot(self) -> SeenNetwork:
         """List all of it once, for reading many servers; raises nothing: where it cannot be

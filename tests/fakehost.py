@@ -12,7 +12,15 @@ from types import MappingProxyType
 
 from nova_qos.core import errors, scales
 from nova_qos.core.balloon import Balloon
-from nova_qos.core.plan import Asked, Capacity, cpu_readings, plan, reading_of, require_room
+from nova_qos.core.plan import (
+    Asked,
+    Capacity,
+    cpu_readings,
+    plan,
+    reading_of,
+    require_left,
+    require_room,
+)
 from nova_qos.core.reading import Reading
 from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Floating, Listener
@@ -20,6 +28,8 @@ from nova_qos.resources import TABLE
 
 #: What every host has for its servers.
 CAPACITY = Capacity(cpu_percent=6400, memory_mib=2**20, most_shares=scales.MOST_CPU_SHARES)
+#: In kbit/s, what all its servers may send.
+NET_CAPACITY = 80_000
 _Access = tuple[Callable[[], Reading], Callable[[int], None]]
 #: Of servers without a network priority, while another of the host has one.
 DEFAULT_NET_WEIGHT = 50
@@ -67,7 +77,7 @@ class FakeDomain:
         self.weight = 100
         self.io_limit = self.io_rate_limit = UNLIMITED
         self.foreign_disks: str | None = None
-        self.net_priority = UNLIMITED
+        self.net_priority = self.net_limit = self.net_guarantee = UNLIMITED
         self.driver = self.reports = True
         self.due_s = 0.0
         self.overdue = False
@@ -109,7 +119,8 @@ class FakeDomain:
             "cpu_priority": self.asked_shares if raised else self.shares,
             "io_priority": self.weight, "io_limit": self.io_limit,
             "io_rate_limit": self.io_rate_limit,
-            "net_priority": self.net_priority, "cpu_limit": self.cpu_limit,
+            "net_priority": self.net_priority, "net_limit": self.net_limit,
+            "net_guarantee": self.net_guarantee, "cpu_limit": self.cpu_limit,
             "cpu_guarantee": self.cpu_guarantee, "memory_guarantee": self.memory_guarantee}
 
     def _resources(self) -> "Mapping[str, _Access]":
@@ -121,6 +132,8 @@ class FakeDomain:
             "io_limit": (self._read_io_limit, self._write_io_limit),
             "io_rate_limit": (self._read_io_rate_limit, self._write_io_rate_limit),
             "net_priority": (self._read_priority, self._write_priority),
+            "net_limit": (self._read_net_limit, self._write_net_limit),
+            "net_guarantee": (self._read_net_guarantee, self._write_net_guarantee),
             "cpu_limit": (self._read_cpu_limit, self._write_cpu_limit),
             "cpu_guarantee": (self._read_cpu_guarantee, self._write_cpu_guarantee),
             "memory_guarantee": (self._read_memory_guarantee, self._write_memory_guarantee),
@@ -167,6 +180,9 @@ class FakeDomain:
             raise errors.HostCannot(f"memory_guarantee: {self.pinned}")
         for name in ("io_limit", "io_rate_limit"):
             self._require_free_disk(values.get(name, UNLIMITED))
+        if values.get("net_guarantee", UNLIMITED) != UNLIMITED:
+            require_left("net_guarantee", "kbit/s", values["net_guarantee"],
+                         [self._net_guaranteed_to_others()], NET_CAPACITY)
         asked = replace(
             self._asked(), cpu_percent=max(0, percent), memory_mib=max(0, memory_mib))
         require_room({**self._all_asked(), "": asked}, "", CAPACITY)
@@ -293,10 +309,34 @@ class FakeDomain:
         self._take("net_priority", priority, UNLIMITED, 98)
         self.net_priority = priority
 
+    def _read_net_limit(self) -> Reading:
+        self._offered("net_limit")
+        return Reading(self.net_limit)
+
+    def _write_net_limit(self, rate: int) -> None:
+        self._take("net_limit", rate, UNLIMITED, 2**40)
+        self.net_limit = rate
+
+    def _read_net_guarantee(self) -> Reading:
+        self._offered("net_guarantee")
+        if self.net_guarantee == UNLIMITED:
+            return Reading(UNLIMITED)
+        whole = self.net_guarantee + self._net_guaranteed_to_others()
+        granted = self.net_guarantee * min(whole, NET_CAPACITY) // whole
+        return reading_of(self.net_guarantee, granted, "net_guarantee: reduced in proportion")
+
+    def _write_net_guarantee(self, rate: int) -> None:
+        self._take("net_guarantee", rate, UNLIMITED, 2**40)
+        self.net_guarantee = rate
+
+    def _net_guaranteed_to_others(self) -> int:
+        return sum(max(0, each.net_guarantee) for each in self._others().values())
+
     def _net_weight(self) -> dict[str, int]:
         if self.net_priority != UNLIMITED:
             return {"weight": 99 - self.net_priority}
-        shared = any(each.net_priority != UNLIMITED for each in self.neighbours.values())
+        shared = any(each.net_priority != UNLIMITED or each.net_guarantee != UNLIMITED
+                     for each in self.neighbours.values())
         return {"weight": DEFAULT_NET_WEIGHT} if shared else {}
 
     def _usable(self) -> int:
@@ -343,7 +383,7 @@ class FakeDomain:
         self.before_write(name, value)
         self._offered(name)
         if name == "cpu_limit" or (not self.unified and name not in (
-                "net_priority", "memory_guarantee")):
+                "net_priority", "net_limit", "net_guarantee", "memory_guarantee")):
             self._require_rest()
         if name in self.refuse or not least <= value <= most:
             raise errors.HostRefused(f"{name}: the host refused {value}")

@@ -64,7 +64,7 @@ def plan(all_asked: Mapping[str, Asked], capacity: Capacity) -> dict[str, Grante
     return {
         name: Granted(
             shares[name],
-            _kept(asked.cpu_percent, capacity.cpu_percent * shares[name] / whole),
+            kept(asked.cpu_percent, capacity.cpu_percent * shares[name] / whole),
             math.floor(memory_mib[name]))
         for name, asked in all_asked.items()}
 
@@ -78,7 +78,7 @@ def require_room(all_asked: Mapping[str, Asked], name: str, capacity: Capacity) 
     asked = all_asked[name]
     others = [each for other, each in all_asked.items() if other != name]
     if asked.cpu_percent:
-        _require("cpu_guarantee", "percent of one CPU", asked.cpu_percent,
+        require_left("cpu_guarantee", "percent of one CPU", asked.cpu_percent,
                  (each.cpu_percent for each in others), capacity.cpu_percent)
         granted = plan(all_asked, capacity)[name]
         if granted.cpu_percent < asked.cpu_percent:
@@ -87,7 +87,7 @@ def require_room(all_asked: Mapping[str, Asked], name: str, capacity: Capacity) 
                 f"{capacity.most_shares} CPU shares that this host can give a server; with them "
                 f"it gets {granted.cpu_percent}. Lower the priorities of others, or ask for less")
     if asked.memory_mib:
-        _require("memory_guarantee", "MiB", asked.memory_mib,
+        require_left("memory_guarantee", "MiB", asked.memory_mib,
                  (each.memory_mib for each in others), capacity.memory_mib)
 
 
@@ -109,7 +109,7 @@ def cpu_readings(
     priority = shares if granted.shares == asked.shares else replace(
         shares, reason="raised by cpu_guarantee", span=(asked.shares, asked.shares),
         details={**shares.details, "asked": asked.shares})
-    why_less = _overdrawn("cpu_guarantee", "percent of one CPU", all_percent, capacity.cpu_percent)
+    why_less = overdrawn("cpu_guarantee", "percent of one CPU", all_percent, capacity.cpu_percent)
     return {"cpu_priority": priority, "cpu_guarantee": reading_of(
         asked.cpu_percent, granted.cpu_percent, why_less or (
             f"cpu_guarantee: with the most CPU shares that this host can give a server, it gets "
@@ -119,7 +119,7 @@ def cpu_readings(
 def why_less_memory(all_mib: Iterable[int], capacity: Capacity) -> str | None:
     """Say by how much the memory that servers are guaranteed is more than the host has; None when
     it can keep all."""
-    return _overdrawn("memory_guarantee", "MiB", all_mib, capacity.memory_mib)
+    return overdrawn("memory_guarantee", "MiB", all_mib, capacity.memory_mib)
 
 
 def reading_of(asked: int, granted: int, why_less: str | None) -> Reading:
@@ -130,7 +130,9 @@ def reading_of(asked: int, granted: int, why_less: str | None) -> Reading:
                    details={"asked": asked})
 
 
-def _overdrawn(field: str, unit: str, guarantees: Iterable[int], most: int) -> str | None:
+def overdrawn(field: str, unit: str, guarantees: Iterable[int], most: int) -> str | None:
+    """Say by how much what servers are guaranteed is more than the host has; None when it can keep
+    all."""
     whole = sum(guarantees)
     if whole <= most:
         return None
@@ -138,7 +140,11 @@ def _overdrawn(field: str, unit: str, guarantees: Iterable[int], most: int) -> s
             f"{most}, so all their guarantees are reduced in proportion")
 
 
-def _require(field: str, unit: str, asked: int, others: Iterable[int], most: int) -> None:
+def require_left(field: str, unit: str, asked: int, others: Iterable[int], most: int) -> None:
+    """Refuse a guarantee that the host cannot keep beside those of its other servers.
+
+    :raises HostRefused: with the numbers
+    """
     promised = sum(others)
     if asked + promised > most:
         raise errors.HostRefused(
@@ -180,5 +186,7 @@ def _level(all_asked: Mapping[str, Asked], percent: Mapping[str, float], whole: 
     return left / shares if shares else 0.0
 
 
-def _kept(asked: int, part: float) -> int:
+def kept(asked: int, part: float) -> int:
+    """How much of a guarantee a part keeps, which is a whole number of something and may be a
+    little less."""
     return asked if part >= asked * (1 - _ROUNDING) else math.floor(part)

@@ -112,3 +112,8 @@ MIB = Unit("MiB", "KiB", KIB_PER_MIB, suffixes=_SIZE)
 MIB_ON_HOST = Unit("MiB", "MiB", suffixes=_SIZE)
 KIB_PER_S = Unit("KiB/s", "KiB/s", suffixes=Suffixes(
     "rate", "KiB/s", _binary("K", "MGT"), "8192, 8M or 1.5GiB"))
+_KBIT = {f"{letter}{unit}": 1000**power for power, letter in enumerate("KMG")
+         for unit in ("", "BIT", "BIT/S")}
+#: A thousand bits in a second.
+KBIT_PER_S = Unit("kbit/s", "kbit/s", suffixes=Suffixes(
+    "rate", "kbit/s", {"": 1, **_KBIT}, "5000, 5M or 1.5Gbit/s"))

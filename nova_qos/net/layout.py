@@ -5,8 +5,8 @@ class.
 The other files of this room read them from the kernel and make the kernel agree with them.
 """
 
-from collections.abc import Container, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Container, Mapping
+from dataclasses import dataclass, field, replace
 
 from nova_qos.core import errors
 
@@ -20,6 +20,8 @@ STRAYS = 0xFFFE
 WITH_PRIORITY, WITHOUT_PRIORITY = range(0x0010, 0x8000), range(0x8000, 0xFFF0)
 #: In bytes/s: below, a packet's duration does not fit into the kernel's fields.
 LEAST_RATE = 16
+#: The capacity in bytes/s of a tree that only limits some servers: more than any uplink has.
+NO_TOTAL = 10**12
 #: A class whose packets wait in HTB's own queue, and one whose queue others have made.
 NO_QUEUE, STRANGE_QUEUE = 0, -1
 _PRIORITY_OF_NO_WEIGHT = 99
@@ -54,6 +56,16 @@ def priority_of_weight(weight: int) -> int:
 
 
 @dataclass(frozen=True)
+class Wish:
+    """What one server is to have of an uplink: its weight, and in bytes/s what it is guaranteed and
+    what it may take at most; 0 for neither."""
+
+    weight: int
+    guarantee: int = 0
+    limit: int = 0
+
+
+@dataclass(frozen=True)
 class Share:
     """A class: what it is guaranteed and may take at most, in bytes/s, how many bytes it may
     borrow a round, how many may wait in its queue that cuts large segments, NO_QUEUE for HTB's own
@@ -74,20 +86,37 @@ class Share:
 Tree = dict[int, Share]
 
 
-def tree(weights: Mapping[int, int], capacity: int, mtu: int) -> Tree:
+def tree(wishes: Mapping[int, Wish], capacity: int, mtu: int) -> Tree:
     """The classes of one uplink by minor number; capacity in bytes/s.
 
-    The guaranteed rates follow the weights and never exceed the capacity together; what
-    is left is lent in proportion to the quanta, which follow the weights as well. The quantum
-    of the whole is that of weight 1.
+    Every class gets its guarantee, or its part by weight where that is more, and never do all of
+    them together exceed the capacity: guarantees that would are reduced in proportion. What is left
+    is lent in proportion to the quanta, which follow the weights. The quantum of the whole is that
+    of weight 1.
     """
     unit = _unit(capacity, mtu)
-    budget = _budget(sum(weights.values()))
-    queue = _queue(capacity, unit)
+    wishes = _reduced(wishes, capacity)
+    budget = _budget(_needed(wishes.values(), capacity))
     shares = {WHOLE: Share(capacity, capacity, unit, NO_QUEUE)}
-    for minor, weight in weights.items():
-        rate = max(LEAST_RATE, capacity * weight // budget)
-        shares[minor] = Share(rate, capacity, weight * unit, queue)
+    for minor, wish in wishes.items():
+        ceil = _ceil(wish.limit, capacity)
+        rate = min(max(LEAST_RATE, wish.guarantee, capacity * wish.weight // budget), ceil)
+        shares[minor] = Share(rate, ceil, wish.weight * unit, _queue(min(ceil, capacity), unit))
+    return shares
+
+
+def tree_of_limits(wishes: Mapping[int, Wish], capacity: int, mtu: int) -> Tree:
+    """The classes of one uplink that has no total: they limit some servers, and all others pass
+    beside them.
+
+    :param capacity: of the tree that takes this one's place when servers share the uplink; with the
+        same quanta, it can do so while traffic passes
+    """
+    unit = _unit(capacity, mtu)
+    shares = {WHOLE: Share(NO_TOTAL, NO_TOTAL, unit, NO_QUEUE)}
+    for minor, wish in wishes.items():
+        shares[minor] = Share(
+            wish.limit, wish.limit, wish.weight * unit, _queue(wish.limit, unit))
     return shares
 
 
@@ -96,12 +125,58 @@ def weight_of_share(share: Share, whole: Share) -> int:
     return share.quantum // whole.quantum
 
 
-def is_sound(share: Share, whole: Share, mtu: int) -> bool:
-    """Whether the class still has its ceiling, its precedence and its queue, and the queue still
-    accepts the uplink's largest frame."""
-    return (share.ceil == whole.ceil and share.prio == whole.prio
-            and share.queue == _queue(whole.rate, whole.quantum)
-            and whole.quantum == _unit(whole.rate, mtu))
+def limit_of_share(share: Share, whole: Share) -> int:
+    """The limit that a class was made with, in bytes/s; 0 for none."""
+    return {whole.ceil: 0, whole.ceil + 1: whole.ceil}.get(share.ceil, share.ceil)
+
+
+def guarantee_of_share(share: Share, there: Tree) -> int:
+    """The guarantee that a class was made with, in bytes/s; 0 for none, or for one that is no more
+    than the class's part by weight."""
+    strays, whole = there.get(STRAYS), there[WHOLE]
+    if strays is None:
+        return 0
+    weight, of_strays = weight_of_share(share, whole), weight_of_share(strays, whole)
+    part = (strays.rate + 1) * weight / max(1, of_strays)
+    return share.rate if share.rate > max(part, LEAST_RATE) else 0
+
+
+def is_sound(share: Share, whole: Share, mtu: int, capacity: int) -> bool:
+    """Whether the class still has its precedence and its queue, and the queue still accepts the
+    uplink's largest frame."""
+    return (share.prio == whole.prio and whole.ceil in (capacity, NO_TOTAL)
+            and share.queue == _queue(min(share.ceil, whole.ceil), whole.quantum)
+            and whole.quantum == _unit(capacity, mtu))
+
+
+def _ceil(limit: int, capacity: int) -> int:
+    """What a class may take at most; one that is not limited may take the capacity, so a limit of
+    that size is one byte more."""
+    return capacity if not limit else limit + 1 if limit == capacity else limit
+
+
+def _reduced(wishes: Mapping[int, Wish], capacity: int) -> Mapping[int, Wish]:
+    """The wishes with guarantees that fit together."""
+    whole = sum(wish.guarantee for wish in wishes.values())
+    room = capacity - LEAST_RATE * len(wishes)
+    if whole <= room:
+        return wishes
+    return {minor: replace(wish, guarantee=wish.guarantee * room // whole)
+            for minor, wish in wishes.items()}
+
+
+def _needed(wishes: Collection[Wish], capacity: int) -> int:
+    """The weight that stands for the whole capacity, if those whose guarantee is more than their
+    part get their guarantee, and the others what is left."""
+    needed = sum(wish.weight for wish in wishes)
+    while True:
+        raised = [wish for wish in wishes if wish.guarantee * needed > capacity * wish.weight]
+        left = capacity - sum(wish.guarantee for wish in raised)
+        others = sum(wish.weight for wish in wishes) - sum(wish.weight for wish in raised)
+        now = -(-capacity * others // left) if left > 0 else capacity
+        if now <= needed:
+            return needed
+        needed = now
 
 
 def _cuts(capacity: int) -> bool:

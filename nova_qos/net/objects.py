@@ -3,9 +3,10 @@
 
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Ability, Interfaces
 from nova_qos.net import advice, filters, layout, uplinks
 from nova_qos.net.htb import KINDS, Trees
@@ -23,14 +24,36 @@ from nova_qos.net.view import (
 )
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What one server asks for: a priority, UNLIMITED for none, and in bytes/s what it may take at
+    most and what it is guaranteed, 0 for neither. False where it asks for nothing."""
+
+    priority: int = UNLIMITED
+    limit: int = 0
+    guarantee: int = 0
+
+    def __bool__(self) -> bool:
+        return self.shares or self.limit > 0
+
+    @property
+    def shares(self) -> bool:
+        """Whether it is more than a limit: then all servers of the host share the uplinks."""
+        return self.priority != UNLIMITED or self.guarantee > 0
+
+
 class Objects:
     """Our objects in the kernel, in the network namespace of the calling thread."""
 
     def __init__(
-        self, kernel: Netlink, table: Table, names: Callable[[Netlink], Sequence[str]]
+        self, kernel: Netlink, table: Table, names: Callable[[Netlink], Sequence[str]],
+        capacity: int,
     ) -> None:
-        """:param names: tells which devices are uplinks, when that is needed"""
-        self._kernel = kernel
+        """
+        :param names: tells which devices are uplinks, when that is needed
+        :param capacity: what servers share of each, in bytes/s
+        """
+        self._kernel, self._capacity = kernel, capacity
         self._trees = Trees(kernel)
         self._table = table
         self._names = names
@@ -196,15 +219,24 @@ class Objects:
     ) -> View:
         uplinks, missing = self._looked_up
         rules = self._table.read() if shaped else None
-        return View(uplinks, missing, shaped, rules, share, index, redirects, self._table.marks)
+        return View(uplinks, missing, shaped, rules, share, index, redirects, self._table.marks,
+                    self._capacity)
 
-    def priorities(self, there: Layout, minors: Mapping[str, int]) -> dict[str, int]:
+    @staticmethod
+    def settings(there: Layout, minors: Mapping[str, int]) -> dict[str, Setting]:
         """Those that the listed classes stand for, by server."""
-        return {
-            server: layout.priority_of_weight(layout.weight_of_share(tree[minor], tree[WHOLE]))
-            for server, minor in minors.items() if minor in layout.WITH_PRIORITY
-            for tree in there.trees.values() if minor in tree and WHOLE in tree
-        }
+        found = {}
+        for server, minor in minors.items():
+            for tree in there.trees.values():
+                if minor in tree and WHOLE in tree:
+                    share, whole = tree[minor], tree[WHOLE]
+                    weight = layout.weight_of_share(share, whole)
+                    found[server] = Setting(
+                        layout.priority_of_weight(weight) if minor in layout.WITH_PRIORITY
+                        else UNLIMITED,
+                        layout.limit_of_share(share, whole),
+                        layout.guarantee_of_share(share, tree))
+        return {server: setting for server, setting in found.items() if setting}
 
 
 def index_of(device: str) -> int | None:

@@ -8,14 +8,14 @@ If the kernel differs from the cache, everything is listed and the change tried 
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from nova_qos.core import errors
+from nova_qos.core import errors, plan
 from nova_qos.core.reading import Reading
 from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Ability, Floating, Interfaces, Neighbours
@@ -24,14 +24,24 @@ from nova_qos.net.layout import Layout, Rules
 from nova_qos.net.marks import Marks
 from nova_qos.net.netlink import Netlink
 from nova_qos.net.nft import Table
-from nova_qos.net.objects import Objects, index_of
-from nova_qos.net.view import NAME, SeenUplinks, minor_of
+from nova_qos.net.objects import Objects, Setting, index_of
+from nova_qos.net.view import (
+    BYTES_PER_KBIT,
+    GUARANTEE,
+    LIMIT,
+    NAMES,
+    PRIORITY,
+    SeenUplinks,
+    View,
+    minor_of,
+)
 
 #: How often a reading is tried before it waits for a change to end.
 _MOST_LOOKS = 3
 _Seen = TypeVar("_Seen")
 _LOG = logging.getLogger(__name__)
-_BYTES_PER_MBIT = 125_000
+_BYTES_PER_MBIT = 1000 * BYTES_PER_KBIT
+_UNIT = "kbit/s"
 #: Bits of a mark that neutron, kube-proxy and Calico leave free.
 DEFAULT_MARK_MASK = 0x1FFF
 
@@ -77,34 +87,53 @@ class Outbound:
         # the classes that others hold, by device
         self._held: dict[int, list[str]] = {}
         # None until those that an earlier agent has left in the kernel were looked for
-        self._priorities: dict[str, int] | None = None
+        self._settings: dict[str, Setting] | None = None
         # None until somebody tells them, or those that an earlier agent has left were looked for
         self._floating: Floating | None = None
 
-    def read(self, interfaces: Interfaces) -> Mapping[str, Reading]:
-        def look(objects: Objects) -> Reading:
+    def read(self, server_uuid: str, interfaces: Interfaces) -> Mapping[str, Reading]:
+        def look(objects: Objects) -> Mapping[str, Reading]:
             objects.require_shapeable(interfaces)
-            return objects.view().read(interfaces)
+            guaranteed = self._guaranteed()
+            return objects.view().read(
+                interfaces, guaranteed.get(server_uuid, 0), self._why_less(guaranteed))
 
-        return {NAME: self._steady(look)}
+        return self._steady(look)
 
     def snapshot(self) -> SeenUplinks:
+        guaranteed = self._guaranteed()
         try:
-            return SeenUplinks(self._steady(Objects.snapshot))
+            seen: View | errors.QosError = self._steady(Objects.snapshot)
         except (errors.HostCannot, errors.HostRefused) as error:
-            return SeenUplinks(error)
+            seen = error
+        return SeenUplinks(seen, guaranteed, self._why_less(guaranteed))
 
     def abilities(self) -> Mapping[str, Ability]:
         try:
             with self._objects() as objects:
-                return {NAME: objects.ability()}
+                ability = objects.ability()
         except errors.QosError as error:
-            return {NAME: Ability(cannot=error.message.removeprefix("prio: "))}
+            ability = Ability(cannot=error.message.removeprefix("prio: "))
+        return {PRIORITY: ability, **{
+            name: replace(ability, warnings=()) for name in NAMES if name != PRIORITY}}
+
+    def admit(
+        self, server_uuid: str, values: Mapping[str, int], neighbours: Neighbours
+    ) -> None:
+        guarantee = values.get(GUARANTEE, UNLIMITED)
+        if guarantee == UNLIMITED:
+            return
+        running = neighbours()
+        plan.require_left(
+            GUARANTEE, _UNIT, guarantee,
+            (each for server, each in self._guaranteed().items()
+             if server in running and server != server_uuid),
+            self._capacity // BYTES_PER_KBIT)
 
     def write(
         self, server_uuid: str, values: Mapping[str, int], neighbours: Neighbours
     ) -> None:
-        priority = values[NAME]
+        priority = values.get(PRIORITY, UNLIMITED)
         if priority != UNLIMITED and priority not in layout.PRIORITIES:
             raise errors.HostRefused(
                 f"prio: {priority} is not accepted: {layout.PRIORITIES[0]} to "
@@ -117,10 +146,13 @@ class Outbound:
             objects.require_shapeable(interfaces)
             if self._is_elsewhere(objects) or self._known is None:
                 self._known = self._listed(objects, running)
-            wanted = {**(self._priorities or {}), server_uuid: priority}
+            setting = _changed((self._settings or {}).get(server_uuid, Setting()), values)
+            wanted = {**(self._settings or {}), server_uuid: setting}
             self._bring(objects, running, wanted)
-            reading = objects.view().read(interfaces)
-            if reading.applied != priority or not reading.effective:
+            readings = objects.view().read(
+                interfaces, setting.guarantee // BYTES_PER_KBIT, None)
+            if any(not readings[name].holds(value) or not readings[name].effective
+                   for name, value in values.items()):
                 # somebody has changed what was remembered
                 self._known = None
                 self._bring(objects, running, wanted)
@@ -135,23 +167,23 @@ class Outbound:
             if not correct and self._known is not None and not self._is_elsewhere(objects):
                 # from what is remembered: what others have changed stays as it is
                 self._known.host_macs = objects.host_macs()
-                self._bring(objects, neighbours(), self._priorities or {})
+                self._bring(objects, neighbours(), self._settings or {})
                 return
             there = objects.read()
-            if not there and not self._priorities:
+            if not there and not self._settings:
                 self._known = None
                 return
             running = neighbours()
             self._known = self._listed(objects, running, there)
-            priorities = self._priorities or {}
+            settings = self._settings or {}
             try:
                 objects.shaped()
             except errors.QosError:
                 # the uplinks are gone, or another program has them: nothing of ours may stay
                 self._bring(objects, running, {})
-                self._priorities = priorities
+                self._settings = settings
                 raise
-            self._bring(objects, running, priorities)
+            self._bring(objects, running, settings)
 
     def _is_elsewhere(self, objects: Objects) -> bool:
         """Whether uplinks have come or gone, or a tree is not where it was remembered to be."""
@@ -183,7 +215,7 @@ class Outbound:
             # opened anew each time: a thread may be in another namespace, and it takes a
             # millisecond
             with Netlink() as kernel:
-                yield Objects(kernel, self._table, names)
+                yield Objects(kernel, self._table, names, self._capacity)
         except NetlinkError as error:
             raise failures.of_netlink(error, "to list devices or routes") from error
         except OSError as error:
@@ -197,8 +229,8 @@ class Outbound:
         rules = there.rules or Rules()
         minors = {server: minor for server, interfaces in running.items()
                   if (minor := minor_of(interfaces, rules, index_of)) is not None}
-        if self._priorities is None:
-            self._priorities = objects.priorities(there, minors)
+        if self._settings is None:
+            self._settings = objects.settings(there, minors)
         if self._floating is None:
             self._floating = {
                 server: [address for address, of in rules.addresses.items() if of == minor]
@@ -206,29 +238,34 @@ class Outbound:
         return _Known(there, minors, objects.host_macs())
 
     def _bring(
-        self, objects: Objects, running: Mapping[str, Interfaces], wanted: Mapping[str, int]
+        self, objects: Objects, running: Mapping[str, Interfaces], wanted: Mapping[str, Setting]
     ) -> None:
-        priorities = {server: priority for server, priority in wanted.items()
-                      if server in running and priority != UNLIMITED}
+        settings = {server: setting for server, setting in wanted.items()
+                    if server in running and setting}
         try:
-            self._change(objects, running, priorities)
+            self._change(objects, running, settings)
         except errors.HostRefused:
             # perhaps a device went meanwhile, or somebody has removed what was remembered
             self._known = None
-            self._change(objects, running, priorities)
+            self._change(objects, running, settings)
 
     def _change(
-        self, objects: Objects, running: Mapping[str, Interfaces], priorities: dict[str, int]
+        self, objects: Objects, running: Mapping[str, Interfaces], settings: dict[str, Setting]
     ) -> None:
         known, self._known = self._known or self._listed(objects, running), None
-        minors = self._minors(known, running, priorities) if priorities else {}
-        weights = {minor: layout.weight_of_priority(priorities[server])
-                   if server in priorities else self._default_weight
-                   for server, minor in minors.items()}
+        is_shared = any(setting.shares for setting in settings.values())
+        # without a total, those that are not limited pass beside the classes
+        classed = running if is_shared else {
+            server: interfaces for server, interfaces in running.items() if server in settings}
+        minors = self._minors(known, classed, settings)
+        wishes = {minor: self._wish(settings.get(server, Setting()))
+                  for server, minor in minors.items()}
+        if is_shared:
+            wishes[layout.STRAYS] = layout.Wish(self._default_weight)
         after = Layout()
-        if priorities:
-            weights[layout.STRAYS] = self._default_weight
-            after.trees = {each.index: layout.tree(weights, self._capacity, each.mtu)
+        if settings:
+            make = layout.tree if is_shared else layout.tree_of_limits
+            after.trees = {each.index: make(wishes, self._capacity, each.mtu)
                            for each in objects.uplinks}
             after.rules = _rules(running, minors, self._floating or {}, self._marks)
             after.rules.host_macs, after.rules.gates = known.host_macs, set(after.trees)
@@ -237,9 +274,19 @@ class Outbound:
             objects.change(known.layout, after)
         finally:
             self._changes += 1
-        self._tell_held(after, set(weights))
+        self._tell_held(after, set(wishes))
         self._known = _Known(after, minors, known.host_macs)
-        self._priorities = priorities
+        self._settings = settings
+
+    def _wish(self, setting: Setting) -> layout.Wish:
+        weight = (self._default_weight if setting.priority == UNLIMITED
+                  else layout.weight_of_priority(setting.priority))
+        return layout.Wish(weight, setting.guarantee, setting.limit)
+
+    def _guaranteed(self) -> dict[str, int]:
+        """What each server asks to be guaranteed, in kbit/s."""
+        return {server: setting.guarantee // BYTES_PER_KBIT
+                for server, setting in (self._settings or {}).items() if setting.guarantee}
 
     def _tell_held(self, there: Layout, ours: set[int]) -> None:
         held = {device: names for device, tree in there.trees.items()
@@ -250,20 +297,32 @@ class Outbound:
                              "classes below: %s", device, ", ".join(names))
         self._held = held
 
+    def _why_less(self, guaranteed: Mapping[str, int]) -> str | None:
+        return plan.overdrawn(
+            GUARANTEE, _UNIT, guaranteed.values(), self._capacity // BYTES_PER_KBIT)
+
     def _minors(
-        self, known: _Known, running: Mapping[str, Interfaces], priorities: Mapping[str, int]
+        self, known: _Known, running: Iterable[str], settings: Mapping[str, Setting]
     ) -> dict[str, int]:
         taken = {minor for tree in known.layout.trees.values() for minor in tree}
         given: dict[int, str] = {}
         for server in running:
-            kind = (self._marks.with_priority if server in priorities
-                    else self._marks.without_priority)
+            has_priority = settings.get(server, Setting()).priority != UNLIMITED
+            kind = self._marks.with_priority if has_priority else self._marks.without_priority
             minor = known.minors.get(server, -1)
             if minor not in kind or minor in given:
                 minor = layout.free_minor(kind, taken)
             given[minor] = server
             taken.add(minor)
         return {server: minor for minor, server in given.items()}
+
+
+def _changed(setting: Setting, values: Mapping[str, int]) -> Setting:
+    """The setting with some values as the host has them."""
+    rates = {name: BYTES_PER_KBIT * max(0, values[name])
+             for name in (LIMIT, GUARANTEE) if name in values}
+    return Setting(values.get(PRIORITY, setting.priority), rates.get(LIMIT, setting.limit),
+                   rates.get(GUARANTEE, setting.guarantee))
 
 
 def _rules(

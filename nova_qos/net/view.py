@@ -2,23 +2,27 @@
 """What our objects in the kernel do with a server's packets. Pure: from what was listed."""
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from nova_qos.core import errors
+from nova_qos.core import errors, plan
 from nova_qos.core.reading import Reading
 from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Interfaces
 from nova_qos.net import layout
-from nova_qos.net.layout import WHOLE, Rules, Share
+from nova_qos.net.layout import NO_TOTAL, WHOLE, Rules, Share
 from nova_qos.net.marks import Marks
 from nova_qos.net.uplinks import Uplink
 
-#: The resource whose value the classes hold.
-NAME = "net_priority"
+#: The resources whose values the classes hold.
+PRIORITY, LIMIT, GUARANTEE = NAMES = ("net_priority", "net_limit", "net_guarantee")
+#: The kernel counts bytes.
+BYTES_PER_KBIT = 125
 #: The class of a device, both by number; None when there is none.
 FindShare = Callable[[int, int], Share | None]
 #: The index of a device by its name; None when there is none.
 FindIndex = Callable[[str], int | None]
+#: The class of a server and that of the whole, by the name of the uplink.
+Classes = Mapping[str, tuple[Share, Share]]
 #: Whether a filter sends some of a device's incoming packets elsewhere; the device by number.
 Redirects = Callable[[int], bool]
 
@@ -28,7 +32,7 @@ class View:
     """Our objects at one time.
 
     ``uplinks`` are there now, ``missing`` are the names of those that are not. ``shaped`` are the
-    devices with a tree of ours; without any, ``rules`` is None.
+    devices with a tree of ours; without any, ``rules`` is None. ``capacity`` is in bytes/s.
     """
 
     uplinks: Sequence[Uplink]
@@ -39,36 +43,56 @@ class View:
     index: FindIndex
     redirects: Redirects
     marks: Marks
+    capacity: int
 
-    def read(self, interfaces: Interfaces) -> Reading:
-        """The priority of these interfaces' packets; details: the weight of their class.
+    def read(
+        self, interfaces: Interfaces, guaranteed: int, why_less: str | None
+    ) -> dict[str, Reading]:
+        """What the class of these interfaces' packets holds, by resource; of the priority, the
+        details have the weight. Limit and guarantee are in kbit/s.
 
+        :param guaranteed: what was requested, in kbit/s, 0 for nothing; a class that gets more by
+            its weight does not show it
+        :param why_less: why a guarantee may be kept in part only
         :raises HostCannot: see ``require_shapeable``
         """
         require_shapeable(interfaces, {each.name for each in self.uplinks})
         minor = minor_of(interfaces, self.rules, self.index) if self.rules else None
         if self.rules is None or minor is None:
-            return Reading(UNLIMITED)
-        weights = self._weights(minor)
-        faults = [*self._faults_of_uplinks(weights, self.rules),
+            return dict.fromkeys(NAMES, Reading(UNLIMITED))
+        classes = self._classes(minor)
+        faults = [*self._faults_of_uplinks(classes, self.rules),
                   *self._faults_of_rules(self.rules, minor, interfaces)]
-        weight = min(weights.values(), default=0)
-        details = {"weight": weight} if weight and not faults else {}
-        if minor not in layout.WITH_PRIORITY:
-            return Reading(UNLIMITED, details=details)
-        return Reading(
-            layout.priority_of_weight(weight) if weight else UNLIMITED,
-            effective=not faults, reason="; ".join(faults) or None, details=details)
+        limits = [layout.limit_of_share(*each) for each in classes.values()]
+        readings = {
+            PRIORITY: self._priority(minor, classes),
+            LIMIT: Reading(min((each // BYTES_PER_KBIT for each in limits if each),
+                               default=UNLIMITED)),
+            GUARANTEE: _guarantee(guaranteed, classes, why_less)}
+        if faults:
+            return {name: Reading(UNLIMITED) if reading.applied == UNLIMITED else replace(
+                reading, effective=False, reason="; ".join(faults), details={})
+                for name, reading in readings.items()}
+        return readings
 
-    def _weights(self, minor: int) -> dict[str, int]:
-        weights = {}
+    def _priority(self, minor: int, classes: Classes) -> Reading:
+        weight = min((layout.weight_of_share(*each) for each in classes.values()), default=0)
+        is_shared = any(whole.ceil != NO_TOTAL for _share, whole in classes.values())
+        details = {"weight": weight} if is_shared else {}
+        if minor not in layout.WITH_PRIORITY or not weight:
+            return Reading(UNLIMITED, details=details)
+        return Reading(layout.priority_of_weight(weight), details=details)
+
+    def _classes(self, minor: int) -> Classes:
+        """Those alone that are as they were made."""
+        classes = {}
         for each in self.uplinks:
             share, whole = self.share(each.index, minor), self.share(each.index, WHOLE)
-            if share and whole and layout.is_sound(share, whole, each.mtu):
-                weights[each.name] = layout.weight_of_share(share, whole)
-        return weights
+            if share and whole and layout.is_sound(share, whole, each.mtu, self.capacity):
+                classes[each.name] = (share, whole)
+        return classes
 
-    def _faults_of_uplinks(self, weights: dict[str, int], rules: Rules) -> Iterator[str]:
+    def _faults_of_uplinks(self, weights: Container[str], rules: Rules) -> Iterator[str]:
         for name in self.missing:
             yield f"there is no uplink {name} now"
         for each in self.uplinks:
@@ -103,12 +127,24 @@ class SeenUplinks:
     """A ``SeenNetwork``: what was listed once, or why it could not be."""
 
     seen: View | errors.QosError
+    guaranteed: Mapping[str, int]
+    why_less: str | None
 
-    def read(self, interfaces: Interfaces) -> Mapping[str, Reading]:
+    def read(self, server_uuid: str, interfaces: Interfaces) -> Mapping[str, Reading]:
         if isinstance(self.seen, View):
-            return {NAME: self.seen.read(interfaces)}
+            return self.seen.read(
+                interfaces, self.guaranteed.get(server_uuid, 0), self.why_less)
         require_interface(interfaces)
         raise type(self.seen)(self.seen.message)
+
+
+def _guarantee(asked: int, classes: Classes, why_less: str | None) -> Reading:
+    if not asked:
+        return Reading(UNLIMITED)
+    rate = min((share.rate for share, _whole in classes.values()), default=0)
+    kept = plan.kept(asked, rate / BYTES_PER_KBIT)
+    # with less, and no reason for that, another program has changed it
+    return plan.reading_of(asked, kept, why_less) if why_less else Reading(kept)
 
 
 def require_interface(interfaces: Interfaces) -> None:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network: in what proportion servers get the host's uplinks for their outbound traffic."""
+"""Network: in what proportion servers get the host's uplinks for their outbound traffic, how much
+at least, and how much at most."""
 
 from nova_qos.core.resource import Default, Division, Names, Resource
 from nova_qos.core.sharing import in_proportion
-from nova_qos.core.units import UNLIMITED, Unit
+from nova_qos.core.units import KBIT_PER_S, UNLIMITED, Unit
 from nova_qos.core.value import Number
 
 NET_PRIORITY = Resource(
@@ -31,4 +32,52 @@ NET_PRIORITY = Resource(
     division=Division(lambda reading: reading.details.get("weight"), in_proportion, "Network %"),
 )
 
-ROWS = (NET_PRIORITY,)
+NET_LIMIT = Resource(
+    name="net_limit",
+    title="network limit",
+    names=Names(
+        get_action="get-net-limit",
+        set_action="set-net-limit",
+        key="kbit",
+        get_rule="os_compute_api:os-qos:net_limit:get",
+        set_rule="os_compute_api:os-qos:net_limit:set",
+        get_command="tc-get-net-limit",
+        set_command="tc-set-net-limit",
+        option="--net-limit",
+        argument="rate",
+        stored_as="qos:netl",
+    ),
+    unit=KBIT_PER_S,
+    value=Number(100, 100_000_000, reset=UNLIMITED),
+    default=Default(lambda flavor: UNLIMITED, "unlimited"),
+    knob="net_class",
+    answer_get=lambda reading: {"kbit": reading.applied},
+    answer_set=lambda reading: {"kbit": reading.applied},
+)
+
+NET_GUARANTEE = Resource(
+    name="net_guarantee",
+    title="network guarantee",
+    names=Names(
+        get_action="get-net-guarantee",
+        set_action="set-net-guarantee",
+        key="kbit",
+        get_rule="os_compute_api:os-qos:net_guarantee:get",
+        set_rule="os_compute_api:os-qos:net_guarantee:set",
+        get_command="tc-get-net-guarantee",
+        set_command="tc-set-net-guarantee",
+        option="--net-guarantee",
+        argument="rate",
+        stored_as="qos:netg",
+    ),
+    unit=KBIT_PER_S,
+    value=Number(100, 100_000_000, reset=UNLIMITED),
+    default=Default(lambda flavor: UNLIMITED, "none"),
+    knob="net_class",
+    answer_get=lambda reading: {"kbit": reading.applied},
+    answer_set=lambda reading: {"kbit": reading.applied},
+    none_word="none",
+    at_most="net_limit",
+)
+
+ROWS = (NET_PRIORITY, NET_LIMIT, NET_GUARANTEE)

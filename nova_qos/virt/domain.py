@@ -9,7 +9,7 @@ from nova_qos.host import Interfaces, Knob, Neighbours, Network
 from nova_qos.virt.memory import BalloonKnob
 from nova_qos.virt.session import Session
 
-ReadNetwork = Callable[[Interfaces], Mapping[str, Reading]]
+ReadNetwork = Callable[[str, Interfaces], Mapping[str, Reading]]
 Admission = Callable[[Mapping[str, int]], None]
 
 
@@ -28,11 +28,15 @@ class NetClass:
         """See ``Network.read``."""
         # the definition of a stopped domain can be read as well, and names no devices
         self._session.require_running()
-        return self._read(self._session.definition().interfaces)
+        return self._read(self._session.server_uuid, self._session.definition().interfaces)
 
     def write(self, values: Mapping[str, int]) -> None:
         """See ``Network.write``."""
         self._network.write(self._session.server_uuid, values, self._neighbours)
+
+    def admit(self, values: Mapping[str, int]) -> None:
+        """See ``host.Domain.admit``."""
+        self._network.admit(self._session.server_uuid, values, self._neighbours)
 
 
 class LibvirtDomain:

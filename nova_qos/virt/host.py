@@ -124,10 +124,10 @@ class LibvirtHost:
         read: ReadNetwork | None = None,
     ) -> LibvirtDomain:
         above = above or {}
+        net_class = NetClass(session, self._network, self._inventory.interfaces, read)
         throttle = ThrottleKnob(session, lambda: self._definitions.forget(session.server_uuid))
         knobs: dict[str, Knob] = {
-            "disk_throttle": throttle,
-            "net_class": NetClass(session, self._network, self._inventory.interfaces, read)}
+            "disk_throttle": throttle, "net_class": net_class}
         if self._is_unified:
             knobs["memory_group"] = SoftLimitV2(
                 session, self._soft_limit, self._protection, above.get(LOW))
@@ -145,7 +145,7 @@ class LibvirtHost:
         knobs |= {"cpu_group": shares, "memory_floor": memory}
         return LibvirtDomain(
             BalloonKnob(session, self._movements), knobs,
-            (shares.admit, memory.admit, throttle.admit))
+            (shares.admit, memory.admit, throttle.admit, net_class.admit))
 
     def _make_promises(self, capacity: Capacity) -> Promises:
         if not self._is_unified:
@@ -201,7 +201,7 @@ class LibvirtSnapshot:
         seen = Seen(listed.state, listed.balloon, listed.definition, self._groups.get(machine))
         return self._host.seen_domain(server_uuid, seen, self._above, self._read_network)
 
-    def _read_network(self, interfaces: Interfaces) -> Mapping[str, Reading]:
+    def _read_network(self, server_uuid: str, interfaces: Interfaces) -> Mapping[str, Reading]:
         if self._network is None:
             raise errors.HostRefused("prio: the snapshot was taken without the network")
-        return self._network.read(interfaces)
+        return self._network.read(server_uuid, interfaces)

@@ -51,20 +51,20 @@ class NetworkSnapshot:
     def domain(self, server_uuid: str) -> "NetworkDomain":
         if server_uuid not in self._running:
             raise ServerNotRunning("it does not run")
-        return NetworkDomain(self._seen, self._running[server_uuid])
+        return NetworkDomain(self._seen, server_uuid, self._running[server_uuid])
 
 
 class NetworkDomain:
     """One server, as its own knob."""
 
-    def __init__(self, seen: SeenNetwork, interfaces: Interfaces) -> None:
-        self._seen, self._interfaces = seen, interfaces
+    def __init__(self, seen: SeenNetwork, server: str, interfaces: Interfaces) -> None:
+        self._seen, self._server, self._interfaces = seen, server, interfaces
 
     def knob(self, name: str) -> "NetworkDomain":
         return self
 
     def read(self) -> Mapping[str, Reading]:
-        return self._seen.read(self._interfaces)
+        return self._seen.read(self._server, self._interfaces)
 
 
 def cpu_s() -> float:
@@ -80,7 +80,7 @@ def measure(count: int) -> bool:
         records = MemoryRecords()
         with host.entered():
             for server, interfaces in host.running.items():
-                held = host.shaper.read(interfaces)["net_priority"].applied
+                held = host.shaper.read(server, interfaces)["net_priority"].applied
                 assert held is not None
                 records.add(server, net_priority=held)
             options = cfg.ConfigOpts()

@@ -96,14 +96,14 @@ class Host(Namespace):
 
     def read_page(self) -> None:
         """The priorities of many servers, one after another."""
-        for interfaces in itertools.islice(self.running.values(), _PAGE):
-            self.shaper.read(interfaces)
+        for server, interfaces in itertools.islice(self.running.items(), _PAGE):
+            self.shaper.read(server, interfaces)
 
     def read_page_at_once(self) -> None:
         """What the agent does for a page of the list."""
         seen = self.shaper.snapshot()
-        for interfaces in itertools.islice(self.running.values(), _PAGE):
-            seen.read(interfaces)
+        for server, interfaces in itertools.islice(self.running.items(), _PAGE):
+            seen.read(server, interfaces)
 
     def wipe(self) -> None:
         """Take tree and table away, as a person would by hand."""

@@ -32,6 +32,8 @@ READS: dict[str, Callable[[Domain], object]] = {
     "I/O limit": lambda domain: read(domain, "io_limit"),
     "I/O rate limit": lambda domain: read(domain, "io_rate_limit"),
     "net priority": lambda domain: read(domain, "net_priority"),
+    "net limit": lambda domain: read(domain, "net_limit"),
+    "net guarantee": lambda domain: read(domain, "net_guarantee"),
 }
 WRITES: dict[str, Callable[[Domain], None]] = {
     "memory": lambda domain: write(domain, "memory", 200 * MIB),
@@ -44,6 +46,8 @@ WRITES: dict[str, Callable[[Domain], None]] = {
     "I/O limit": lambda domain: write(domain, "io_limit", 500),
     "I/O rate limit": lambda domain: write(domain, "io_rate_limit", 2**14),
     "net priority": lambda domain: write(domain, "net_priority", 20),
+    "net limit": lambda domain: write(domain, "net_limit", 16_000),
+    "net guarantee": lambda domain: write(domain, "net_guarantee", 8_000),
 }
 CALLS: dict[str, Callable[[Domain], object]] = {
     **{f"read {name}": read for name, read in READS.items()},
@@ -418,6 +422,64 @@ class SnapshotContract(ContractTests):
 
 
 class NetworkContract(ContractTests):
+    def test_limit_takes_its_whole_range_and_goes(self, domain: Domain) -> None:
+        assert read(domain, "net_limit") == Reading(UNLIMITED)
+        # 80 Mbit/s is all that the host has
+        for rate in (100, 5000, 80_000, 100_000_000):
+            write(domain, "net_limit", rate)
+            assert read(domain, "net_limit") == Reading(rate)
+            assert read(domain, "net_priority") == Reading(UNLIMITED)
+        write(domain, "net_limit", UNLIMITED)
+        assert read(domain, "net_limit") == Reading(UNLIMITED)
+
+    def test_a_limit_alone_gives_no_other_server_a_part(
+        self, bench: Bench, domain: Domain
+    ) -> None:
+        other = bench.host.domain(bench.driverless().uuid)
+        write(domain, "net_limit", 5000)
+        assert read(other, "net_priority") == Reading(UNLIMITED)
+        write(domain, "net_priority", 10)
+        assert read(domain, "net_limit") == Reading(5000)
+        assert read(domain, "net_priority") == weighed(10, 89)
+        assert read(other, "net_priority") == weighed(UNLIMITED, 50)
+        write(domain, "net_priority", UNLIMITED)
+        assert read(domain, "net_limit") == Reading(5000)
+        assert read(other, "net_priority") == Reading(UNLIMITED)
+
+    def test_guarantee_is_set_and_lifted(self, bench: Bench, domain: Domain) -> None:
+        other = bench.host.domain(bench.driverless().uuid)
+        for rate in (100, 40_000):
+            write(domain, "net_guarantee", rate)
+            assert read(domain, "net_guarantee") == Reading(rate)
+            # all servers share what is left
+            assert read(other, "net_priority") == weighed(UNLIMITED, 50)
+        domain.knob("net_class").write({"net_limit": 48_000, "net_priority": 98})
+        assert domain.knob("net_class").read() == {
+            "net_limit": Reading(48_000), "net_guarantee": Reading(40_000),
+            "net_priority": weighed(98, 1)}
+        domain.knob("net_class").write(dict.fromkeys(
+            ("net_limit", "net_guarantee", "net_priority"), UNLIMITED))
+        assert read(domain, "net_guarantee") == Reading(UNLIMITED)
+        assert read(other, "net_priority") == Reading(UNLIMITED)
+
+    def test_guarantees_that_the_uplink_does_not_have(
+        self, bench: Bench, domain: Domain
+    ) -> None:
+        other = bench.host.domain(bench.driverless().uuid)
+        write(other, "net_guarantee", 48_000)
+        domain.admit({"net_guarantee": 32_000})
+        with pytest.raises(errors.HostRefused, match="net_guarantee: this host can guarantee"):
+            domain.admit({"net_guarantee": 32_001})
+        # as when a server arrives with it
+        write(domain, "net_guarantee", 48_000)
+        for each in (domain, other):
+            reading = read(each, "net_guarantee")
+            assert reading.applied == pytest.approx(40_000, rel=0.001)
+            assert (reading.effective, reading.holds(48_000)) == (False, True)
+            assert "reduced in proportion" in (reading.reason or "")
+        write(other, "net_guarantee", UNLIMITED)
+        assert read(domain, "net_guarantee") == Reading(48_000)
+
     def test_priority_takes_its_whole_range_and_goes(self, domain: Domain) -> None:
         assert read(domain, "net_priority") == Reading(UNLIMITED)
         for priority in (0, 98, 10):

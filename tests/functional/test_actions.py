@@ -60,6 +60,12 @@ UNTOUCHED = {
     "io_rate_limit": {
         "requested": None, "applied": -1, "unit": "KiB/s", "range": [1024, 2**30],
         "default": -1, "state": "unset", "effective": True, "reason": None},
+    "net_limit": {
+        "requested": None, "applied": -1, "unit": "kbit/s", "range": [100, 100_000_000],
+        "default": -1, "state": "unset", "effective": True, "reason": None},
+    "net_guarantee": {
+        "requested": None, "applied": -1, "unit": "kbit/s", "range": [100, 100_000_000],
+        "default": -1, "state": "unset", "effective": True, "reason": None},
 }
 
 
@@ -136,11 +142,22 @@ def test_the_actions_of_each_resource(server: Server, caller: Caller) -> None:
     assert answer("get-io-rate-limit") == {"rate_kib": 8192}
     assert (domain.io_limit, domain.io_rate_limit) == (200, 2**13)
 
+    assert answer("get-net-limit") == {"kbit": -1}
+    assert answer("set-net-limit", {"kbit": 20000}) == {"kbit": 20000}
+    assert answer("get-net-limit") == {"kbit": 20000}
+    assert domain.net_limit == 20000
+
+    assert answer("get-net-guarantee") == {"kbit": -1}
+    assert answer("set-net-guarantee", {"kbit": "8000"}) == {"kbit": 8000}
+    assert answer("get-net-guarantee") == {"kbit": 8000}
+    assert domain.net_guarantee == 8000
+
     assert answer("balloon-driver-enabled") == {"ballooning_enabled": True}
     assert server.saved() == {
         "memory": 384, "memory_soft_limit": 256, "cpu_priority": 2048, "io_priority": 500,
         "net_priority": 3, "memory_guarantee": 100, "memory_priority": 300, "cpu_limit": 70,
-        "cpu_guarantee": 30, "io_limit": 200, "io_rate_limit": 8192}
+        "cpu_guarantee": 30, "io_limit": 200, "io_rate_limit": 8192,
+        "net_limit": 20000, "net_guarantee": 8000}
 
 
 @every_way

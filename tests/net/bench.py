@@ -52,7 +52,12 @@ class Bench:
 
     def reading(self, number: int) -> Reading:
         with self.host.inside():
-            return self.shaper.read(self.servers[self.uuids[number]])["net_priority"]
+            return self.readings(number)["net_priority"]
+
+    def readings(self, number: int) -> Mapping[str, Reading]:
+        """All of them, inside of the namespace."""
+        uuid = self.uuids[number]
+        return self.shaper.read(uuid, self.servers[uuid])
 
     def tidy(self, correct: bool = True) -> None:
         with self.host.inside():

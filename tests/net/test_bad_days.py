@@ -227,7 +227,7 @@ def test_queue_that_others_have_put_in_place(
         assert (reading.applied, reading.effective) == (UNLIMITED, False)
         assert "was changed" in (reading.reason or "")
         with bench.host.inside():
-            seen = bench.shaper.snapshot().read(bench.servers[bench.uuids[0]])
+            seen = bench.shaper.snapshot().read(bench.uuids[0], bench.servers[bench.uuids[0]])
         assert seen["net_priority"] == reading
         bench.tidy(correct=False)
         assert look(bench) != before

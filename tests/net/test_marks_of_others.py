@@ -148,7 +148,7 @@ def test_packets_that_a_filter_redirects(make_bench: MakeBench) -> None:
         assert (reading.applied, reading.effective) == (5, effective)
         with bench.host.inside():
             seen, ability = bench.shaper.snapshot(), bench.shaper.abilities()["net_priority"]
-        assert seen.read(bench.servers[bench.uuids[0]])["net_priority"] == reading
+        assert seen.read(bench.uuids[0], bench.servers[bench.uuids[0]])["net_priority"] == reading
         warned = [each for each in ability.warnings if "tc filter" in each]
         assert bool(warned) != effective
         if effective:

@@ -46,10 +46,11 @@ def test_many_readings_at_once_are_those_one_by_one(make_quiet: MakeQuiet) -> No
     assert [each.effective for each in one_by_one] == [False, False, False, True, True]
     with bench.host.inside():
         seen = bench.shaper.snapshot()
-    assert [seen.read(bench.servers[each])["net_priority"] for each in bench.uuids] == one_by_one
+    assert [seen.read(each, bench.servers[each])["net_priority"]
+            for each in bench.uuids] == one_by_one
     bench.prioritize(0, 5)
     # the rules were repaired, but are as they were seen
-    assert not seen.read(bench.servers[bench.uuids[0]])["net_priority"].effective
+    assert not seen.read(bench.uuids[0], bench.servers[bench.uuids[0]])["net_priority"].effective
     assert (bench.reading(0).applied, bench.reading(0).effective) == (5, True)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nova_qos.core import errors
 from nova_qos.net import layout
-from nova_qos.net.layout import STRAYS, WHOLE, Tree
+from nova_qos.net.layout import NO_TOTAL, STRAYS, WHOLE, Tree, Wish
 
 MBIT = 125_000
 CAPACITY = 80 * MBIT
@@ -15,6 +15,11 @@ MTU = 1500
 
 weights = st.dictionaries(
     st.sampled_from(layout.WITH_PRIORITY), st.integers(1, 99), min_size=1, max_size=60)
+
+
+def tree_of(weights: dict[int, int], capacity: int, mtu: int) -> Tree:
+    """A tree by weight alone."""
+    return layout.tree({minor: Wish(weight) for minor, weight in weights.items()}, capacity, mtu)
 
 
 def servers(tree: Tree) -> Tree:
@@ -25,14 +30,14 @@ def servers(tree: Tree) -> Tree:
 def test_no_more_is_guaranteed_than_there_is(
     given: dict[int, int], rate_mbit: int, mtu: int
 ) -> None:
-    tree = layout.tree({**given, STRAYS: 50}, rate_mbit * MBIT, mtu)
+    tree = tree_of({**given, STRAYS: 50}, rate_mbit * MBIT, mtu)
     assert sum(share.rate for share in servers(tree).values()) <= rate_mbit * MBIT
     assert {share.ceil for share in tree.values()} == {rate_mbit * MBIT}
 
 
 @given(given=weights, rate_mbit=st.integers(1, 100_000))
 def test_what_is_lent_follows_the_weights_exactly(given: dict[int, int], rate_mbit: int) -> None:
-    tree = layout.tree(given, rate_mbit * MBIT, MTU)
+    tree = tree_of(given, rate_mbit * MBIT, MTU)
     unit = tree[WHOLE].quantum
     assert {minor: share.quantum for minor, share in servers(tree).items()} == {
         minor: weight * unit for minor, weight in given.items()}
@@ -41,12 +46,12 @@ def test_what_is_lent_follows_the_weights_exactly(given: dict[int, int], rate_mb
 
 
 def test_the_shares_of_the_thesis() -> None:
-    tree = layout.tree({16: 39, 17: 26, 18: 15}, CAPACITY, MTU)
+    tree = tree_of({16: 39, 17: 26, 18: 15}, CAPACITY, MTU)
     assert [tree[minor].rate / MBIT for minor in (16, 17, 18)] == [39, 26, 15]
 
 
 def test_no_quantum_is_less_than_a_packet() -> None:
-    slow, fast = (layout.tree({16: 1}, mbit * MBIT, MTU)[16] for mbit in (250, 251))
+    slow, fast = (tree_of({16: 1}, mbit * MBIT, MTU)[16] for mbit in (250, 251))
     assert slow.cuts
     assert slow.quantum >= MTU + 14
     assert not fast.cuts
@@ -55,8 +60,8 @@ def test_no_quantum_is_less_than_a_packet() -> None:
 
 def test_with_hundreds_of_servers_one_change_changes_one_class() -> None:
     many = dict.fromkeys(range(16, 16 + 500), 50)
-    before = layout.tree(many, CAPACITY, MTU)
-    after = layout.tree({**many, 0x20: 90}, CAPACITY, MTU)
+    before = tree_of(many, CAPACITY, MTU)
+    after = tree_of({**many, 0x20: 90}, CAPACITY, MTU)
     assert [minor for minor in before if before[minor] != after[minor]] == [0x20]
 
 
@@ -74,9 +79,9 @@ def test_priorities_and_weights_are_each_others_mirror() -> None:
 
 
 def test_another_mtu_needs_another_tree() -> None:
-    before = layout.tree({16: 5}, CAPACITY, 1500)
-    assert layout.must_be_made_anew(before, layout.tree({16: 5}, CAPACITY, 9000))
-    assert not layout.must_be_made_anew(before, layout.tree({16: 9, 17: 1}, CAPACITY, 1500))
+    before = tree_of({16: 5}, CAPACITY, 1500)
+    assert layout.must_be_made_anew(before, tree_of({16: 5}, CAPACITY, 9000))
+    assert not layout.must_be_made_anew(before, tree_of({16: 9, 17: 1}, CAPACITY, 1500))
     assert layout.must_be_made_anew({}, before)
     assert not layout.must_be_made_anew(before, None)
 
@@ -85,3 +90,73 @@ def test_numbers_of_classes_run_out_with_a_word() -> None:
     assert layout.free_minor(range(3, 6), {3, 4}) == 5
     with pytest.raises(errors.HostRefused, match="more than 3 servers"):
         layout.free_minor(range(3, 6), {3, 4, 5})
+
+
+wishes = st.dictionaries(
+    st.sampled_from(layout.WITH_PRIORITY),
+    st.builds(lambda weight, guarantee, more: Wish(weight, guarantee * MBIT, (
+        guarantee + more) * MBIT if more else 0),
+        st.integers(1, 99), st.integers(0, 200), st.integers(0, 300)),
+    min_size=1, max_size=40)
+
+
+@given(given=wishes, rate_mbit=st.integers(1, 1000))
+def test_guarantees_are_kept_as_far_as_the_capacity_goes(
+    given: dict[int, Wish], rate_mbit: int
+) -> None:
+    capacity, all_wishes = rate_mbit * MBIT, {**given, STRAYS: Wish(50)}
+    tree = layout.tree(all_wishes, capacity, MTU)
+    assert sum(share.rate for share in servers(tree).values()) <= capacity
+    asked = sum(wish.guarantee for wish in given.values())
+    room = capacity - layout.LEAST_RATE * len(all_wishes)
+    for minor, wish in given.items():
+        assert tree[minor].rate <= tree[minor].ceil
+        assert layout.limit_of_share(tree[minor], tree[WHOLE]) == wish.limit
+        if asked <= room:
+            assert tree[minor].rate >= min(wish.guarantee, tree[minor].ceil)
+        else:
+            assert tree[minor].rate >= wish.guarantee * room // asked
+
+
+@given(given=wishes, rate_mbit=st.integers(1, 1000))
+def test_settings_can_be_told_from_a_tree(given: dict[int, Wish], rate_mbit: int) -> None:
+    """And where a guarantee cannot, the same tree is made without it."""
+    capacity, strays = rate_mbit * MBIT, {STRAYS: Wish(50)}
+    if sum(wish.guarantee for wish in given.values()) > capacity * 0.9:
+        return
+    tree = layout.tree({**given, **strays}, capacity, MTU)
+    found = {minor: Wish(layout.weight_of_share(tree[minor], tree[WHOLE]),
+                         layout.guarantee_of_share(tree[minor], tree),
+                         layout.limit_of_share(tree[minor], tree[WHOLE])) for minor in given}
+    for minor, wish in given.items():
+        assert (found[minor].weight, found[minor].limit) == (wish.weight, wish.limit)
+        assert found[minor].guarantee in (0, wish.guarantee)
+    again = layout.tree({**found, **strays}, capacity, MTU)
+    assert {minor: share.rate for minor, share in again.items()} == pytest.approx(
+        {minor: share.rate for minor, share in tree.items()}, rel=0.02, abs=MBIT)
+
+
+def test_a_guarantee_leaves_the_others_what_their_weights_say() -> None:
+    tree = layout.tree({16: Wish(25, 40 * MBIT), 17: Wish(50), 18: Wish(25)}, CAPACITY, MTU)
+    rates = [tree[minor].rate / MBIT for minor in (16, 17, 18)]
+    assert rates == pytest.approx([40, 26.67, 13.33], rel=0.01)
+
+
+def test_a_guarantee_below_the_fair_part_changes_nothing() -> None:
+    weighed = tree_of({16: 50, 17: 50}, CAPACITY, MTU)
+    assert layout.tree({16: Wish(50, 30 * MBIT), 17: Wish(50)}, CAPACITY, MTU) == weighed
+
+
+def test_limits_alone_have_no_total() -> None:
+    tree = layout.tree_of_limits({16: Wish(50, limit=5 * MBIT)}, CAPACITY, MTU)
+    assert (tree[WHOLE].rate, tree[WHOLE].ceil) == (NO_TOTAL, NO_TOTAL)
+    assert (tree[16].rate, tree[16].ceil, tree[16].cuts) == (5 * MBIT, 5 * MBIT, True)
+    assert not layout.tree_of_limits({16: Wish(50, limit=500 * MBIT)}, CAPACITY, MTU)[16].cuts
+    total = layout.tree({16: Wish(9, limit=5 * MBIT), 17: Wish(50)}, CAPACITY, MTU)
+    assert not layout.must_be_made_anew(tree, total)
+    assert all(layout.is_sound(each[16], each[WHOLE], MTU, CAPACITY) for each in (tree, total))
+
+
+def test_a_limit_of_the_whole_capacity_is_one() -> None:
+    tree = layout.tree({16: Wish(50, limit=CAPACITY), 17: Wish(50)}, CAPACITY, MTU)
+    assert [layout.limit_of_share(tree[minor], tree[WHOLE]) for minor in (16, 17)] == [CAPACITY, 0]

@@ -146,8 +146,14 @@ def test_libvirt_is_away(v1: Kernel) -> None:
         survey(replace(CONFIGURATION, connection_uri=nowhere), v1)
 
 
+def with_network(kernel: Kernel, ability: Ability) -> dict[str, Ability]:
+    names = [name for name, row in TABLE.items() if row.knob == "net_class"]
+    return {**survey(CONFIGURATION, kernel), **dict.fromkeys(names, Ability()),
+            "net_priority": ability}
+
+
 def test_every_resource_has_its_line(v1: Kernel) -> None:
-    abilities = {**survey(CONFIGURATION, v1), "net_priority": Ability("nobody knows")}
+    abilities = with_network(v1, Ability("nobody knows"))
     report = lines(abilities)
     held = [name for name, row in TABLE.items() if row.knob is not None]
     assert [line.partition(":")[0] for line in report] == held
@@ -157,7 +163,7 @@ def test_every_resource_has_its_line(v1: Kernel) -> None:
 
 
 def test_warnings_come_last(v1: Kernel) -> None:
-    abilities = {**survey(CONFIGURATION, v1), "net_priority": Ability(warnings=("one", "two"))}
+    abilities = with_network(v1, Ability(warnings=("one", "two")))
     assert abilities["net_priority"].works
     assert lines(abilities)[-2:] == [
         "warning: net_priority: one\n", "warning: net_priority: two\n"]
