@@ -69,11 +69,13 @@ class View:
             LIMIT: Reading(min((each // BYTES_PER_KBIT for each in limits if each),
                                default=UNLIMITED)),
             GUARANTEE: _guarantee(guaranteed, classes, why_less)}
-        if faults:
-            return {name: Reading(UNLIMITED) if reading.applied == UNLIMITED else replace(
-                reading, effective=False, reason="; ".join(faults), details={})
-                for name, reading in readings.items()}
-        return readings
+        if not faults:
+            return readings
+        # where the class itself is lost, nobody can tell a limit from none
+        asked = {PRIORITY: minor in layout.WITH_PRIORITY, GUARANTEE: guaranteed > 0,
+                 LIMIT: readings[LIMIT].applied != UNLIMITED}
+        return {name: replace(reading, effective=False, reason="; ".join(faults), details={})
+                if asked[name] else Reading(UNLIMITED) for name, reading in readings.items()}
 
     def _priority(self, minor: int, classes: Classes) -> Reading:
         weight = min((layout.weight_of_share(*each) for each in classes.values()), default=0)
