@@ -126,7 +126,11 @@ def weight_of_share(share: Share, whole: Share) -> int:
 
 
 def limit_of_share(share: Share, whole: Share) -> int:
-    """The limit that a class was made with, in bytes/s; 0 for none."""
+    """The limit that a class was made with, in bytes/s; 0 for none.
+
+    :param whole: that of the whole, or the strays' where there is one, which says the same and
+        more: it has not changed yet where a change to limits alone was interrupted
+    """
     return {whole.ceil: 0, whole.ceil + 1: whole.ceil}.get(share.ceil, share.ceil)
 
 
@@ -134,7 +138,8 @@ def guarantee_of_share(share: Share, there: Tree) -> int:
     """The guarantee that a class was made with, in bytes/s; 0 for none, or for one that is no more
     than the class's part by weight."""
     strays, whole = there.get(STRAYS), there[WHOLE]
-    if strays is None:
+    # without a total, nothing is guaranteed; strays are left where a change to it was interrupted
+    if strays is None or whole.ceil == NO_TOTAL:
         return 0
     weight, of_strays = weight_of_share(share, whole), weight_of_share(strays, whole)
     part = (strays.rate + 1) * weight / max(1, of_strays)

@@ -234,7 +234,7 @@ class Objects:
                     found[server] = Setting(
                         layout.priority_of_weight(weight) if minor in layout.WITH_PRIORITY
                         else UNLIMITED,
-                        layout.limit_of_share(share, whole),
+                        layout.limit_of_share(share, tree.get(layout.STRAYS, whole)),
                         layout.guarantee_of_share(share, tree))
         return {server: setting for server, setting in found.items() if setting}
 
