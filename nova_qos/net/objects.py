@@ -179,7 +179,8 @@ class Objects:
     def _grow(self, device: int, before: Tree, after: Tree) -> None:
         for minor in before.keys() & after.keys() - {WHOLE}:
             old, new = before[minor], after[minor]
-            if old != new and new.rate >= old.rate:
+            # most are the same object, which is known at once
+            if old is not new and old != new and new.rate >= old.rate:
                 self._put(device, minor, new, old, after[WHOLE])
 
     def _put(self, device: int, minor: int, new: Share, old: Share | None, whole: Share) -> None:

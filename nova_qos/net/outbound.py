@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from pyroute2.netlink.exceptions import NetlinkError
@@ -20,7 +20,7 @@ from nova_qos.core.reading import Reading
 from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Ability, Floating, Interfaces, Neighbours
 from nova_qos.net import failures, layout, uplinks
-from nova_qos.net.layout import Layout, Rules
+from nova_qos.net.layout import WHOLE, Layout, Rules
 from nova_qos.net.marks import Marks
 from nova_qos.net.netlink import Netlink
 from nova_qos.net.nft import Table
@@ -48,11 +48,13 @@ DEFAULT_MARK_MASK = 0x1FFF
 
 @dataclass
 class _Known:
-    """What the kernel holds, whose each class is, and the host's own addresses."""
+    """What the kernel holds, whose each class is, the host's own addresses, and the servers that it
+    was made for; none where it was listed."""
 
     layout: Layout
     minors: dict[str, int]
     host_macs: set[str]
+    running: Mapping[str, Interfaces] = field(default_factory=dict)
 
 
 class Outbound:
@@ -148,7 +150,8 @@ class Outbound:
                 self._known = self._listed(objects, running)
             setting = _changed((self._settings or {}).get(server_uuid, Setting()), values)
             wanted = {**(self._settings or {}), server_uuid: setting}
-            self._bring(objects, running, wanted)
+            if not self._relimit(objects, running, server_uuid, setting):
+                self._bring(objects, running, wanted)
             readings = objects.view().read(
                 interfaces, setting.guarantee // BYTES_PER_KBIT, None)
             if any(not readings[name].holds(value) or not readings[name].effective
@@ -249,6 +252,40 @@ class Outbound:
             self._known = None
             self._change(objects, running, settings)
 
+    def _relimit(
+        self, objects: Objects, running: Mapping[str, Interfaces], server: str, setting: Setting
+    ) -> bool:
+        """Change the limit of one server where no other class and no rule is concerned, so that it
+        takes no longer among hundreds; whether it was so, and is done."""
+        known, settings = self._known, self._settings or {}
+        before = settings.get(server, Setting())
+        if (known is None or known.running != running or server not in known.minors
+                or before.shares or setting.shares or not before.limit or not setting.limit):
+            return False
+        minor, after = known.minors[server], Layout({}, known.layout.rules)
+        for each in objects.uplinks:
+            there = known.layout.trees.get(each.index, {})
+            own = layout.tree_of_limits({minor: self._wish(setting)}, self._capacity, each.mtu)
+            # a total, or frames of another size
+            if there.get(WHOLE) != own[WHOLE] or minor not in there:
+                return False
+            after.trees[each.index] = {**there, minor: own[minor]}
+        self._known = None
+        try:
+            self._carry_out(objects, known.layout, after)
+        except errors.HostRefused:
+            return False
+        self._known = replace(known, layout=after)
+        self._settings = {**settings, server: setting}
+        return True
+
+    def _carry_out(self, objects: Objects, before: Layout, after: Layout) -> None:
+        self._changes += 1
+        try:
+            objects.change(before, after)
+        finally:
+            self._changes += 1
+
     def _change(
         self, objects: Objects, running: Mapping[str, Interfaces], settings: dict[str, Setting]
     ) -> None:
@@ -269,13 +306,9 @@ class Outbound:
                            for each in objects.uplinks}
             after.rules = _rules(running, minors, self._floating or {}, self._marks)
             after.rules.host_macs, after.rules.gates = known.host_macs, set(after.trees)
-        self._changes += 1
-        try:
-            objects.change(known.layout, after)
-        finally:
-            self._changes += 1
+        self._carry_out(objects, known.layout, after)
         self._tell_held(after, set(wishes))
-        self._known = _Known(after, minors, known.host_macs)
+        self._known = _Known(after, minors, known.host_macs, dict(running))
         self._settings = settings
 
     def _wish(self, setting: Setting) -> layout.Wish:

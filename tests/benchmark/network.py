@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network priorities of 5 and of 500 servers, in network namespaces of their own, in one run.
+"""Network priorities and limits of 5 and of 500 servers, in namespaces of their own, in one run.
 
 Usage, as root: ``python -m tests.benchmark.network``
 """
@@ -61,10 +61,13 @@ class Namespace:
 class Host(Namespace):
     """Servers with a tap and a priority each."""
 
+    #: What is set of each server.
+    resource, values = "net_priority", range(98)
+
     def __init__(self, count: int) -> None:
         super().__init__()
         self.running: dict[str, Interfaces] = {}
-        self._priorities = itertools.cycle(range(98))
+        self._values = itertools.cycle(self.values)
         with self.entered(), IPRoute() as ipr:
             for number in range(count):
                 ipr.link("add", ifname=f"tap{number}", kind="tuntap", mode="tap")
@@ -72,8 +75,7 @@ class Host(Namespace):
                 self.running[str(uuid.uuid4())] = (Interface(mac, f"tap{number}"),)
             self.shaper = self.new_agent()
             for server in self.running:
-                self.shaper.write(
-                    server, {"net_priority": next(self._priorities)}, self.neighbours)
+                self.shaper.write(server, {self.resource: next(self._values)}, self.neighbours)
 
     def new_agent(self) -> Outbound:
         """As after a start: nothing is known."""
@@ -83,12 +85,12 @@ class Host(Namespace):
         return self.running
 
     def change(self) -> None:
-        """Another priority for one server."""
-        self.set(next(self._priorities))
+        """Another value for one server."""
+        self.set(next(self._values))
 
-    def set(self, priority: int) -> None:
+    def set(self, value: int) -> None:
         server = next(iter(self.running))
-        self.shaper.write(server, {"net_priority": priority}, self.neighbours)
+        self.shaper.write(server, {self.resource: value}, self.neighbours)
 
     def tidy(self, shaper: Outbound) -> None:
         """What the agent does at its start and every ten seconds."""
@@ -109,6 +111,12 @@ class Host(Namespace):
         """Take tree and table away, as a person would by hand."""
         _run("tc", "qdisc", "delete", "dev", self.uplink, "root")
         _run("nft", "delete", "table", "netdev", "nova_qos")
+
+
+class LimitedHost(Host):
+    """Servers with a tap and a limit each, and no total."""
+
+    resource, values = "net_limit", range(1000, 99_000, 1000)
 
 
 class Thesis(Namespace):
@@ -144,14 +152,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     rounds = parser.parse_args().rounds
     few, many, thesis = Host(FEW), Host(MANY), Thesis(MANY)
+    limited = LimitedHost(FEW), LimitedHost(MANY)
     try:
-        sys.exit(_report(few, many, thesis, rounds))
+        sys.exit(_report(few, many, thesis, limited, rounds))
     finally:
-        for each in (few, many, thesis):
+        for each in (few, many, thesis, *limited):
             each.remove()
 
 
-def _report(few: Host, many: Host, thesis: Thesis, rounds: int) -> int:
+def _report(
+    few: Host, many: Host, thesis: Thesis, limited: tuple[LimitedHost, LimitedHost], rounds: int
+) -> int:
+    few_limits, many_limits = limited
     rebuild = thesis.step(thesis.rebuild)
     return report([
         compare(f"one priority changed, {MANY} / {FEW} servers",
@@ -159,6 +171,9 @@ def _report(few: Host, many: Host, thesis: Thesis, rounds: int) -> int:
         compare(f"one priority set where there was none, {MANY} / {FEW}",
                 many.step(lambda: many.set(10)), few.step(lambda: few.set(10)), Goal(3), rounds,
                 many.step(lambda: many.set(-1)), few.step(lambda: few.set(-1))),
+        compare(f"one limit changed, {MANY} / {FEW} limited servers",
+                many_limits.step(many_limits.change), few_limits.step(few_limits.change),
+                Goal(1.5), rounds),
         compare(f"one priority changed, of {MANY} / all made anew with tc",
                 many.step(many.change), rebuild, None, 3),
         compare(f"{MANY} servers applied, nothing there / made anew with tc",
