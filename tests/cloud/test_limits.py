@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Guarantees and limits of real servers, set through nova and observed with virsh and in control
-groups."""
+"""Guarantees and limits of real servers, set through nova and observed with virsh, with tc and in
+control groups."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
 from tests.cloud.values import CHECKED_S
+from tools.bed.stack.host import uplink
+from tools.bed.stack.network import UPLINK
 
 SETTINGS = {"cpu_limit": 60, "cpu_guarantee": 50, "memory_guarantee": 200, "memory_priority": 300,
-            "io_limit": 500, "io_rate_limit": 16384}
+            "io_limit": 500, "io_rate_limit": 16384, "net_limit": 40_000, "net_guarantee": 30_000}
 _STARTED_S = 20.0
 #: Beside so many shares of a neighbour, the guarantee needs more than 1024.
 _MANY_SHARES = 262144
@@ -25,12 +28,22 @@ def held(host: Observer, server: str) -> dict[str, object]:
         "cpu_limit": host.virsh_value("schedinfo", server, "global_quota"),
         "kernel's": host.cgroup(server, "cpu", "cpu.cfs_quota_us"),
         "io_limit": int(tuned[tuned.index("total_iops_sec") + 1]),
-        "io_rate_limit": int(tuned[tuned.index("total_bytes_sec") + 1]), "group": group}
+        "io_rate_limit": int(tuned[tuned.index("total_bytes_sec") + 1]), "group": group,
+        "net": net_class(host, server)}
+
+
+def net_class(host: Observer, server: str) -> tuple[str, str] | None:
+    """Rate and ceiling of the server's class as tc shows them; None while it has none."""
+    _tap, mac = host.interface(server)
+    name = uplink.class_of(mac) if uplink.has_table() else None
+    found = uplink.classes().get(name) if name else None
+    return (found.rate, found.ceil) if found else None
 
 
 WITH = {"cpu_limit": 12000, "kernel's": 12000, "io_limit": 500, "io_rate_limit": 2**24,
-        "group": "nova-qos"}
-WITHOUT = {"cpu_limit": -1, "kernel's": -1, "io_limit": 0, "io_rate_limit": 0, "group": ""}
+        "group": "nova-qos", "net": ("30Mbit", "40Mbit")}
+WITHOUT = {"cpu_limit": -1, "kernel's": -1, "io_limit": 0, "io_rate_limit": 0, "group": "",
+           "net": None}
 
 
 @pytest.fixture
@@ -45,6 +58,26 @@ def limited(admin: Person, host: Observer, clean: None, vm1: str) -> str:
 def test_an_unset_leaves_nothing(admin: Person, host: Observer, limited: str) -> None:
     assert admin.act(limited, "set-qos", dict.fromkeys(SETTINGS))[0] == 200
     assert held(host, limited) == WITHOUT
+    assert "5ca1" not in uplink.root()
+
+
+def test_a_network_limit_alone_concerns_nobody_else(
+    admin: Person, host: Observer, clean: None, vm1: str, vm2: str
+) -> None:
+    assert admin.act(vm1, "set-net-limit", {"kbit": 5000}) == (200, {"kbit": 5000})
+    assert net_class(host, vm1) == ("5Mbit", "5Mbit")
+    assert net_class(host, vm2) is None
+    assert admin.act(vm1, "get-net-limit") == (200, {"kbit": 5000})
+    assert host.network_priority(vm2) == -1
+
+
+def test_more_than_the_uplink_has_is_not_guaranteed(
+    admin: Person, host: Observer, limited: str, vm2: str
+) -> None:
+    status, answer = admin.act(vm2, "set-net-guarantee", {"kbit": 60_000})
+    assert status == 409
+    assert "has promised 30000 to others" in answer["conflictingRequest"]["message"]
+    assert admin.act(vm2, "get-net-guarantee") == (200, {"kbit": -1})
 
 
 def test_a_hard_reboot_keeps_them(admin: Person, host: Observer, limited: str) -> None:
@@ -66,6 +99,17 @@ def test_drift_is_put_right(
 ) -> None:
     with host.frozen_agent():
         host.libvirt.virsh(*(limited if word == "{}" else word for word in command))
+        assert held(host, limited) != WITH
+    wait_for(lambda: held(host, limited) == WITH, CHECKED_S, "it is put right")
+
+
+def test_drift_of_its_class_is_put_right(admin: Person, host: Observer, limited: str) -> None:
+    name = uplink.class_of(host.interface(limited)[1])
+    assert name is not None
+    with host.frozen_agent():
+        subprocess.run(
+            ["tc", "class", "change", "dev", UPLINK, "parent", "5ca1:1", "classid", name, "htb",
+             "rate", "1mbit", "ceil", "2mbit"], check=True, capture_output=True)
         assert held(host, limited) != WITH
     wait_for(lambda: held(host, limited) == WITH, CHECKED_S, "it is put right")
 

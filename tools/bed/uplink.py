@@ -16,6 +16,7 @@ _CLASS = re.compile(
     r" Sent (?P<sent>\d+) bytes .*\n backlog (?P<backlog>\w+)b ", re.MULTILINE)
 _POLL_S = 0.1
 _OURS = "htb 5ca1:"
+_STRAYS = "5ca1:fffe"  # there while servers share the uplink, and not only have limits
 _FIRST_WITHOUT = 0x8000  # the first class of the servers without a priority
 #: A class' turn is its weight times a full frame with its tags.
 FRAME = 1522
@@ -104,11 +105,17 @@ class Uplink:
         none, None when tc and nft do not agree on its class."""
         name = self.class_of(mac) if self.has_table() else None
         if name is None:
-            return -1 if self.root() != _OURS and not self.has_table() else None
+            has_none = self.root() != _OURS and not self.has_table()
+            return -1 if has_none or self._only_limits_others(tap) else None
         leaf = self.classes().get(name)
         if leaf is None or self.root() != _OURS or self.mark_of(tap) != name:
             return None
         return _priority(name, leaf)
+
+    def _only_limits_others(self, tap: str) -> bool:
+        """Whether tree and rules are those of other servers' limits."""
+        return (self.root() == _OURS and self.has_table() and _STRAYS not in self.classes()
+                and self.mark_of(tap) is None)
 
     def priority_by_mark(self, tap: str) -> int | None:
         """The network priority of the server with this device: -1 when it has none, None when its
