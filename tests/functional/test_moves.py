@@ -54,7 +54,7 @@ def test_a_migrating_server_is_not_kept_waiting_for_the_end_of_nova_s_task(
     moving.change(task_state="migrating")
     moving.domain.unified, moving.domain.arriving = unified, True
     moving.arrive("second", (*CARRIED, "unified", "arriving"))
-    before = {"net_priority", "memory_guarantee"} | (
+    before = {"net_priority", "net_limit", "net_guarantee", "memory_guarantee"} | (
         {"cpu_priority", "cpu_guarantee"} if unified else set())
     eventually(lambda: {name for name, _ in moving.domain.writes} == before)
     moving.domain.arriving = False

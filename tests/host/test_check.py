@@ -75,7 +75,8 @@ def test_what_this_machine_can_do(bench: RealBench, server: RealServer) -> None:
     for name in ("cpu_priority", "cpu_limit", "cpu_guarantee"):
         assert re.fullmatch(rf"{name}: works \(cgroup v\d\)", told[name])
     assert re.fullmatch(disk_line(bench.libvirt.state), told["io_priority"])
-    assert told["net_priority"] == f"net_priority: works (on uplink {UPLINK})"
+    for name in ("net_priority", "net_limit", "net_guarantee"):
+        assert told[name] == f"{name}: works (on uplink {UPLINK})"
     assert status == int(any("because" in line for line in lines))
 
 

@@ -182,6 +182,16 @@ def test_sizes_take_units(size: str, mib: int, nova: Nova) -> None:
         assert nova.cloud.asked[-1] == ("vm1", row.names.set_action, {row.names.key: mib})
 
 
+@pytest.mark.parametrize(
+    ("rate", "kbit"), [("5000", 5000), ("5M", 5000), ("1.5Gbit/s", 1_500_000)])
+def test_network_rates_take_units(rate: str, kbit: int, nova: Nova) -> None:
+    for name in ("net_limit", "net_guarantee"):
+        names = TABLE[name].names
+        nova.cloud.answers["vm1", names.set_action] = (200, {names.key: kbit})
+        nova(names.set_command, "vm1", rate)
+        assert nova.cloud.asked[-1] == ("vm1", names.set_action, {names.key: kbit})
+
+
 @pytest.mark.parametrize(("rate", "kib"), [("8192", 8192), ("8M", 8192), ("1.5GiB", 1572864)])
 def test_rates_take_units(rate: str, kib: int, nova: Nova) -> None:
     names = TABLE["io_rate_limit"].names
