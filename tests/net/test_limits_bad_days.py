@@ -13,7 +13,7 @@ import pytest
 
 from nova_qos.core import errors
 from nova_qos.core.units import UNLIMITED
-from tests.net.bench import RATE_MBIT, QuietBench
+from tests.net.bench import RATE_MBIT, QuietBench, tap_lines
 from tests.net.conftest import MakeBench, MakeQuiet
 from tests.net.doom import COMPLETE, KILLED, before_change, in_child
 from tests.net.picture import STRAYS, WHOLE, Picture, classes, everything, look, root, wipe
@@ -83,7 +83,7 @@ def _possible(case: Case, number: int, name: str) -> set[int]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_killed(make_quiet: MakeQuiet, name: str) -> None:
-    """The next agent takes nothing for a setting that nobody asked for, and the same change then
+    """The next agent finds no setting that nobody requested, and the same change then
     leads to the same end."""
     case = CASES[name]
     bench = make_quiet(4, "up0", "up1")
@@ -129,6 +129,38 @@ def test_an_uplink_that_another_program_owns(make_quiet: MakeQuiet, state: str) 
     bench.host.run("tc", "qdisc", "del", "dev", "up0", "root")
     apply(bench, LIMIT)
     assert held(bench, 0)["limit"] == 5
+
+
+HARM = {
+    "a class": "tc class del dev up0 classid {own}",
+    "its queue": "tc qdisc del dev up0 parent {own}",
+    "a tree": "tc qdisc del dev up1 root",
+    "the rules": "nft delete table netdev nova_qos",
+    "its address": "nft delete element netdev nova_qos by_mac {{ fa:16:3e:00:00:00 }}",
+    "frames": "ip link set up0 mtu 1400",
+}
+
+
+@pytest.mark.parametrize("what", HARM)
+def test_another_limit_after_others_have_changed_something(
+    make_quiet: MakeQuiet, what: str
+) -> None:
+    """What is remembered is no longer so; the write finds out and puts it right."""
+    bench = make_quiet(3, "up0", "up1")
+    apply(bench, LARGE)
+    bench.host.run(*HARM[what].format(own=own_class(bench, 0)).split())
+    change(bench, 0, limit=9)
+    assert held(bench, 0)["limit"] == 9
+    found = look(bench)
+    assert found == _anew(bench, LARGE, {0: {"net_limit": 9000}})
+
+
+def test_another_limit_after_a_tap_was_made_anew(make_quiet: MakeQuiet) -> None:
+    bench = make_quiet(2)
+    apply(bench, LARGE)
+    bench.host.ip("link del tap0", *tap_lines(0))
+    change(bench, 0, limit=9)
+    assert held(bench, 0)["limit"] == 9
 
 
 def test_limits_set_at_once(make_quiet: MakeQuiet) -> None:
