@@ -100,7 +100,7 @@ def tree(wishes: Mapping[int, Wish], capacity: int, mtu: int) -> Tree:
     shares = {WHOLE: Share(capacity, capacity, unit, NO_QUEUE)}
     for minor, wish in wishes.items():
         ceil = _ceil(wish.limit, capacity)
-        rate = min(max(LEAST_RATE, wish.guarantee, capacity * wish.weight // budget), ceil)
+        rate = min(max(_floor(wish), capacity * wish.weight // budget), ceil)
         shares[minor] = Share(rate, ceil, wish.weight * unit, _queue(min(ceil, capacity), unit))
     return shares
 
@@ -170,13 +170,17 @@ def _reduced(wishes: Mapping[int, Wish], capacity: int) -> Mapping[int, Wish]:
             for minor, wish in wishes.items()}
 
 
+def _floor(wish: Wish) -> int:
+    return max(LEAST_RATE, wish.guarantee)
+
+
 def _needed(wishes: Collection[Wish], capacity: int) -> int:
-    """The weight that stands for the whole capacity, if those whose guarantee is more than their
-    part get their guarantee, and the others what is left."""
+    """The weight that stands for the whole capacity, if those whose part is less than their
+    guarantee, or than the least rate, get that, and the others what is left."""
     needed = sum(wish.weight for wish in wishes)
     while True:
-        raised = [wish for wish in wishes if wish.guarantee * needed > capacity * wish.weight]
-        left = capacity - sum(wish.guarantee for wish in raised)
+        raised = [wish for wish in wishes if _floor(wish) * needed > capacity * wish.weight]
+        left = capacity - sum(map(_floor, raised))
         others = sum(wish.weight for wish in wishes) - sum(wish.weight for wish in raised)
         now = -(-capacity * others // left) if left > 0 else capacity
         if now <= needed:

@@ -142,6 +142,12 @@ def test_a_guarantee_leaves_the_others_what_their_weights_say() -> None:
     assert rates == pytest.approx([40, 26.67, 13.33], rel=0.01)
 
 
+def test_the_least_rate_of_others_is_kept_back_from_a_guarantee_of_all() -> None:
+    tree = layout.tree({16: Wish(1), 17: Wish(1, MBIT), STRAYS: Wish(50)}, MBIT, MTU)
+    assert sum(share.rate for share in servers(tree).values()) <= MBIT
+    assert min(share.rate for share in tree.values()) >= layout.LEAST_RATE
+
+
 def test_a_guarantee_below_the_fair_part_changes_nothing() -> None:
     weighed = tree_of({16: 50, 17: 50}, CAPACITY, MTU)
     assert layout.tree({16: Wish(50, 30 * MBIT), 17: Wish(50)}, CAPACITY, MTU) == weighed
