@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from nova_qos.core import errors
@@ -71,6 +72,18 @@ class Group:
         """Write a number into a file; ``MOST`` is written as "max"."""
         (self.path / file).write_text("max" if value >= MOST else str(value))
 
+    def is_inhabited(self) -> bool:
+        """Whether a process is in it, or in one below; a libvirt that was killed may leave empty
+        ones."""
+        events = self.path / "cgroup.events"
+        with suppress(FileNotFoundError):
+            return "populated 1" in events.read_text()
+        for place in self.path / "emulator", self.path:
+            with suppress(FileNotFoundError):
+                if (place / "cgroup.procs").read_text():
+                    return True
+        return False
+
     def mark(self, name: str = MARK) -> tuple[int, ...]:
         """The numbers that were left on it, none at first; they go when the group goes."""
         try:
@@ -129,6 +142,11 @@ def by_machine(root: Path = ROOT) -> dict[str, Group]:
     ``find`` raises an error for."""
     found = _by_machine(root)
     return {name: named[0] for name, named in found.items() if len(named) == 1}
+
+
+def inhabited(root: Path = ROOT) -> dict[str, Group]:
+    """Those of ``by_machine`` that take part in what the host divides."""
+    return {name: group for name, group in by_machine(root).items() if group.is_inhabited()}
 
 
 def find(named: str, root: Path = ROOT) -> Group | None:

@@ -152,7 +152,7 @@ class LibvirtHost:
             return Promises(capacity, present_v1, cpu.shares_v1, _give_v1)
         most = scales.cpu_shares(scales.MOST_CPU_WEIGHT)
         return Promises(
-            replace(capacity, most_shares=most), groups.by_machine, cpu.shares_v2, self._give_v2)
+            replace(capacity, most_shares=most), groups.inhabited, cpu.shares_v2, self._give_v2)
 
     def _give_v2(self, group: Group, before: Granted, now: Granted) -> None:
         if now.shares != before.shares:

@@ -159,4 +159,4 @@ class Promises:
 def present_v1() -> Mapping[str, Group]:
     """``Present`` with cgroup v1."""
     root = groups.v1_root("cpu")
-    return groups.by_machine(root) if root else {}
+    return groups.inhabited(root) if root else {}

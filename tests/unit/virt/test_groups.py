@@ -47,6 +47,24 @@ def test_a_domain_without_a_group(root: Path, domain_id: int, name: str) -> None
     assert groups.find(groups.machine(domain_id, name), root) is None
 
 
+@pytest.mark.parametrize(("files", "is_inhabited"), [
+    ({"cgroup.events": "populated 1\nfrozen 0\n"}, True),
+    ({"cgroup.events": "populated 0\nfrozen 0\n"}, False),
+    ({"cgroup.procs": "", "emulator/cgroup.procs": "4711\n"}, True),
+    ({"cgroup.procs": "4711\n"}, True),
+    ({"cgroup.procs": "", "emulator/cgroup.procs": ""}, False),
+    ({}, False),
+])
+def test_what_a_killed_libvirt_has_left_takes_no_part(
+    root: Path, files: dict[str, str], is_inhabited: bool
+) -> None:
+    place = root / "machine/qemu-3-one.libvirt-qemu"
+    (place / "emulator").mkdir()
+    for name, text in files.items():
+        (place / name).write_text(text)
+    assert ("qemu-3-one" in groups.inhabited(root)) == is_inhabited
+
+
 def test_another_libvirt_s_domain_of_the_same_number(root: Path) -> None:
     for place in ("machine.slice/machine-qemu\\x2d1\\x2dother.scope",
                   "machine/qemu-1-third.libvirt-qemu"):
