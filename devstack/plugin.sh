@@ -31,6 +31,9 @@ function configure_nova_qos {
     if [[ -n "$NOVA_QOS_HTB_RATE" ]]; then
         iniset $NOVA_CONF tc htb_rate "$NOVA_QOS_HTB_RATE"
     fi
+    if [[ -n "$NOVA_QOS_HTB_RATE_IN" ]]; then
+        iniset $NOVA_CONF tc htb_rate_in "$NOVA_QOS_HTB_RATE_IN"
+    fi
     if [[ -n "$NOVA_QOS_BALLOONING_RAM_RATIO" ]]; then
         iniset $NOVA_CONF libvirt ballooning_ram_ratio "$NOVA_QOS_BALLOONING_RAM_RATIO"
     fi
@@ -59,8 +62,15 @@ function cleanup_nova_qos {
     for device in $(sudo tc qdisc show | awk '/^qdisc htb 5ca1: / { print $5 }'); do
         sudo tc qdisc del dev $device root
     done
-    if sudo nft list table netdev nova_qos > /dev/null 2>&1; then
-        sudo nft delete table netdev nova_qos
+    local table
+    for table in nova_qos nova_qos_in; do
+        if sudo nft list table netdev $table > /dev/null 2>&1; then
+            sudo nft delete table netdev $table
+        fi
+    done
+    # the rules that led to it are gone
+    if ip link show nova-qos-in > /dev/null 2>&1; then
+        sudo ip link delete nova-qos-in
     fi
     if [[ -f "$NOVA_API_PASTE_INI" ]]; then
         $NOVA_BIN_DIR/nova-qos-paste disable $NOVA_API_PASTE_INI

@@ -18,7 +18,7 @@ class MarkMask(types.String):
 
 
 GROUP = cfg.OptGroup("nova_qos", title="Resources of running servers")
-TC_GROUP = cfg.OptGroup("tc", title="Outbound traffic of servers")
+TC_GROUP = cfg.OptGroup("tc", title="Traffic of servers")
 
 OPTIONS = [
     cfg.IntOpt(
@@ -132,6 +132,15 @@ TC_OPTIONS = [
         help="Mbit/s that all servers' outbound traffic may take together on each uplink while "
         "a server of the host has a network priority. Traffic of the host itself is not "
         "counted, so choose what the uplink carries less what the host needs.",
+    ),
+    cfg.IntOpt(
+        "htb_rate_in",
+        min=1,
+        max=1_000_000,
+        help="Mbit/s that all servers may receive together from outside of the host while one of "
+        "them has an inbound priority or guarantee; without it there are inbound limits alone. It "
+        "works only where it is less than what really arrives: choose a little less than the "
+        "uplink carries.",
     ),
 ]
 

@@ -112,7 +112,8 @@ class SeenNetwork(Protocol):
 
 
 class Network(Protocol):
-    """The host's uplinks, divided among its servers by weight and guarantees, or only limited.
+    """The host's uplinks one way, divided among its servers by weight and guarantees, or only
+    limited.
 
     Every method may raise HostCannot (an uplink belongs to another program, the kernel or the
     agent's rights do not suffice) and HostRefused (no uplink is there now, or the kernel
@@ -122,7 +123,7 @@ class Network(Protocol):
     def read(self, server_uuid: str, interfaces: Interfaces) -> Mapping[str, Reading]:
         """What the kernel does with these interfaces' packets, by resource, UNLIMITED for none:
         ``net_priority``, with the detail ``weight`` where their class has one; ``net_limit`` and
-        ``net_guarantee`` in kbit/s."""
+        ``net_guarantee`` in kbit/s. Of what servers receive: ``net_in_priority`` and so on."""
 
     def admit(
         self, server_uuid: str, values: Mapping[str, int], neighbours: Neighbours
@@ -151,6 +152,10 @@ class Network(Protocol):
 
     def abilities(self) -> Mapping[str, Ability]:
         """Whether a write would succeed, and if not, why, by resource; changes nothing."""
+
+
+#: Those of a host, by the knob that each is behind.
+Networks = Mapping[str, Network]
 
 
 class Snapshot(Protocol):

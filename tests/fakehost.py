@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 from nova_qos.core import errors, scales
@@ -28,8 +29,10 @@ from nova_qos.resources import TABLE
 
 #: What every host has for its servers.
 CAPACITY = Capacity(cpu_percent=6400, memory_mib=2**20, most_shares=scales.MOST_CPU_SHARES)
-#: In kbit/s, what all its servers may send.
+#: In kbit/s, what all its servers may send, and receive.
 NET_CAPACITY = 80_000
+NET_NAMES = tuple(f"{prefix}{kind}" for prefix in ("net_", "net_in_")
+                  for kind in ("priority", "limit", "guarantee"))
 _Access = tuple[Callable[[], Reading], Callable[[int], None]]
 #: Of servers without a network priority, while another of the host has one.
 DEFAULT_NET_WEIGHT = 50
@@ -77,7 +80,7 @@ class FakeDomain:
         self.weight = 100
         self.io_limit = self.io_rate_limit = UNLIMITED
         self.foreign_disks: str | None = None
-        self.net_priority = self.net_limit = self.net_guarantee = UNLIMITED
+        self.net = dict.fromkeys(NET_NAMES, UNLIMITED)
         self.driver = self.reports = True
         self.due_s = 0.0
         self.overdue = False
@@ -119,8 +122,7 @@ class FakeDomain:
             "cpu_priority": self.asked_shares if raised else self.shares,
             "io_priority": self.weight, "io_limit": self.io_limit,
             "io_rate_limit": self.io_rate_limit,
-            "net_priority": self.net_priority, "net_limit": self.net_limit,
-            "net_guarantee": self.net_guarantee, "cpu_limit": self.cpu_limit,
+            **self.net, "cpu_limit": self.cpu_limit,
             "cpu_guarantee": self.cpu_guarantee, "memory_guarantee": self.memory_guarantee}
 
     def _resources(self) -> "Mapping[str, _Access]":
@@ -131,9 +133,7 @@ class FakeDomain:
             "io_priority": (self._read_weight, self._write_weight),
             "io_limit": (self._read_io_limit, self._write_io_limit),
             "io_rate_limit": (self._read_io_rate_limit, self._write_io_rate_limit),
-            "net_priority": (self._read_priority, self._write_priority),
-            "net_limit": (self._read_net_limit, self._write_net_limit),
-            "net_guarantee": (self._read_net_guarantee, self._write_net_guarantee),
+            **self._net_resources("net_"), **self._net_resources("net_in_"),
             "cpu_limit": (self._read_cpu_limit, self._write_cpu_limit),
             "cpu_guarantee": (self._read_cpu_guarantee, self._write_cpu_guarantee),
             "memory_guarantee": (self._read_memory_guarantee, self._write_memory_guarantee),
@@ -180,9 +180,10 @@ class FakeDomain:
             raise errors.HostCannot(f"memory_guarantee: {self.pinned}")
         for name in ("io_limit", "io_rate_limit"):
             self._require_free_disk(values.get(name, UNLIMITED))
-        if values.get("net_guarantee", UNLIMITED) != UNLIMITED:
-            require_left("net_guarantee", "kbit/s", values["net_guarantee"],
-                         [self._net_guaranteed_to_others()], NET_CAPACITY)
+        for name in ("net_guarantee", "net_in_guarantee"):
+            if values.get(name, UNLIMITED) != UNLIMITED:
+                require_left(name, "kbit/s", values[name],
+                             [self._net_guaranteed_to_others(name)], NET_CAPACITY)
         asked = replace(
             self._asked(), cpu_percent=max(0, percent), memory_mib=max(0, memory_mib))
         require_room({**self._all_asked(), "": asked}, "", CAPACITY)
@@ -301,41 +302,43 @@ class FakeDomain:
         if limit != UNLIMITED and self.foreign_disks is not None:
             raise errors.HostRefused(f"iops: no disk can be limited: {self.foreign_disks}")
 
-    def _read_priority(self) -> Reading:
-        self._offered("net_priority")
-        return Reading(self.net_priority, details=self._net_weight())
+    def _net_resources(self, prefix: str) -> "Mapping[str, _Access]":
+        """Those of what it sends, or receives."""
+        reads = {"priority": self._read_priority, "limit": self._read_net_limit,
+                 "guarantee": self._read_net_guarantee}
+        return {f"{prefix}{kind}": (partial(read, prefix), partial(self._write_net, prefix + kind))
+                for kind, read in reads.items()}
 
-    def _write_priority(self, priority: int) -> None:
-        self._take("net_priority", priority, UNLIMITED, 98)
-        self.net_priority = priority
+    def _write_net(self, name: str, value: int) -> None:
+        self._take(name, value, UNLIMITED, 98 if name.endswith("priority") else 2**40)
+        self.net[name] = value
 
-    def _read_net_limit(self) -> Reading:
-        self._offered("net_limit")
-        return Reading(self.net_limit)
+    def _read_priority(self, prefix: str) -> Reading:
+        self._offered(f"{prefix}priority")
+        return Reading(self.net[f"{prefix}priority"], details=self._net_weight(prefix))
 
-    def _write_net_limit(self, rate: int) -> None:
-        self._take("net_limit", rate, UNLIMITED, 2**40)
-        self.net_limit = rate
+    def _read_net_limit(self, prefix: str) -> Reading:
+        self._offered(f"{prefix}limit")
+        return Reading(self.net[f"{prefix}limit"])
 
-    def _read_net_guarantee(self) -> Reading:
-        self._offered("net_guarantee")
-        if self.net_guarantee == UNLIMITED:
+    def _read_net_guarantee(self, prefix: str) -> Reading:
+        name = f"{prefix}guarantee"
+        self._offered(name)
+        mine = self.net[name]
+        if mine == UNLIMITED:
             return Reading(UNLIMITED)
-        whole = self.net_guarantee + self._net_guaranteed_to_others()
-        granted = self.net_guarantee * min(whole, NET_CAPACITY) // whole
-        return reading_of(self.net_guarantee, granted, "net_guarantee: reduced in proportion")
+        whole = mine + self._net_guaranteed_to_others(name)
+        granted = mine * min(whole, NET_CAPACITY) // whole
+        return reading_of(mine, granted, f"{name}: reduced in proportion")
 
-    def _write_net_guarantee(self, rate: int) -> None:
-        self._take("net_guarantee", rate, UNLIMITED, 2**40)
-        self.net_guarantee = rate
+    def _net_guaranteed_to_others(self, name: str) -> int:
+        return sum(max(0, each.net[name]) for each in self._others().values())
 
-    def _net_guaranteed_to_others(self) -> int:
-        return sum(max(0, each.net_guarantee) for each in self._others().values())
-
-    def _net_weight(self) -> dict[str, int]:
-        if self.net_priority != UNLIMITED:
-            return {"weight": 99 - self.net_priority}
-        shared = any(each.net_priority != UNLIMITED or each.net_guarantee != UNLIMITED
+    def _net_weight(self, prefix: str) -> dict[str, int]:
+        priority, guarantee = f"{prefix}priority", f"{prefix}guarantee"
+        if self.net[priority] != UNLIMITED:
+            return {"weight": 99 - self.net[priority]}
+        shared = any(each.net[priority] != UNLIMITED or each.net[guarantee] != UNLIMITED
                      for each in self.neighbours.values())
         return {"weight": DEFAULT_NET_WEIGHT} if shared else {}
 
@@ -383,7 +386,7 @@ class FakeDomain:
         self.before_write(name, value)
         self._offered(name)
         if name == "cpu_limit" or (not self.unified and name not in (
-                "net_priority", "net_limit", "net_guarantee", "memory_guarantee")):
+                *NET_NAMES, "memory_guarantee")):
             self._require_rest()
         if name in self.refuse or not least <= value <= most:
             raise errors.HostRefused(f"{name}: the host refused {value}")

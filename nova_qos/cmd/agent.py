@@ -38,6 +38,8 @@ from nova_qos.bus import wire
 from nova_qos.cmd import check
 from nova_qos.cmd.claim import Claimed, claim
 from nova_qos.core.plan import Capacity
+from nova_qos.host import Networks
+from nova_qos.net.inbound import Inbound
 from nova_qos.net.outbound import Outbound
 from nova_qos.virt import events
 from nova_qos.virt.host import LibvirtHost
@@ -61,7 +63,7 @@ class LibvirtAgent(AgentManager):
 
     def __init__(self, host: str) -> None:
         machine = LibvirtHost(
-            _uri(), _network(), CONF.nova_qos.memory_soft_limit_v2, _capacity())
+            _uri(), _networks(), CONF.nova_qos.memory_soft_limit_v2, _capacity())
         super().__init__(host, machine, CONF)
 
 
@@ -69,10 +71,12 @@ def _uri() -> str:
     return CONF.libvirt.connection_uri or "qemu:///system"
 
 
-def _network() -> Outbound:
-    options = CONF.nova_qos
-    return Outbound(options.uplinks, CONF.tc.htb_rate, options.default_net_weight,
-                    int(options.mark_mask, 16))
+def _networks() -> Networks:
+    options, mask = CONF.nova_qos, int(CONF.nova_qos.mark_mask, 16)
+    return {
+        "net_class": Outbound(
+            options.uplinks, CONF.tc.htb_rate, options.default_net_weight, mask),
+        "net_in_class": Inbound(CONF.tc.htb_rate_in, options.default_net_weight, mask)}
 
 
 def _capacity() -> Capacity:
@@ -93,7 +97,7 @@ def main() -> None:
     config.parse_args(sys.argv, configure_db=False, init_rpc=False)
     if CONF.check:
         try:
-            sys.exit(check.run(CONF, _uri(), _network()))
+            sys.exit(check.run(CONF, _uri(), _networks()))
         except cfg.Error as error:
             sys.exit(f"{BINARY}: {error}")
     _stay_small()

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from oslo_config import cfg
 
 from nova_qos.core import errors
-from nova_qos.host import Ability, Network
+from nova_qos.host import Ability, Networks
 from nova_qos.resources import TABLE
 from nova_qos.virt import survey
 from nova_qos.virt.kernel import Configuration
 
 
-def run(options: cfg.ConfigOpts, uri: str, network: Network) -> int:
+def run(options: cfg.ConfigOpts, uri: str, networks: Networks) -> int:
     """Print it; needs neither message bus nor database and changes nothing on the host.
 
     :returns: the exit status: 0 when everything works, 1 when something does not, or libvirt does
@@ -29,7 +29,9 @@ def run(options: cfg.ConfigOpts, uri: str, network: Network) -> int:
         return 1
     finally:
         logging.disable(logging.NOTSET)
-    abilities = {**found, **network.abilities()}
+    abilities = dict(found)
+    for network in networks.values():
+        abilities |= network.abilities()
     sys.stdout.writelines(lines(abilities))
     return 0 if all(ability.works for ability in abilities.values()) else 1
 

@@ -43,6 +43,12 @@ class Marks:
         """The classes of servers without a priority that have a mark."""
         return WITHOUT_PRIORITY[:self._each]
 
+    @property
+    def local(self) -> int:
+        """The mark of what a server of this host sends, where it has no class; below those of all
+        classes."""
+        return _spread(_FIRST - 1, self.mask)
+
     def of(self, minor: int) -> int:
         """The mark of a class of a server."""
         without = minor in WITHOUT_PRIORITY

@@ -23,6 +23,9 @@ from nova_qos.net.view import (
     require_shapeable,
 )
 
+#: The device of ours whose classes divide what servers receive.
+RECEIVER = "nova-qos-in"
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -44,6 +47,9 @@ class Setting:
 
 class Objects:
     """Our objects in the kernel, in the network namespace of the calling thread."""
+
+    #: What a reading is made from.
+    view_class = View
 
     def __init__(
         self, kernel: Netlink, table: Table, names: Callable[[Netlink], Sequence[str]],
@@ -123,14 +129,25 @@ class Objects:
         require_interface(interfaces)
         require_shapeable(interfaces, {each.name for each in self.uplinks})
 
+    def provide(self, running: Mapping[str, Interfaces]) -> None:
+        """Make the devices that classes for these servers need, where they are ours to make."""
+
+    def withdraw(self) -> None:
+        """Take away the devices that ``provide`` has made, whose classes nothing leads to."""
+
     def host_macs(self) -> set[str]:
         """The addresses that the host itself may send from."""
         return uplinks.host_macs(self._kernel)
 
     def read(self) -> Layout:
         """All our objects, also those on devices that are no uplinks any more."""
-        trees = {device: self._trees.read(device) for device in self._trees.devices()}
+        trees = {device: self._trees.read(device) for device in self._trees.devices()
+                 if self._is_of_this(device)}
         return Layout(trees, self._table.read())
+
+    def _is_of_this(self, device: int) -> bool:
+        """Whether a tree of ours there is one of these."""
+        return device != index_of(RECEIVER)
 
     def change(self, before: Layout, after: Layout) -> None:
         """Change what is listed as ``before`` into ``after``.
@@ -220,8 +237,9 @@ class Objects:
     ) -> View:
         uplinks, missing = self._looked_up
         rules = self._table.read() if shaped else None
-        return View(uplinks, missing, shaped, rules, share, index, redirects, self._table.marks,
-                    self._capacity)
+        return self.view_class(
+            uplinks, missing, shaped, rules, share, index, redirects, self._table.marks,
+            self._capacity)
 
     @staticmethod
     def settings(there: Layout, minors: Mapping[str, int]) -> dict[str, Setting]:

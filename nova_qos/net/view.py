@@ -54,14 +54,15 @@ class View:
         :param guaranteed: what was requested, in kbit/s, 0 for nothing; a class that gets more by
             its weight does not show it
         :param why_less: why a guarantee may be kept in part only
-        :raises HostCannot: see ``require_shapeable``
+        :raises HostCannot: see ``require``
         """
-        require_shapeable(interfaces, {each.name for each in self.uplinks})
+        self.require(interfaces)
         minor = minor_of(interfaces, self.rules, self.index) if self.rules else None
         if self.rules is None or minor is None:
             return dict.fromkeys(NAMES, Reading(UNLIMITED))
         classes = self._classes(minor)
-        faults = [*self._faults_of_uplinks(classes, self.rules),
+        faults = [*self._faults_of_uplinks(classes),
+                  *self._faults_of_gates(self.rules),
                   *self._faults_of_rules(self.rules, minor, interfaces)]
         limits = [layout.limit_of_share(*each) for each in classes.values()]
         readings = {
@@ -76,6 +77,10 @@ class View:
                  LIMIT: readings[LIMIT].applied != UNLIMITED}
         return {name: replace(reading, effective=False, reason="; ".join(faults), details={})
                 if asked[name] else Reading(UNLIMITED) for name, reading in readings.items()}
+
+    def require(self, interfaces: Interfaces) -> None:
+        """:raises HostCannot: see ``require_shapeable``"""
+        require_shapeable(interfaces, {each.name for each in self.uplinks})
 
     def _priority(self, minor: int, classes: Classes) -> Reading:
         weight = min((layout.weight_of_share(*each) for each in classes.values()), default=0)
@@ -94,15 +99,18 @@ class View:
                 classes[each.name] = (share, whole)
         return classes
 
-    def _faults_of_uplinks(self, weights: Container[str], rules: Rules) -> Iterator[str]:
+    def _faults_of_uplinks(self, classes: Container[str]) -> Iterator[str]:
         for name in self.missing:
             yield f"there is no uplink {name} now"
         for each in self.uplinks:
             if each.obstacle:
                 yield each.obstacle
-            if each.name not in weights or each.index not in self.shaped:
+            if each.name not in classes or each.index not in self.shaped:
                 yield f"the server's class on uplink {each.name} is missing or was changed"
-            elif each.index not in rules.gates:
+
+    def _faults_of_gates(self, rules: Rules) -> Iterator[str]:
+        for each in self.uplinks:
+            if each.index not in rules.gates:
                 yield f"no rule selects classes on uplink {each.name}"
 
     def _faults_of_rules(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The compute host behind the ``Host`` protocol."""
 
+import contextlib
 import functools
 import time
 from collections.abc import Iterable, Mapping
@@ -8,8 +9,7 @@ from dataclasses import replace
 
 from nova_qos.core import errors, scales
 from nova_qos.core.plan import Capacity, Granted
-from nova_qos.core.reading import Reading
-from nova_qos.host import Change, Floating, Interfaces, Knob, Listener, Network, SeenNetwork
+from nova_qos.host import Change, Floating, Knob, Listener, Networks, SeenNetwork
 from nova_qos.virt import cpu, disk, failures, floor, groups
 from nova_qos.virt.balloon import Movements
 from nova_qos.virt.calls import Calls
@@ -32,7 +32,7 @@ class LibvirtHost:
     """A libvirt host, used by many threads; libvirt is reached when first needed."""
 
     def __init__(
-        self, uri: str, network: Network, soft_limit: SoftLimit = "protect",
+        self, uri: str, networks: Networks, soft_limit: SoftLimit = "protect",
         capacity: Capacity | None = None,
     ) -> None:
         """
@@ -40,7 +40,7 @@ class LibvirtHost:
         :param capacity: what can be guaranteed to servers; None = all that the machine has
         """
         self._calls = Calls(uri)
-        self._network = network
+        self._networks = networks
         self._definitions = Definitions(self._calls)
         self._inventory = Inventory(self._calls, self._definitions)
         self._movements = Movements()
@@ -76,8 +76,9 @@ class LibvirtHost:
         wanted, now_s = set(names), time.monotonic()
         listed = self._inventory.list(balloons="balloon" in wanted)
         self._movements.retain(listed, now_s)
-        network = self._network.snapshot() if "net_class" in wanted else None
-        return LibvirtSnapshot(self, listed, self._is_unified, network)
+        seen = {knob: network.snapshot() for knob, network in self._networks.items()
+                if knob in wanted}
+        return LibvirtSnapshot(self, listed, self._is_unified, seen)
 
     def watch(self, listener: Listener) -> None:
         """Tell the listener from now on what happens to servers; ``events.run_loop`` must run."""
@@ -100,12 +101,13 @@ class LibvirtHost:
 
         :raises HostCannot, HostRefused, HostAway: it could not be done
         """
-        try:
-            self._network.tidy(self._inventory.interfaces, correct, floating)
-        finally:
-            self._promises.settle()
+        # each is done, whatever becomes of the others
+        with contextlib.ExitStack() as tasks:
             if self._is_unified:
-                self._tidy_groups()
+                tasks.callback(self._tidy_groups)
+            tasks.callback(self._promises.settle)
+            for network in self._networks.values():
+                tasks.callback(network.tidy, self._inventory.interfaces, correct, floating)
 
     def close(self) -> None:
         """Close the connections to libvirt that nobody uses; a later call opens new ones."""
@@ -113,21 +115,22 @@ class LibvirtHost:
 
     def seen_domain(
         self, server_uuid: str, seen: Seen, above: Mapping[Kind, LookAbove],
-        read_network: ReadNetwork,
+        read_networks: Mapping[str, ReadNetwork],
     ) -> LibvirtDomain:
         """A domain of a snapshot."""
         session = Session(self._calls, server_uuid, self._definitions, seen)
-        return self._domain(session, above, read_network)
+        return self._domain(session, above, read_networks)
 
     def _domain(
         self, session: Session, above: Mapping[Kind, LookAbove] | None = None,
-        read: ReadNetwork | None = None,
+        read: Mapping[str, ReadNetwork] | None = None,
     ) -> LibvirtDomain:
-        above = above or {}
-        net_class = NetClass(session, self._network, self._inventory.interfaces, read)
+        above, read = above or {}, read or {}
+        classes = {
+            knob: NetClass(session, network, self._inventory.interfaces, read.get(knob))
+            for knob, network in self._networks.items()}
         throttle = ThrottleKnob(session, lambda: self._definitions.forget(session.server_uuid))
-        knobs: dict[str, Knob] = {
-            "disk_throttle": throttle, "net_class": net_class}
+        knobs: dict[str, Knob] = {"disk_throttle": throttle, **classes}
         if self._is_unified:
             knobs["memory_group"] = SoftLimitV2(
                 session, self._soft_limit, self._protection, above.get(LOW))
@@ -145,7 +148,8 @@ class LibvirtHost:
         knobs |= {"cpu_group": shares, "memory_floor": memory}
         return LibvirtDomain(
             BalloonKnob(session, self._movements), knobs,
-            (shares.admit, memory.admit, throttle.admit, net_class.admit))
+            (shares.admit, memory.admit, throttle.admit,
+             *(each.admit for each in classes.values())))
 
     def _make_promises(self, capacity: Capacity) -> Promises:
         if not self._is_unified:
@@ -183,9 +187,10 @@ class LibvirtSnapshot:
 
     def __init__(
         self, host: LibvirtHost, listed: Mapping[str, Listed], is_unified: bool,
-        network: SeenNetwork | None,
+        networks: Mapping[str, SeenNetwork],
     ) -> None:
-        self._host, self._listed, self._network = host, listed, network
+        self._host, self._listed = host, listed
+        self._read_networks = {knob: network.read for knob, network in networks.items()}
         self._groups: Mapping[str, Group] = groups.by_machine() if is_unified else {}
         # the groups above servers are the same for all of them
         self._above = {kind: _remembering(kind) for kind in (LOW, MIN)}
@@ -199,9 +204,4 @@ class LibvirtSnapshot:
             raise errors.HostRefused(listed.definition.message)
         machine = groups.machine(listed.domain_id, listed.definition.name)
         seen = Seen(listed.state, listed.balloon, listed.definition, self._groups.get(machine))
-        return self._host.seen_domain(server_uuid, seen, self._above, self._read_network)
-
-    def _read_network(self, server_uuid: str, interfaces: Interfaces) -> Mapping[str, Reading]:
-        if self._network is None:
-            raise errors.HostRefused("prio: the snapshot was taken without the network")
-        return self._network.read(server_uuid, interfaces)
+        return self._host.seen_domain(server_uuid, seen, self._above, self._read_networks)

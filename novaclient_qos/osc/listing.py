@@ -99,8 +99,9 @@ def _titles() -> list[str]:
 
 def _without_settings(servers: Sequence[Listed]) -> set[str]:
     """The columns of resources that no server has a setting of, but for the first ones."""
-    return {heading(row) for name, row in TABLE.items() if name not in FIRST and not any(
-        server["qos"].get(name, {}).get("requested") is not None for server in servers)}
+    unset = [row for name, row in TABLE.items() if name not in FIRST and not any(
+        server["qos"].get(name, {}).get("requested") is not None for server in servers)]
+    return {*map(heading, unset), *(row.division.column for row in unset if row.division)}
 
 
 def _whose(server: Listed) -> Row:

@@ -71,7 +71,7 @@ def rest(api: Api, rounds: int, runs: int) -> Iterator[Comparison]:
 
 def host(server: str, uri: str, rounds: int) -> list[Comparison]:
     """What the agent does with a domain, beside the two bare libvirt calls."""
-    domain = LibvirtHost(uri, Outbound((), 80, 50)).domain(server)
+    domain = LibvirtHost(uri, {"net_class": Outbound((), 80, 50)}).domain(server)
     bare = libvirt.open(uri).lookupByUUIDString(server)
     live = libvirt.VIR_DOMAIN_AFFECT_LIVE
     ours, base = itertools.cycle((1024, 2048)), itertools.cycle((1024, 2048))

@@ -3,7 +3,7 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from dataclasses import replace
 
@@ -422,92 +422,108 @@ class SnapshotContract(ContractTests):
 
 
 class NetworkContract(ContractTests):
-    def test_limit_takes_its_whole_range_and_goes(self, domain: Domain) -> None:
-        assert read(domain, "net_limit") == Reading(UNLIMITED)
+    @pytest.fixture(params=["net_", "net_in_"], ids=["out", "in"])
+    def way(self, request: pytest.FixtureRequest) -> str:
+        """What the names of one direction's settings begin with."""
+        prefix: str = request.param
+        return prefix
+
+    @pytest.fixture(autouse=True)
+    def _lifted(self, bench: Bench, domain: Domain, way: str) -> Iterator[None]:
+        """The host goes on knowing what was set."""
+        yield
+        for each in domain, bench.host.domain(bench.driverless().uuid):
+            each.knob(f"{way}class").write(dict.fromkeys(
+                (f"{way}{kind}" for kind in ("priority", "limit", "guarantee")), UNLIMITED))
+
+    def test_limit_takes_its_whole_range_and_goes(self, domain: Domain, way: str) -> None:
+        assert read(domain, f"{way}limit") == Reading(UNLIMITED)
         # 80 Mbit/s is all that the host has
         for rate in (100, 5000, 80_000, 100_000_000):
-            write(domain, "net_limit", rate)
-            assert read(domain, "net_limit") == Reading(rate)
-            assert read(domain, "net_priority") == Reading(UNLIMITED)
-        write(domain, "net_limit", UNLIMITED)
-        assert read(domain, "net_limit") == Reading(UNLIMITED)
+            write(domain, f"{way}limit", rate)
+            assert read(domain, f"{way}limit") == Reading(rate)
+            assert read(domain, f"{way}priority") == Reading(UNLIMITED)
+        write(domain, f"{way}limit", UNLIMITED)
+        assert read(domain, f"{way}limit") == Reading(UNLIMITED)
 
     def test_a_limit_alone_gives_no_other_server_a_part(
-        self, bench: Bench, domain: Domain
+        self, bench: Bench, domain: Domain, way: str
     ) -> None:
         other = bench.host.domain(bench.driverless().uuid)
-        write(domain, "net_limit", 5000)
-        assert read(other, "net_priority") == Reading(UNLIMITED)
-        write(domain, "net_priority", 10)
-        assert read(domain, "net_limit") == Reading(5000)
-        assert read(domain, "net_priority") == weighed(10, 89)
-        assert read(other, "net_priority") == weighed(UNLIMITED, 50)
-        write(domain, "net_priority", UNLIMITED)
-        assert read(domain, "net_limit") == Reading(5000)
-        assert read(other, "net_priority") == Reading(UNLIMITED)
+        write(domain, f"{way}limit", 5000)
+        assert read(other, f"{way}priority") == Reading(UNLIMITED)
+        write(domain, f"{way}priority", 10)
+        assert read(domain, f"{way}limit") == Reading(5000)
+        assert read(domain, f"{way}priority") == weighed(10, 89)
+        assert read(other, f"{way}priority") == weighed(UNLIMITED, 50)
+        write(domain, f"{way}priority", UNLIMITED)
+        assert read(domain, f"{way}limit") == Reading(5000)
+        assert read(other, f"{way}priority") == Reading(UNLIMITED)
 
-    def test_guarantee_is_set_and_lifted(self, bench: Bench, domain: Domain) -> None:
+    def test_guarantee_is_set_and_lifted(self, bench: Bench, domain: Domain, way: str) -> None:
         other = bench.host.domain(bench.driverless().uuid)
         for rate in (100, 40_000):
-            write(domain, "net_guarantee", rate)
-            assert read(domain, "net_guarantee") == Reading(rate)
+            write(domain, f"{way}guarantee", rate)
+            assert read(domain, f"{way}guarantee") == Reading(rate)
             # all servers share what is left
-            assert read(other, "net_priority") == weighed(UNLIMITED, 50)
-        domain.knob("net_class").write({"net_limit": 48_000, "net_priority": 98})
-        assert domain.knob("net_class").read() == {
-            "net_limit": Reading(48_000), "net_guarantee": Reading(40_000),
-            "net_priority": weighed(98, 1)}
-        domain.knob("net_class").write(dict.fromkeys(
-            ("net_limit", "net_guarantee", "net_priority"), UNLIMITED))
-        assert read(domain, "net_guarantee") == Reading(UNLIMITED)
-        assert read(other, "net_priority") == Reading(UNLIMITED)
+            assert read(other, f"{way}priority") == weighed(UNLIMITED, 50)
+        domain.knob(f"{way}class").write({f"{way}limit": 48_000, f"{way}priority": 98})
+        assert domain.knob(f"{way}class").read() == {
+            f"{way}limit": Reading(48_000), f"{way}guarantee": Reading(40_000),
+            f"{way}priority": weighed(98, 1)}
+        domain.knob(f"{way}class").write(dict.fromkeys(
+            (f"{way}limit", f"{way}guarantee", f"{way}priority"), UNLIMITED))
+        assert read(domain, f"{way}guarantee") == Reading(UNLIMITED)
+        assert read(other, f"{way}priority") == Reading(UNLIMITED)
 
     def test_guarantees_that_the_uplink_does_not_have(
-        self, bench: Bench, domain: Domain
+        self, bench: Bench, domain: Domain, way: str
     ) -> None:
         other = bench.host.domain(bench.driverless().uuid)
-        write(other, "net_guarantee", 48_000)
-        domain.admit({"net_guarantee": 32_000})
-        with pytest.raises(errors.HostRefused, match="net_guarantee: this host can guarantee"):
-            domain.admit({"net_guarantee": 32_001})
+        write(other, f"{way}guarantee", 48_000)
+        domain.admit({f"{way}guarantee": 32_000})
+        with pytest.raises(errors.HostRefused, match=f"{way}guarantee: this host can guarantee"):
+            domain.admit({f"{way}guarantee": 32_001})
         # as when a server arrives with it
-        write(domain, "net_guarantee", 48_000)
+        write(domain, f"{way}guarantee", 48_000)
         for each in (domain, other):
-            reading = read(each, "net_guarantee")
+            reading = read(each, f"{way}guarantee")
             assert reading.applied == pytest.approx(40_000, rel=0.001)
             assert (reading.effective, reading.holds(48_000)) == (False, True)
             assert "reduced in proportion" in (reading.reason or "")
-        write(other, "net_guarantee", UNLIMITED)
-        assert read(domain, "net_guarantee") == Reading(48_000)
+        write(other, f"{way}guarantee", UNLIMITED)
+        assert read(domain, f"{way}guarantee") == Reading(48_000)
 
-    def test_priority_takes_its_whole_range_and_goes(self, domain: Domain) -> None:
-        assert read(domain, "net_priority") == Reading(UNLIMITED)
+    def test_priority_takes_its_whole_range_and_goes(self, domain: Domain, way: str) -> None:
+        assert read(domain, f"{way}priority") == Reading(UNLIMITED)
         for priority in (0, 98, 10):
-            write(domain, "net_priority", priority)
-            assert read(domain, "net_priority") == weighed(priority, 99 - priority)
-        write(domain, "net_priority", UNLIMITED)
-        assert read(domain, "net_priority") == Reading(UNLIMITED)
+            write(domain, f"{way}priority", priority)
+            assert read(domain, f"{way}priority") == weighed(priority, 99 - priority)
+        write(domain, f"{way}priority", UNLIMITED)
+        assert read(domain, f"{way}priority") == Reading(UNLIMITED)
 
     def test_servers_without_a_priority_have_a_weight_while_another_has_one(
-        self, bench: Bench, domain: Domain
+        self, bench: Bench, domain: Domain, way: str
     ) -> None:
         other = bench.host.domain(bench.driverless().uuid)
-        assert read(other, "net_priority") == Reading(UNLIMITED)
-        write(domain, "net_priority", 10)
-        assert read(other, "net_priority") == weighed(UNLIMITED, 50)
-        write(domain, "net_priority", UNLIMITED)
-        assert read(other, "net_priority") == Reading(UNLIMITED)
+        assert read(other, f"{way}priority") == Reading(UNLIMITED)
+        write(domain, f"{way}priority", 10)
+        assert read(other, f"{way}priority") == weighed(UNLIMITED, 50)
+        write(domain, f"{way}priority", UNLIMITED)
+        assert read(other, f"{way}priority") == Reading(UNLIMITED)
 
     @pytest.mark.parametrize("priority", [-2, 99, 10**12])
-    def test_priority_out_of_range_is_refused(self, domain: Domain, priority: int) -> None:
+    def test_priority_out_of_range_is_refused(
+        self, domain: Domain, way: str, priority: int
+    ) -> None:
         with pytest.raises(errors.HostRefused):
-            write(domain, "net_priority", priority)
-        assert read(domain, "net_priority").applied == UNLIMITED
+            write(domain, f"{way}priority", priority)
+        assert read(domain, f"{way}priority").applied == UNLIMITED
 
-    def test_tidying_keeps_the_priority(self, bench: Bench, domain: Domain) -> None:
-        write(domain, "net_priority", 30)
+    def test_tidying_keeps_the_priority(self, bench: Bench, domain: Domain, way: str) -> None:
+        write(domain, f"{way}priority", 30)
         bench.host.tidy(correct=True, floating={})
-        assert read(domain, "net_priority") == weighed(30, 69)
+        assert read(domain, f"{way}priority") == weighed(30, 69)
 
 
 class PausedContract(ContractTests):

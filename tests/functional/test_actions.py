@@ -66,6 +66,15 @@ UNTOUCHED = {
     "net_guarantee": {
         "requested": None, "applied": -1, "unit": "kbit/s", "range": [100, 100_000_000],
         "default": -1, "state": "unset", "effective": True, "reason": None},
+    "net_in_priority": {
+        "requested": None, "applied": -1, "unit": "prio", "range": [0, 98],
+        "default": -1, "state": "unset", "effective": True, "reason": None},
+    "net_in_limit": {
+        "requested": None, "applied": -1, "unit": "kbit/s", "range": [100, 100_000_000],
+        "default": -1, "state": "unset", "effective": True, "reason": None},
+    "net_in_guarantee": {
+        "requested": None, "applied": -1, "unit": "kbit/s", "range": [100, 100_000_000],
+        "default": -1, "state": "unset", "effective": True, "reason": None},
 }
 
 
@@ -114,7 +123,7 @@ def test_the_actions_of_each_resource(server: Server, caller: Caller) -> None:
     assert answer("get-net-priority") == {"prio": -1}
     assert answer("set-net-priority", {"prio": "3"}) == {"success": True}
     assert answer("get-net-priority") == {"prio": 3}
-    assert domain.net_priority == 3
+    assert domain.net["net_priority"] == 3
 
     assert answer("get-memory-guarantee") == {"memory_guarantee": -1}
     assert answer("set-memory-guarantee", {"memory_guarantee": 100}) == {"memory_guarantee": 100}
@@ -145,19 +154,35 @@ def test_the_actions_of_each_resource(server: Server, caller: Caller) -> None:
     assert answer("get-net-limit") == {"kbit": -1}
     assert answer("set-net-limit", {"kbit": 20000}) == {"kbit": 20000}
     assert answer("get-net-limit") == {"kbit": 20000}
-    assert domain.net_limit == 20000
+    assert domain.net["net_limit"] == 20000
 
     assert answer("get-net-guarantee") == {"kbit": -1}
     assert answer("set-net-guarantee", {"kbit": "8000"}) == {"kbit": 8000}
     assert answer("get-net-guarantee") == {"kbit": 8000}
-    assert domain.net_guarantee == 8000
+    assert domain.net["net_guarantee"] == 8000
+
+    assert answer("get-net-in-priority") == {"prio": -1}
+    assert answer("set-net-in-priority", {"prio": 4}) == {"success": True}
+    assert answer("get-net-in-priority") == {"prio": 4}
+
+    assert answer("get-net-in-limit") == {"kbit": -1}
+    assert answer("set-net-in-limit", {"kbit": 30000}) == {"kbit": 30000}
+    assert answer("get-net-in-limit") == {"kbit": 30000}
+
+    assert answer("get-net-in-guarantee") == {"kbit": -1}
+    assert answer("set-net-in-guarantee", {"kbit": "9000"}) == {"kbit": 9000}
+    assert answer("get-net-in-guarantee") == {"kbit": 9000}
+    assert domain.net == {
+        "net_priority": 3, "net_limit": 20000, "net_guarantee": 8000,
+        "net_in_priority": 4, "net_in_limit": 30000, "net_in_guarantee": 9000}
 
     assert answer("balloon-driver-enabled") == {"ballooning_enabled": True}
     assert server.saved() == {
         "memory": 384, "memory_soft_limit": 256, "cpu_priority": 2048, "io_priority": 500,
         "net_priority": 3, "memory_guarantee": 100, "memory_priority": 300, "cpu_limit": 70,
         "cpu_guarantee": 30, "io_limit": 200, "io_rate_limit": 8192,
-        "net_limit": 20000, "net_guarantee": 8000}
+        "net_limit": 20000, "net_guarantee": 8000,
+        "net_in_priority": 4, "net_in_limit": 30000, "net_in_guarantee": 9000}
 
 
 @every_way
@@ -212,7 +237,7 @@ def test_minus_one_removes_a_network_priority(server: Server, value: object) -> 
     answer = ADMIN.act(server, "set-net-priority", {"prio": value})
     assert (answer.status, answer.body) == (200, {"success": True})
     assert ADMIN.act(server, "get-net-priority").body == {"prio": -1}
-    assert server.domain.net_priority == -1
+    assert server.domain.net["net_priority"] == -1
     assert server.saved() == {"cpu_priority": 300}
 
 

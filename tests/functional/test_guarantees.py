@@ -30,6 +30,8 @@ def neighbour(server: Server) -> Iterator[FakeDomain]:
      "memory_guarantee 300 MiB is more than memory 200 MiB"),
     ({"net_guarantee": 6000, "net_limit": 5000},
      "net_guarantee 6000 kbit/s is more than net_limit 5000 kbit/s"),
+    ({"net_in_guarantee": 6000, "net_in_limit": 5000},
+     "net_in_guarantee 6000 kbit/s is more than net_in_limit 5000 kbit/s"),
 ])
 def test_a_guarantee_above_the_limit_is_refused(
     server: Server, mine: dict[str, int], both: str

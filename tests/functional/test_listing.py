@@ -365,7 +365,7 @@ def test_a_host_tells_of_each_server_what_get_qos_tells(boot: Boot, messages: li
         assert (found[server.uuid]["host"], found[server.uuid]["memory_mib"]) == (HOST, FLAVOR_MIB)
         assert listed["memory"]["applied"] * 1024 == server.domain.actual_kib
         assert listed["io_priority"]["applied"] == server.domain.weight
-        assert listed["net_priority"]["applied"] == server.domain.net_priority
+        assert listed["net_priority"]["applied"] == server.domain.net["net_priority"]
         assert weights == dict.fromkeys(TABLE) | {
             "cpu_priority": 1024 if server is idle else None,
             "io_priority": 100 if server is busy else None,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nova_qos.resources import TABLE
+from tests.fakehost import NET_NAMES
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
 from tests.functional.test_keeping import REAPPLIED_S, states
@@ -54,7 +55,7 @@ def test_a_migrating_server_is_not_kept_waiting_for_the_end_of_nova_s_task(
     moving.change(task_state="migrating")
     moving.domain.unified, moving.domain.arriving = unified, True
     moving.arrive("second", (*CARRIED, "unified", "arriving"))
-    before = {"net_priority", "net_limit", "net_guarantee", "memory_guarantee"} | (
+    before = {*NET_NAMES, "memory_guarantee"} | (
         {"cpu_priority", "cpu_guarantee"} if unified else set())
     eventually(lambda: {name for name, _ in moving.domain.writes} == before)
     moving.domain.arriving = False

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from nova_qos.core.units import UNLIMITED
+from nova_qos.host import Networks
+from nova_qos.net.inbound import Inbound
 from nova_qos.net.outbound import Outbound
 from nova_qos.virt.host import LibvirtHost
 from tests.knobs import write
@@ -26,7 +28,9 @@ _BOOTED, _BOOT_S = "guest ready", 120
 def forget_network() -> None:
     """Take away whatever shares out the uplink."""
     for command in (("tc", "qdisc", "delete", "dev", UPLINK, "root"),
-                    ("nft", "delete", "table", "netdev", "nova_qos")):
+                    ("nft", "delete", "table", "netdev", "nova_qos"),
+                    ("nft", "delete", "table", "netdev", "nova_qos_in"),
+                    ("ip", "link", "delete", "nova-qos-in")):
         subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
 
 
@@ -125,8 +129,10 @@ class RealBench:
     def __init__(self, libvirt: PrivateLibvirt, images: GuestImages) -> None:
         self.libvirt = libvirt
         self.images = images
-        self.network = Outbound((UPLINK,), rate_mbit=80, default_weight=50)
-        self.host = LibvirtHost(libvirt.uri, self.network)
+        self.networks: Networks = {
+            "net_class": Outbound((UPLINK,), rate_mbit=80, default_weight=50),
+            "net_in_class": Inbound(80, default_weight=50)}
+        self.host = LibvirtHost(libvirt.uri, self.networks)
 
     def server(self) -> RealServer:
         if self._renewed(self._healthy):

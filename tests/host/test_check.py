@@ -77,6 +77,10 @@ def test_what_this_machine_can_do(bench: RealBench, server: RealServer) -> None:
     assert re.fullmatch(disk_line(bench.libvirt.state), told["io_priority"])
     for name in ("net_priority", "net_limit", "net_guarantee"):
         assert told[name] == f"{name}: works (on uplink {UPLINK})"
+    assert told["net_in_limit"] == (
+        "net_in_limit: works (before the servers' taps, by device nova-qos-in)")
+    for name in ("net_in_priority", "net_in_guarantee"):
+        assert "htb_rate_in is not set" in told[name]
     assert status == int(any("because" in line for line in lines))
 
 

@@ -69,13 +69,13 @@ def test_calls_of_many_threads_during_restarts(bench: RealBench, server: RealSer
 
 
 def test_host_that_never_answered(bench: RealBench) -> None:
-    host = LibvirtHost("qemu+unix:///system?socket=/nonexistent/libvirt-sock", bench.network)
+    host = LibvirtHost("qemu+unix:///system?socket=/nonexistent/libvirt-sock", bench.networks)
     with pytest.raises(errors.HostAway, match="/nonexistent/libvirt-sock"):
         host.domain(str(uuid.uuid4()))
 
 
 def test_closed_connection_opens_again(bench: RealBench, server: RealServer) -> None:
-    host = LibvirtHost(bench.libvirt.uri, bench.network)
+    host = LibvirtHost(bench.libvirt.uri, bench.networks)
     domain = host.domain(server.uuid)
     host.close()
     assert read(domain, "cpu_priority").applied == 1024

@@ -156,7 +156,7 @@ class Crowd:
 @pytest.fixture
 def crowd(bench: RealBench) -> Iterator[Crowd]:
     one_cpu = Capacity(cpu_percent=100, memory_mib=2**20, most_shares=262144)
-    crowd = Crowd(bench, LibvirtHost(bench.libvirt.uri, bench.network, capacity=one_cpu), [])
+    crowd = Crowd(bench, LibvirtHost(bench.libvirt.uri, bench.networks, capacity=one_cpu), [])
     try:
         for name in ("first", "second", "third", "fourth"):
             crowd.start(name)

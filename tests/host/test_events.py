@@ -15,7 +15,7 @@ from tests.host.ear import Ear
 @pytest.fixture
 def ear(event_loop: None, bench: RealBench, server: RealServer) -> Ear:
     ear = Ear()
-    host = LibvirtHost(bench.libvirt.uri, bench.network)
+    host = LibvirtHost(bench.libvirt.uri, bench.networks)
     host.watch(ear)
     assert ear.hears((None, "unknown"), 5)
     return ear

@@ -43,7 +43,7 @@ def others(bench: RealBench) -> Iterator[list[TestGuest]]:
 
 @pytest.fixture
 def host(bench: RealBench) -> Iterator[LibvirtHost]:
-    host = LibvirtHost(bench.libvirt.uri, bench.network)
+    host = LibvirtHost(bench.libvirt.uri, bench.networks)
     yield host
     host.close()
 
@@ -241,7 +241,7 @@ def test_it_is_looked_at_when_it_answers_again(
     event_loop: None, bench: RealBench, others: list[TestGuest]
 ) -> None:
     ear, hung = Ear(), others[0]
-    host = LibvirtHost(bench.libvirt.uri, bench.network)
+    host = LibvirtHost(bench.libvirt.uri, bench.networks)
     host.watch(ear)
     assert ear.hears((None, "unknown"), 5)
     with hanging(bench, hung), pytest.raises(errors.HostRefused, match=HANGS):

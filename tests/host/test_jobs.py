@@ -64,8 +64,8 @@ def moving(bench: RealBench, target: PrivateLibvirt) -> Iterator[TestGuest]:
 def test_each_side_answers_for_all_others_at_once(
     bench: RealBench, server: RealServer, target: PrivateLibvirt, moving: TestGuest
 ) -> None:
-    source = LibvirtHost(bench.libvirt.uri, bench.network)
-    other = LibvirtHost(target.uri, bench.network)
+    source = LibvirtHost(bench.libvirt.uri, bench.networks)
+    other = LibvirtHost(target.uri, bench.networks)
     try:
         for _ in range(2):
             found, took_s = timed(lambda: seen(source, server.uuid, moving.uuid))
@@ -87,7 +87,7 @@ def test_each_side_answers_for_all_others_at_once(
 def test_what_waits_for_its_turn_has_a_limit(
     bench: RealBench, server: RealServer, moving: TestGuest
 ) -> None:
-    host = LibvirtHost(bench.libvirt.uri, bench.network)
+    host = LibvirtHost(bench.libvirt.uri, bench.networks)
 
     def take_memory() -> None:
         with pytest.raises(errors.HostRefused, match="libvirt has been at work on this server"):

@@ -45,7 +45,7 @@ def test_losses_leave_nothing_behind(
     event_loop: None, bench: RealBench, server: RealServer, proxy: Proxy
 ) -> None:
     ear = Ear()
-    host = LibvirtHost(proxy.uri, bench.network)
+    host = LibvirtHost(proxy.uri, bench.networks)
     host.watch(ear)
     assert ear.hears((None, "unknown"), 5)
 

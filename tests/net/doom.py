@@ -8,11 +8,20 @@ from collections.abc import Callable
 from typing import Any
 
 from pyroute2.netlink.nlsocket import NetlinkRequest
-from pyroute2.netlink.rtnl import RTM_DELQDISC, RTM_DELTCLASS, RTM_NEWQDISC, RTM_NEWTCLASS
+from pyroute2.netlink.rtnl import (
+    RTM_DELLINK,
+    RTM_DELQDISC,
+    RTM_DELTCLASS,
+    RTM_NEWLINK,
+    RTM_NEWQDISC,
+    RTM_NEWTCLASS,
+    RTM_SETLINK,
+)
 
 KILLED, COMPLETE, FAILED, UNTOUCHED = 9, 0, 1, 2
 
-_CHANGES = (RTM_NEWQDISC, RTM_DELQDISC, RTM_NEWTCLASS, RTM_DELTCLASS)
+_CHANGES = (RTM_NEWQDISC, RTM_DELQDISC, RTM_NEWTCLASS, RTM_DELTCLASS,
+            RTM_NEWLINK, RTM_SETLINK, RTM_DELLINK)
 
 
 def in_child(act: Callable[[], int]) -> int:

@@ -5,7 +5,7 @@ import pytest
 
 from nova_qos.core import errors
 from nova_qos.core.units import UNLIMITED
-from nova_qos.net.nft import Table
+from nova_qos.net.choice import ChoiceTable
 from tests.net.conftest import MakeQuiet
 from tests.net.picture import disciplines, everything, look, root, shown, tables
 from tools.bed.namespace import Namespace
@@ -111,8 +111,8 @@ def test_rules_are_listed_again_when_somebody_has_changed_any(
     bench = make_quiet(3)
     bench.prioritize(0, 5)
     listed: list[int] = []
-    really = Table._listed
-    monkeypatch.setattr(Table, "_listed", lambda self: listed.append(1) or really(self))
+    really = ChoiceTable._listed
+    monkeypatch.setattr(ChoiceTable, "_listed", lambda self: listed.append(1) or really(self))
     for priority in (6, 7):
         bench.prioritize(0, priority)
         assert bench.reading(0).applied == priority

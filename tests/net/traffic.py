@@ -77,7 +77,12 @@ class Flow:
 
     @property
     def _arrivals(self) -> list[dict[str, Any]]:
-        return [each["sum"] for each in self._result["server_output_json"]["intervals"]]
+        return [each["sum"] for each in self._receiver["intervals"]]
+
+    @property
+    def _receiver(self) -> Any:
+        is_client = self._result["start"]["test_start"]["reverse"]
+        return self._result if is_client else self._result["server_output_json"]
 
     @cached_property
     def _result(self) -> Any:
@@ -116,6 +121,16 @@ def send(
     return Flow(
         clock, guest.namespace, seconds, *where, "--bind-dev", nic.device,
         *_kind(udp_mbit, datagram_bytes), *bounded)
+
+
+def receive(
+    clock: Clock, site: Site, guest: Guest, seconds: int, *, udp_mbit: int | None = None
+) -> Flow:
+    """Let a guest receive from the outside world: UDP at a rate, or TCP."""
+    (nic, *_) = guest.nics
+    return Flow(
+        clock, guest.namespace, seconds, "--reverse", "--client", site.target(), "--port",
+        str(nic.port), "--bind", nic.addresses[0], "--bind-dev", nic.device, *_kind(udp_mbit))
 
 
 def send_from_host(clock: Clock, site: Site, seconds: int, udp_mbit: int) -> Flow:

@@ -19,7 +19,7 @@ _OTHERS = {"There is no such action: ", "Policy doesn't allow os_compute_api:os-
            "nova_qos.errors.UnknownNova: nova ", "authentication failed"}
 _OPTION = re.compile(r"``(?:\[(\w+)\] )?(\w+)(?: = (\w+))?``(?: \(([\d.]+)\))?")
 PROGRAMS = {"nova-qos-agent", "nova-qos-paste", "openstack", "pip", "install", "systemctl", "tc",
-            "nft", "rm"}
+            "nft", "rm", "ip"}
 
 
 def code() -> str:

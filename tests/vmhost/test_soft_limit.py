@@ -213,14 +213,14 @@ class TestProtect:
         site.bench.libvirt.virsh("destroy", site.guests[1].name)
         with suppress(errors.QosError):
             # another agent, which set none of it; it knows no uplink here
-            LibvirtHost(site.bench.libvirt.uri, site.bench.network).tidy(correct=True, floating={})
+            LibvirtHost(site.bench.libvirt.uri, site.bench.networks).tidy(correct=True, floating={})
         assert low(MACHINES) == _ABOVE_MIB
 
 
 class TestThrottle:
     @pytest.fixture
     def host(self, site: Site) -> LibvirtHost:
-        return LibvirtHost(site.bench.libvirt.uri, site.bench.network, "throttle")
+        return LibvirtHost(site.bench.libvirt.uri, site.bench.networks, "throttle")
 
     def test_memory_above_the_limit_goes_without_any_pressure(
         self, site: Site, host: LibvirtHost

@@ -204,7 +204,7 @@ def test_the_documented_names_are_those_of_the_core() -> None:
     by_weight = sharing.in_proportion
     assert dict(sharing.RULES) == {
         "cpu_priority": sharing.among_processors, "io_priority": by_weight,
-        "net_priority": by_weight}
+        "net_priority": by_weight, "net_in_priority": by_weight}
 
 
 def test_a_traceback_says_the_documented_name() -> None:

@@ -185,7 +185,7 @@ def test_sizes_take_units(size: str, mib: int, nova: Nova) -> None:
 @pytest.mark.parametrize(
     ("rate", "kbit"), [("5000", 5000), ("5M", 5000), ("1.5Gbit/s", 1_500_000)])
 def test_network_rates_take_units(rate: str, kbit: int, nova: Nova) -> None:
-    for name in ("net_limit", "net_guarantee"):
+    for name in ("net_limit", "net_guarantee", "net_in_limit", "net_in_guarantee"):
         names = TABLE[name].names
         nova.cloud.answers["vm1", names.set_action] = (200, {names.key: kbit})
         nova(names.set_command, "vm1", rate)

@@ -182,7 +182,8 @@ def test_more_than_the_flavor_has_is_reduced_with_a_reason() -> None:
 def test_what_divides_a_resource_is_told_as_weight() -> None:
     shared = Reading(10, details={"weight": 89})
     weights = {name: row.weight_of(shared) for name, row in TABLE.items() if row.division}
-    assert weights == {"cpu_priority": 10, "io_priority": 10, "net_priority": 89}
+    assert weights == {"cpu_priority": 10, "io_priority": 10, "net_priority": 89,
+                       "net_in_priority": 89}
     assert TABLE["memory"].weight_of(shared) is None
     assert TABLE["net_priority"].weight_of(Reading(UNLIMITED, details={"weight": 50})) == 50
     assert TABLE["net_priority"].weight_of(Reading(UNLIMITED)) is None

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from nova_qos.core import errors
+from nova_qos.net.choice import ChoiceTable
 from nova_qos.net.layout import Rules
 from nova_qos.net.marks import Marks
-from nova_qos.net.nft import Table
 
 LISTINGS = sorted((Path(__file__).parent / "listings").glob("nft-*.json"))
 VERSIONS = {"0.9.8", "1.0.6", "1.1.3", "1.1.7"}
@@ -39,12 +39,12 @@ def marks_of(listing: Path) -> Marks:
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A table as an nft made of these lines of shell handles it."""
-    def make(script: str, marks: Marks | None = None) -> Table:
+    def make(script: str, marks: Marks | None = None) -> ChoiceTable:
         program = tmp_path / "nft"
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-        return Table("nova_qos", marks or Marks(0x1FFF))
+        return ChoiceTable("nova_qos", marks or Marks(0x1FFF))
 
     return make
 

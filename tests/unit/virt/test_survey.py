@@ -147,7 +147,7 @@ def test_libvirt_is_away(v1: Kernel) -> None:
 
 
 def with_network(kernel: Kernel, ability: Ability) -> dict[str, Ability]:
-    names = [name for name, row in TABLE.items() if row.knob == "net_class"]
+    names = [name for name, row in TABLE.items() if row.knob in ("net_class", "net_in_class")]
     return {**survey(CONFIGURATION, kernel), **dict.fromkeys(names, Ability()),
             "net_priority": ability}
 

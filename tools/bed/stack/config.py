@@ -9,7 +9,7 @@ from tools.bed.stack.layout import BROKER_URL, CACHE_PORT, PASSWORD, REGION, Lay
 from tools.bed.stack.network import EXTERNAL, INTEGRATION, UPLINK
 from tools.bed.stack.shell import run
 
-#: What the servers' outbound traffic may take together.
+#: What the servers may send together, and receive together.
 HTB_RATE_MBIT = 80
 
 Sections = Mapping[str, Mapping[str, object]]
@@ -195,5 +195,5 @@ def _nova_host(layout: Layout) -> Sections:
                        "ovsdb_interface": "native"},
         "nova_qos": {"rpc_timeout": 15, "balloon_timeout": 10, "uplinks": UPLINK,
                      "check_interval": 5},
-        "tc": {"htb_rate": HTB_RATE_MBIT},
+        "tc": {"htb_rate": HTB_RATE_MBIT, "htb_rate_in": HTB_RATE_MBIT},
     }

@@ -10,6 +10,7 @@ A guest of the network behind the router: as above up to qosint - the router's n
 import json
 import socket
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 
 from tools.bed.stack.layout import Layout
@@ -54,14 +55,15 @@ def up(layout: Layout) -> None:
 
 def down(layout: Layout) -> None:
     """Take away every device and namespace of the cloud, also those of killed services."""
-    _forget_priorities()
+    ours = _ports(layout)
+    _forget_settings(ours)
     networks = [path.name for path in (layout.state / "lib" / "dhcp").glob("*-*")]
     routers = [path.name for path in routers_directory(layout).glob("*-*")]
     for name in (OUTSIDE, *(f"qdhcp-{network}" for network in networks),
                  *(f"qrouter-{router}" for router in routers)):
         if Path("/run/netns", name).exists():
             run("ip", "netns", "delete", name)
-    ports = [prefix + port for port in _ports(layout) for prefix in _PORT_DEVICES]
+    ports = [prefix + port for port in ours for prefix in _PORT_DEVICES]
     present = {name for _, name in socket.if_nameindex()}
     nodes = [name for name in present if name.startswith(NODE)]
     for device in (*nodes, *ports, _TO_OVS, UPLINK, BRIDGE, INTEGRATION, EXTERNAL):
@@ -76,13 +78,17 @@ def routers_directory(layout: Layout) -> Path:
     return layout.state / "lib" / "routers"
 
 
-def _forget_priorities() -> None:
-    """Delete the rules of nova-qos' agent, which go with its last server in a living cloud."""
-    table = ("netdev", "nova_qos")
-    listed = subprocess.run(["nft", "list", "table", *table], capture_output=True, text=True)
-    # another cloud's agent would give its table the same name
-    if UPLINK in listed.stdout:
-        run("nft", "delete", "table", *table)
+def _forget_settings(ports: Collection[str]) -> None:
+    """Delete the rules of nova-qos' agent, which go with its last server in a living cloud, and the
+    device that they lead to."""
+    for name, devices in ("nova_qos", [UPLINK]), ("nova_qos_in", ports):
+        table = ("netdev", name)
+        listed = subprocess.run(["nft", "list", "table", *table], capture_output=True, text=True)
+        # another cloud's agent would give its table the same name
+        if any(device in listed.stdout for device in devices):
+            run("nft", "delete", "table", *table)
+            if name == "nova_qos_in":
+                try_run("ip", "link", "delete", "nova-qos-in")
 
 
 def _ports(layout: Layout) -> set[str]:
