@@ -17,6 +17,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -201,10 +202,16 @@ def assert_gone(operator: Operator, admin: Person, host: Observer, server: str) 
     assert host.daemon("nova-qos-agent").pid() is None
     assert host.virsh_value("schedinfo", server, "cpu_shares") == 1024
     assert (uplink.root(), uplink.has_table()) == ("noqueue 0:", False)
+    assert not has_receiver()
     assert operator.run("pip", "show", "nova-qos", "nova-qos-hooks").stdout == ""
     assert operator.files.path(NOVA / "api-paste.ini").read_bytes() == (
         operator.venv / "etc/nova/api-paste.ini").read_bytes()
     assert remains(operator) == []
+
+
+def has_receiver() -> bool:
+    """Whether the device is there by which servers receive."""
+    return "nova-qos-in" in dict(socket.if_nameindex()).values()
 
 
 def remains(operator: Operator) -> list[Path]:
@@ -219,13 +226,15 @@ def test_followed_to_the_letter(
     operator: Operator, admin: Person, host: Observer, vm1: str, vm2: str
 ) -> None:
     # the page has the settings of the first unset, and speaks of servers that still have some
-    for server, settings in ((vm1, {"cpu_priority": 1500}), (vm2, {"net_priority": 20})):
+    for server, settings in (
+            (vm1, {"cpu_priority": 1500}), (vm2, {"net_priority": 20, "net_in_limit": 50_000})):
         assert admin.act(server, "set-qos", settings)[0] == 200
     operator.follow(REMOVE)
     assert_gone(operator, admin, host, vm1)
     for title in INSTALL:
         operator.follow(title)
-    wait_for(lambda: on_uplink(host, vm2) == 20, STARTS_S, "a setting is there again")
+    wait_for(lambda: on_uplink(host, vm2) == 20 and has_receiver(), STARTS_S,
+             "settings are there again")
     assert admin.act(vm1, "set-qos", {"cpu_priority": 1500})[0] == 200
     operator.follow(REMOVE)
     assert_gone(operator, admin, host, vm1)

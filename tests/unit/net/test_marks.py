@@ -34,6 +34,20 @@ def test_a_mark_stands_for_the_class_that_has_it_or_for_none(mask: int, mark: in
         assert minor is None or marks.of(minor) == each
 
 
+@given(mask=masks, index=st.integers(0), bit=st.integers(0, 31))
+def test_one_comparison_tells_servers_of_this_host_from_others(
+    mask: int, index: int, bit: int,
+) -> None:
+    marks = Marks(mask)
+    assert marks.local & ~mask == 0
+    assert marks.minor(marks.local) is None
+    for numbers in (marks.with_priority, marks.without_priority):
+        assert marks.local < marks.of(numbers[index % len(numbers)])
+    # such as neutron's routers set, within the bits that no class has alone
+    if (mask & ((1 << bit) - 1)).bit_count() < 4:
+        assert (1 << bit) & mask < marks.local
+
+
 def test_numbers_by_the_size_of_the_mask() -> None:
     assert [Marks(DEFAULT_MARK_MASK).of(minor) for minor in (0x10, 0x8000, 0x11)] == [16, 17, 18]
     assert Marks(0xFF00).of(0x10) == 0x1000
