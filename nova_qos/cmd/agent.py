@@ -5,7 +5,10 @@
 import ctypes
 import sys
 
+from nova_qos.cmd import lazy
+
 try:
+    lazy.imports()  # before nova and pyroute2 import what the agent never uses
     import libvirt  # noqa: F401
     import pyroute2  # noqa: F401
     from nova import monkey_patch
