@@ -2,8 +2,8 @@
 """Modules that nova and pyroute2 import and the agent never uses cost no memory.
 
 Their code is run when something first touches one, as the standard library's LazyLoader has it:
-whoever needs one after all has it. Before Python 3.12.3, threads that are the first to touch one at
-the same time may find it half loaded.
+whoever needs one after all has it. Before Python 3.11.9 and 3.12.3, threads that are the first to
+touch one at the same time may find it half loaded.
 """
 
 import sys
