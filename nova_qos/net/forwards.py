@@ -20,7 +20,7 @@ from nova_qos.net.nft import (
     minor_of_name,
     set_meta,
 )
-from nova_qos.net.objects import RECEIVER
+from nova_qos.net.objects import RECEIVER, index_of
 
 _FROM, _TO = "from", "to"
 _CHAIN = re.compile(f"({_FROM}|{_TO})([0-9]+)")
@@ -32,6 +32,11 @@ _LAST = 500
 
 class ForwardTable(Table):
     """``taps`` of its rules forward to a class, ``gates`` are taps whose packets are marked."""
+
+    def _state(self) -> object | None:
+        # a rule goes on leading to the number of a device that has gone
+        state = super()._state()
+        return None if state is None else (state, index_of(RECEIVER))
 
     def _made(self) -> list[Command]:
         return [{"add": self.itself}]

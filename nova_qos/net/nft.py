@@ -17,7 +17,6 @@ from nova_qos.core import errors
 from nova_qos.net import failures, netlink
 from nova_qos.net.layout import MAJOR, Rules
 from nova_qos.net.marks import Marks
-from nova_qos.net.netlink import Generation
 
 _TIMEOUT_SECONDS = 30
 _ABSENT = "No such file or directory"
@@ -36,8 +35,8 @@ class Table(abc.ABC):
         self._name = name
         self.place = {"family": "netdev", "table": name}
         self.itself = {"table": {"family": "netdev", "name": name}}
-        # what was listed, and at which generation of the kernel's rules
-        self._seen: tuple[Generation, Rules | None] | None = None
+        # what was listed, and in which state of the kernel
+        self._seen: tuple[object, Rules | None] | None = None
 
     def read(self) -> Rules | None:
         """Everything in it; None when there is no such table. Not to be changed by the caller.
@@ -45,14 +44,15 @@ class Table(abc.ABC):
         To list hundreds of chains takes a program of its own and many milliseconds, so what was
         listed counts until the kernel says that rules have changed, whoever changed them.
         """
-        before, seen = self._generation(), self._seen
+        before, seen = self._state(), self._seen
         if seen is not None and before == seen[0]:
             return seen[1]
         rules = self._listed()
-        self._seen = None if before is None or before != self._generation() else (before, rules)
+        self._seen = None if before is None or before != self._state() else (before, rules)
         return rules
 
-    def _generation(self) -> Generation | None:
+    def _state(self) -> object | None:
+        """What is another one whenever the table may be listed otherwise; None: nobody knows."""
         try:
             return netlink.generation(self._name)
         except OSError:

@@ -266,6 +266,8 @@ def test_what_others_take_away_comes_back(make_quiet: MakeQuiet, harm: str, repa
     receivers.set(1, guarantee=40)
     assert receivers.applied(0) == {"priority": 7, "limit": 30, "guarantee": -1}
     assert receivers.applied(1) == {"priority": -1, "limit": -1, "guarantee": 40}
+    text = bench.host.run("nft", "list", "table", "netdev", TABLE)
+    assert text.count("fwd to") == text.count(f'fwd to "{RECEIVER}"') == 3
 
 
 def test_a_guest_receives_again_after_its_device_was_deleted(make_bench: MakeBench) -> None:
