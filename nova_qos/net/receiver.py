@@ -90,16 +90,16 @@ class Receiver(Objects):
         if not self.uplinks:
             self._tell("add", ifname=RECEIVER, kind=_KIND, mtu=mtu, txqlen=_QUEUE_FRAMES)
             self._tell("set", index=index_of(RECEIVER), state="up")
-        del self._looked_up
+        self._look_again()
 
     def withdraw(self) -> None:
         """See ``Objects.withdraw``."""
-        for there in self.uplinks:
-            # by its name and kind it is ours, unless somebody has put it to another use
-            with suppress(errors.HostCannot):
+        # by its name and kind it is ours, unless somebody has put it to another use
+        with suppress(errors.HostCannot):
+            for there in self.uplinks:
                 self._trees.is_ours(there.index)
                 self._tell("del", index=there.index)
-        del self._looked_up
+        self._look_again()
 
     def require_shapeable(self, interfaces: Interfaces) -> None:
         """:raises HostCannot: see ``require_tap``"""
@@ -117,6 +117,9 @@ class Receiver(Objects):
 
     def _is_of_this(self, device: int) -> bool:
         return device == index_of(RECEIVER)
+
+    def _look_again(self) -> None:
+        self.__dict__.pop("_looked_up", None)
 
     def _require_kind(self) -> None:
         """Ask whether the kernel would make such a device; nothing is changed."""

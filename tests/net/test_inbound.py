@@ -296,6 +296,7 @@ def test_a_device_of_that_name_is_another_program_s(make_quiet: MakeQuiet, kind:
     for call in (partial(receivers.set, 0, prio=5), partial(receivers.readings, 0)):
         with pytest.raises(errors.HostCannot, match="another program has made a device"):
             call()
+    receivers.tidy()
     assert (links(bench.host), tables(bench.host)) == before
 
 
@@ -306,6 +307,7 @@ def test_a_tree_of_another_program_is_left_alone(make_quiet: MakeQuiet) -> None:
     receivers = Receivers(bench)
     with pytest.raises(errors.HostCannot, match=RECEIVER):
         receivers.set(0, prio=5)
+    receivers.tidy()
     assert "htb 1:" in root(bench.host, RECEIVER)
     assert f"netdev {TABLE}" not in tables(bench.host)
 
