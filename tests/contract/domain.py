@@ -430,11 +430,15 @@ class NetworkContract(ContractTests):
 
     @pytest.fixture(autouse=True)
     def _lifted(self, bench: Bench, domain: Domain, way: str) -> Iterator[None]:
-        """The host goes on knowing what was set."""
+        """The host goes on knowing what was set, by other tests, too."""
+        def lift() -> None:
+            for each in domain, bench.host.domain(bench.driverless().uuid):
+                each.knob(f"{way}class").write(dict.fromkeys(
+                    (f"{way}{kind}" for kind in ("priority", "limit", "guarantee")), UNLIMITED))
+
+        lift()
         yield
-        for each in domain, bench.host.domain(bench.driverless().uuid):
-            each.knob(f"{way}class").write(dict.fromkeys(
-                (f"{way}{kind}" for kind in ("priority", "limit", "guarantee")), UNLIMITED))
+        lift()
 
     def test_limit_takes_its_whole_range_and_goes(self, domain: Domain, way: str) -> None:
         assert read(domain, f"{way}limit") == Reading(UNLIMITED)
