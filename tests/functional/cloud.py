@@ -249,3 +249,5 @@ class Cloud(integrated_helpers._IntegratedTestBase):
         ADMIN.send(server, '{"os-resetState": {"state": "active"}}')
         ADMIN.request("DELETE", path)
         eventually(lambda: ADMIN.request("GET", path).status == 404)
+        # nor is it a neighbour of the servers of later tests
+        server.machine.domains.pop(server.uuid, None)
