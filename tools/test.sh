@@ -175,6 +175,7 @@ tier_benchmark() {
     run_benchmark plan || failed=1
     run_benchmark network --rounds $rounds || failed=1
     run_benchmark uplink --rounds $((rounds / 3)) || failed=1
+    run_benchmark forward --rounds $((rounds / 3)) || failed=1
     run_benchmark check --servers $listed || failed=1
     run_quietly agent_start --servers $many --idle-seconds $idle_s || failed=1
     run_quietly clients --servers $listed || failed=1

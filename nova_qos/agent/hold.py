@@ -164,6 +164,13 @@ def _written(
                     for name, value in values.items()}
     except errors.Unreachable:
         raise
+    except errors.HostCannot as error:
+        if len(values) > 1:
+            # what this host lacks for one of them must not cost the others
+            alone = [_written(domain, knob, before, targets, {name: value})
+                     for name, value in values.items()]
+            return {name: outcome for each in alone for name, outcome in each.items()}
+        outcomes = dict.fromkeys(values, Outcome.failed(error))
     except errors.QosError as error:
         outcomes = dict.fromkeys(values, Outcome.failed(error))
     return {name: replace(outcome, before=before[name].asked)

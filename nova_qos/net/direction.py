@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from pyroute2.netlink.exceptions import NetlinkError
@@ -19,21 +19,14 @@ from nova_qos.core import errors, plan
 from nova_qos.core.reading import Reading
 from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Ability, Floating, Interfaces, Neighbours, SeenNetwork
-from nova_qos.net import failures, layout
-from nova_qos.net.layout import WHOLE, Layout, Rules
+from nova_qos.net import division, failures, layout
+from nova_qos.net.known import Known
+from nova_qos.net.layout import Layout, Rules
 from nova_qos.net.marks import Marks
 from nova_qos.net.netlink import Netlink
-from nova_qos.net.objects import Objects, Setting, index_of
-from nova_qos.net.view import (
-    BYTES_PER_KBIT,
-    GUARANTEE,
-    LIMIT,
-    NAMES,
-    PRIORITY,
-    SeenUplinks,
-    View,
-    minor_of,
-)
+from nova_qos.net.objects import Objects, index_of
+from nova_qos.net.setting import BYTES_PER_KBIT, GUARANTEE, NAMES, PRIORITY, Setting
+from nova_qos.net.view import SeenUplinks, View, minor_of
 
 #: How often a reading is tried before it waits for a change to end.
 _MOST_LOOKS = 3
@@ -42,14 +35,6 @@ _LOG = logging.getLogger(__name__)
 _UNIT = "kbit/s"
 #: The kernel counts bytes.
 BYTES_PER_MBIT = 1000 * BYTES_PER_KBIT
-@dataclass
-class Known:
-    """What the kernel holds, whose each class is, and the servers that it was made for; none where
-    it was listed."""
-
-    layout: Layout
-    minors: dict[str, int]
-    running: Mapping[str, Interfaces] = field(default_factory=dict)
 
 
 class Direction(abc.ABC):
@@ -110,19 +95,19 @@ class Direction(abc.ABC):
     def read(self, server_uuid: str, interfaces: Interfaces) -> Mapping[str, Reading]:
         def look(objects: Objects) -> Mapping[str, Reading]:
             objects.require_shapeable(interfaces)
-            guaranteed = self._guaranteed()
+            settings = self._settings or {}
             return objects.view().read(
-                interfaces, guaranteed.get(server_uuid, 0), self._why_less(guaranteed))
+                interfaces, settings.get(server_uuid, Setting()), self._why_less(settings))
 
         return self._steady(look)
 
     def snapshot(self) -> SeenNetwork:
-        guaranteed = self._guaranteed()
+        settings = self._settings or {}
         try:
             seen: View | errors.QosError = self._steady(Objects.snapshot)
         except (errors.HostCannot, errors.HostRefused) as error:
             seen = error
-        return SeenUplinks(seen, guaranteed, self._why_less(guaranteed))
+        return SeenUplinks(seen, settings, self._why_less(settings))
 
     def abilities(self) -> Mapping[str, Ability]:
         try:
@@ -142,7 +127,7 @@ class Direction(abc.ABC):
         running = neighbours()
         plan.require_left(
             self._guarantee, _UNIT, guarantee,
-            (each for server, each in self._guaranteed().items()
+            (each.guarantee // BYTES_PER_KBIT for server, each in (self._settings or {}).items()
              if server in running and server != server_uuid),
             self._capacity // BYTES_PER_KBIT)
 
@@ -150,10 +135,10 @@ class Direction(abc.ABC):
         self, server_uuid: str, values: Mapping[str, int], neighbours: Neighbours
     ) -> None:
         priority = values.get(PRIORITY, UNLIMITED)
-        if priority != UNLIMITED and priority not in layout.PRIORITIES:
+        if priority != UNLIMITED and priority not in division.PRIORITIES:
             raise errors.HostRefused(
-                f"prio: {priority} is not accepted: {layout.PRIORITIES[0]} to "
-                f"{layout.PRIORITIES[-1]}, or {UNLIMITED} for none")
+                f"prio: {priority} is not accepted: {division.PRIORITIES[0]} to "
+                f"{division.PRIORITIES[-1]}, or {UNLIMITED} for none")
         with self._lock, self._objects(remember=True) as objects:
             running = neighbours()
             if server_uuid not in running:
@@ -162,12 +147,11 @@ class Direction(abc.ABC):
             objects.require_shapeable(interfaces)
             if self._is_elsewhere(objects) or self._known is None:
                 self._known = self._listed(objects, running)
-            setting = _changed((self._settings or {}).get(server_uuid, Setting()), values)
+            setting = (self._settings or {}).get(server_uuid, Setting()).changed(values)
             wanted = {**(self._settings or {}), server_uuid: setting}
-            if not self._relimit(objects, running, server_uuid, setting):
+            if not self._change_one(objects, running, server_uuid, setting):
                 self._bring(objects, running, wanted)
-            readings = objects.view().read(
-                interfaces, setting.guarantee // BYTES_PER_KBIT, None)
+            readings = objects.view().read(interfaces, setting, None)
             if any(not readings[name].holds(value) or not readings[name].effective
                    for name, value in values.items()):
                 # somebody has changed what was remembered
@@ -179,7 +163,7 @@ class Direction(abc.ABC):
     ) -> None:
         with self._lock, self._objects(remember=True) as objects:
             self._hear(floating)
-            if not correct and self._known is not None and not self._is_elsewhere(objects):
+            if not correct and self._known is not None and self._is_in_place(objects):
                 # from what is remembered: what others have changed stays as it is
                 self._look_around(objects)
                 self._bring(objects, neighbours(), self._settings or {})
@@ -206,6 +190,13 @@ class Direction(abc.ABC):
         shaped, present = objects.shaped(), {each.index for each in objects.uplinks}
         known = self._known.layout.trees if self._known else {}
         return known.keys() != shaped or bool(shaped and shaped != present)
+
+    def _is_in_place(self, objects: Objects) -> bool:
+        """Whether the trees are where they were remembered to be, and nobody else's there."""
+        try:
+            return not self._is_elsewhere(objects)
+        except (errors.HostCannot, errors.HostRefused):
+            return False
 
     def _steady(self, look: Callable[[Objects], _Seen]) -> _Seen:
         """What is seen while nothing of ours changes."""
@@ -256,31 +247,27 @@ class Direction(abc.ABC):
             self._known = None
             self._change(objects, running, settings)
 
-    def _relimit(
+    def _change_one(
         self, objects: Objects, running: Mapping[str, Interfaces], server: str, setting: Setting
     ) -> bool:
-        """Change the limit of one server where no other class and no rule is concerned, so that it
+        """Change the class of one server where no other class and no rule is concerned, so that it
         takes no longer among hundreds; whether it was so, and is done."""
         known, settings = self._known, self._settings or {}
         before = settings.get(server, Setting())
-        if (known is None or known.running != running or server not in known.minors
-                or before.shares or setting.shares or not before.limit or not setting.limit):
+        if (known is None or known.running != running or not before or not setting
+                or before.has_priority != setting.has_priority
+                or before.shares != setting.shares):
             return False
-        minor, after = known.minors[server], Layout({}, known.layout.rules)
-        for each in objects.uplinks:
-            there = known.layout.trees.get(each.index, {})
-            own = layout.tree_of_limits({minor: self._wish(setting)}, self._capacity, each.mtu)
-            # a total, or frames of another size
-            if there.get(WHOLE) != own[WHOLE] or minor not in there:
-                return False
-            after.trees[each.index] = {**there, minor: own[minor]}
+        after = known.with_wish(
+            server, setting.wish(self._default_weight), self._capacity, objects.uplinks)
+        if after is None:
+            return False
         self._known = None
         try:
-            self._carry_out(objects, known.layout, after)
+            self._carry_out(objects, known.layout, after.layout)
         except errors.HostRefused:
             return False
-        self._known = replace(known, layout=after)
-        self._settings = {**settings, server: setting}
+        self._known, self._settings = after, {**settings, server: setting}
         return True
 
     def _carry_out(self, objects: Objects, before: Layout, after: Layout) -> None:
@@ -299,14 +286,14 @@ class Direction(abc.ABC):
         classed = running if is_shared else {
             server: interfaces for server, interfaces in running.items() if server in settings}
         minors = self._minors(known, classed, settings)
-        wishes = {minor: self._wish(settings.get(server, Setting()))
+        wishes = {minor: settings.get(server, Setting()).wish(self._default_weight)
                   for server, minor in minors.items()}
         if is_shared:
-            wishes[layout.STRAYS] = layout.Wish(self._weight_of_strays)
+            wishes[layout.STRAYS] = division.Wish(self._weight_of_strays)
         after = Layout()
         if settings:
             objects.provide(running)
-            make = layout.tree if is_shared else layout.tree_of_limits
+            make = division.tree if is_shared else division.tree_of_limits
             after.trees = {each.index: make(wishes, self._capacity, each.mtu)
                            for each in objects.uplinks}
             after.rules = self._rules(running, minors, set(after.trees))
@@ -314,18 +301,8 @@ class Direction(abc.ABC):
         if not settings:
             objects.withdraw()
         self._tell_held(after, set(wishes))
-        self._known = Known(after, minors, dict(running))
+        self._known = Known(after, minors, dict(running), wishes)
         self._settings = settings
-
-    def _wish(self, setting: Setting) -> layout.Wish:
-        weight = (self._default_weight if setting.priority == UNLIMITED
-                  else layout.weight_of_priority(setting.priority))
-        return layout.Wish(weight, setting.guarantee, setting.limit)
-
-    def _guaranteed(self) -> dict[str, int]:
-        """What each server asks to be guaranteed, in kbit/s."""
-        return {server: setting.guarantee // BYTES_PER_KBIT
-                for server, setting in (self._settings or {}).items() if setting.guarantee}
 
     def _tell_held(self, there: Layout, ours: set[int]) -> None:
         held = {device: names for device, tree in there.trees.items()
@@ -336,9 +313,11 @@ class Direction(abc.ABC):
                              "classes below: %s", device, ", ".join(names))
         self._held = held
 
-    def _why_less(self, guaranteed: Mapping[str, int]) -> str | None:
+    def _why_less(self, settings: Mapping[str, Setting]) -> str | None:
         return plan.overdrawn(
-            self._guarantee, _UNIT, guaranteed.values(), self._capacity // BYTES_PER_KBIT)
+            self._guarantee, _UNIT,
+            (each.guarantee // BYTES_PER_KBIT for each in settings.values()),
+            self._capacity // BYTES_PER_KBIT)
 
     def _minors(
         self, known: Known, running: Iterable[str], settings: Mapping[str, Setting]
@@ -346,19 +325,12 @@ class Direction(abc.ABC):
         taken = {minor for tree in known.layout.trees.values() for minor in tree}
         given: dict[int, str] = {}
         for server in running:
-            has_priority = settings.get(server, Setting()).priority != UNLIMITED
-            kind = self._marks.with_priority if has_priority else self._marks.without_priority
+            setting = settings.get(server, Setting())
+            kind = (self._marks.with_priority if setting.has_priority
+                    else self._marks.without_priority)
             minor = known.minors.get(server, -1)
             if minor not in kind or minor in given:
                 minor = layout.free_minor(kind, taken)
             given[minor] = server
             taken.add(minor)
         return {server: minor for minor, server in given.items()}
-
-
-def _changed(setting: Setting, values: Mapping[str, int]) -> Setting:
-    """The setting with some values as the host has them."""
-    rates = {name: BYTES_PER_KBIT * max(0, values[name])
-             for name in (LIMIT, GUARANTEE) if name in values}
-    return Setting(values.get(PRIORITY, setting.priority), rates.get(LIMIT, setting.limit),
-                   rates.get(GUARANTEE, setting.guarantee))

@@ -8,7 +8,7 @@ from nova_qos.core import errors
 from nova_qos.core.reading import Reading
 from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Ability, Interfaces, Neighbours, SeenNetwork
-from nova_qos.net import view
+from nova_qos.net import setting
 from nova_qos.net.direction import BYTES_PER_MBIT, Direction
 from nova_qos.net.forwards import ForwardTable
 from nova_qos.net.layout import NO_TOTAL, Rules
@@ -21,7 +21,7 @@ from nova_qos.net.receiver import Receiver
 #: The resources whose values the classes hold.
 PRIORITY, LIMIT, GUARANTEE = "net_in_priority", "net_in_limit", "net_in_guarantee"
 # The names that both directions share within this room.
-_NAMES = {PRIORITY: view.PRIORITY, LIMIT: view.LIMIT, GUARANTEE: view.GUARANTEE}
+_NAMES = {PRIORITY: setting.PRIORITY, LIMIT: setting.LIMIT, GUARANTEE: setting.GUARANTEE}
 _NO_RATE = ("[tc] htb_rate_in is not set, so there is nothing to share; set it to what the host "
             "can receive, in Mbit/s")
 
@@ -81,7 +81,7 @@ class Inbound(Direction):
 
     @property
     def _weight_of_strays(self) -> int:
-        # there are none; the class shows to the next agent what a part by weight is
+        # there are none; the class shows to the next agent what one without a limit may take
         return 1
 
     def _opened(self, kernel: Netlink, remember: bool) -> Objects:

@@ -3,16 +3,16 @@
 
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
-from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Ability, Interfaces
-from nova_qos.net import advice, filters, layout, uplinks
+from nova_qos.net import advice, division, filters, layout, uplinks
 from nova_qos.net.htb import KINDS, Trees
 from nova_qos.net.layout import WHOLE, Layout, Share, Tree
 from nova_qos.net.netlink import Netlink
 from nova_qos.net.nft import Table
+from nova_qos.net.setting import Setting
 from nova_qos.net.uplinks import Uplink
 from nova_qos.net.view import (
     FindIndex,
@@ -25,24 +25,6 @@ from nova_qos.net.view import (
 
 #: The device of ours whose classes divide what servers receive.
 RECEIVER = "nova-qos-in"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What one server asks for: a priority, UNLIMITED for none, and in bytes/s what it may take at
-    most and what it is guaranteed, 0 for neither. False where it asks for nothing."""
-
-    priority: int = UNLIMITED
-    limit: int = 0
-    guarantee: int = 0
-
-    def __bool__(self) -> bool:
-        return self.shares or self.limit > 0
-
-    @property
-    def shares(self) -> bool:
-        """Whether it is more than a limit: then all servers of the host share the uplinks."""
-        return self.priority != UNLIMITED or self.guarantee > 0
 
 
 class Objects:
@@ -157,7 +139,7 @@ class Objects:
         others hold stay, with the least guarantee; they are added to ``after``.
         """
         usable = {device: tree for device, tree in before.trees.items()
-                  if not layout.must_be_made_anew(tree, after.trees.get(device))}
+                  if not division.must_be_made_anew(tree, after.trees.get(device))}
         for device, tree in after.trees.items():
             if device not in usable:
                 self._trees.remove(device)
@@ -248,14 +230,19 @@ class Objects:
         for server, minor in minors.items():
             for tree in there.trees.values():
                 if minor in tree and WHOLE in tree:
-                    share, whole = tree[minor], tree[WHOLE]
-                    weight = layout.weight_of_share(share, whole)
-                    found[server] = Setting(
-                        layout.priority_of_weight(weight) if minor in layout.WITH_PRIORITY
-                        else UNLIMITED,
-                        layout.limit_of_share(share, tree.get(layout.STRAYS, whole)),
-                        layout.guarantee_of_share(share, tree))
+                    found[server] = _setting(minor, tree)
         return {server: setting for server, setting in found.items() if setting}
+
+
+def _setting(minor: int, tree: Tree) -> Setting:
+    share, whole = tree[minor], tree[WHOLE]
+    setting = Setting(
+        limit=division.limit_of_share(share, tree.get(layout.STRAYS, whole)),
+        guarantee=division.guarantee_of_share(share, whole))
+    if minor not in layout.WITH_PRIORITY:
+        return setting
+    weight = division.weight_of_share(share, whole)
+    return replace(setting, priority=division.priority_of_weight(weight))
 
 
 def index_of(device: str) -> int | None:

@@ -12,7 +12,7 @@ from nova_qos.net.layout import Rules
 from nova_qos.net.marks import Marks
 from nova_qos.net.netlink import Netlink
 from nova_qos.net.objects import Objects
-from nova_qos.net.view import GUARANTEE
+from nova_qos.net.setting import GUARANTEE
 
 #: Bits of a mark that neutron, kube-proxy and Calico leave free.
 DEFAULT_MARK_MASK = 0x1FFF

@@ -8,15 +8,12 @@ from nova_qos.core import errors, plan
 from nova_qos.core.reading import Reading
 from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Interfaces
-from nova_qos.net import layout
+from nova_qos.net import division, layout
 from nova_qos.net.layout import NO_TOTAL, WHOLE, Rules, Share
 from nova_qos.net.marks import Marks
+from nova_qos.net.setting import BYTES_PER_KBIT, GUARANTEE, LIMIT, NAMES, PRIORITY, Setting
 from nova_qos.net.uplinks import Uplink
 
-#: The resources whose values the classes hold.
-PRIORITY, LIMIT, GUARANTEE = NAMES = ("net_priority", "net_limit", "net_guarantee")
-#: The kernel counts bytes.
-BYTES_PER_KBIT = 125
 #: The class of a device, both by number; None when there is none.
 FindShare = Callable[[int, int], Share | None]
 #: The index of a device by its name; None when there is none.
@@ -46,35 +43,34 @@ class View:
     capacity: int
 
     def read(
-        self, interfaces: Interfaces, guaranteed: int, why_less: str | None
+        self, interfaces: Interfaces, setting: Setting, why_less: str | None
     ) -> dict[str, Reading]:
         """What the class of these interfaces' packets holds, by resource; of the priority, the
         details have the weight. Limit and guarantee are in kbit/s.
 
-        :param guaranteed: what was requested, in kbit/s, 0 for nothing; a class that gets more by
-            its weight does not show it
+        :param setting: what was requested: a class does not show a guarantee that is less than its
+            part by weight, nor a class that is lost a limit
         :param why_less: why a guarantee may be kept in part only
         :raises HostCannot: see ``require``
         """
         self.require(interfaces)
         minor = minor_of(interfaces, self.rules, self.index) if self.rules else None
         if self.rules is None or minor is None:
-            return dict.fromkeys(NAMES, Reading(UNLIMITED))
+            return _readings_of_none(setting)
         classes = self._classes(minor)
         faults = [*self._faults_of_uplinks(classes),
                   *self._faults_of_gates(self.rules),
                   *self._faults_of_rules(self.rules, minor, interfaces)]
-        limits = [layout.limit_of_share(*each) for each in classes.values()]
+        limits = [division.limit_of_share(*each) for each in classes.values()]
         readings = {
             PRIORITY: self._priority(minor, classes),
             LIMIT: Reading(min((each // BYTES_PER_KBIT for each in limits if each),
                                default=UNLIMITED)),
-            GUARANTEE: _guarantee(guaranteed, classes, why_less)}
+            GUARANTEE: _guarantee(setting, classes, why_less)}
         if not faults:
             return readings
-        # where the class itself is lost, nobody can tell a limit from none
-        asked = {PRIORITY: minor in layout.WITH_PRIORITY, GUARANTEE: guaranteed > 0,
-                 LIMIT: readings[LIMIT].applied != UNLIMITED}
+        asked = {PRIORITY: minor in layout.WITH_PRIORITY, GUARANTEE: setting.guarantee > 0,
+                 LIMIT: readings[LIMIT].applied != UNLIMITED or setting.limit > 0}
         return {name: replace(reading, effective=False, reason="; ".join(faults), details={})
                 if asked[name] else Reading(UNLIMITED) for name, reading in readings.items()}
 
@@ -83,19 +79,19 @@ class View:
         require_shapeable(interfaces, {each.name for each in self.uplinks})
 
     def _priority(self, minor: int, classes: Classes) -> Reading:
-        weight = min((layout.weight_of_share(*each) for each in classes.values()), default=0)
+        weight = min((division.weight_of_share(*each) for each in classes.values()), default=0)
         is_shared = any(whole.ceil != NO_TOTAL for _share, whole in classes.values())
         details = {"weight": weight} if is_shared else {}
         if minor not in layout.WITH_PRIORITY or not weight:
             return Reading(UNLIMITED, details=details)
-        return Reading(layout.priority_of_weight(weight), details=details)
+        return Reading(division.priority_of_weight(weight), details=details)
 
     def _classes(self, minor: int) -> Classes:
         """Those alone that are as they were made."""
         classes = {}
         for each in self.uplinks:
             share, whole = self.share(each.index, minor), self.share(each.index, WHOLE)
-            if share and whole and layout.is_sound(share, whole, each.mtu, self.capacity):
+            if share and whole and division.is_sound(share, whole, each.mtu, self.capacity):
                 classes[each.name] = (share, whole)
         return classes
 
@@ -137,20 +133,30 @@ class SeenUplinks:
     """A ``SeenNetwork``: what was listed once, or why it could not be."""
 
     seen: View | errors.QosError
-    guaranteed: Mapping[str, int]
+    settings: Mapping[str, Setting]
     why_less: str | None
 
     def read(self, server_uuid: str, interfaces: Interfaces) -> Mapping[str, Reading]:
         if isinstance(self.seen, View):
             return self.seen.read(
-                interfaces, self.guaranteed.get(server_uuid, 0), self.why_less)
+                interfaces, self.settings.get(server_uuid, Setting()), self.why_less)
         require_interface(interfaces)
         raise type(self.seen)(self.seen.message)
 
 
-def _guarantee(asked: int, classes: Classes, why_less: str | None) -> Reading:
-    if not asked:
+def _readings_of_none(setting: Setting) -> dict[str, Reading]:
+    """Of a server without a class."""
+    lost = Reading(UNLIMITED, effective=False,
+                   reason="the server's class, or what leads there, was taken away")
+    asked = {PRIORITY: setting.has_priority, LIMIT: setting.limit > 0,
+             GUARANTEE: setting.guarantee > 0}
+    return {name: lost if asked[name] else Reading(UNLIMITED) for name in NAMES}
+
+
+def _guarantee(setting: Setting, classes: Classes, why_less: str | None) -> Reading:
+    if not setting.guarantee:
         return Reading(UNLIMITED)
+    asked = setting.guarantee // BYTES_PER_KBIT
     rate = min((share.rate for share, _whole in classes.values()), default=0)
     kept = plan.kept(asked, rate / BYTES_PER_KBIT)
     # with less, and no reason for that, another program has changed it

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network priorities and limits of 5 and of 500 servers, in namespaces of their own, in one run.
+"""Network priorities and limits of 5 and of 500 servers, outbound and inbound, in namespaces of
+their own, in one run.
 
 Usage, as root: ``python -m tests.benchmark.network``
 """
@@ -15,8 +16,10 @@ from contextlib import contextmanager
 from pyroute2 import IPRoute, netns
 
 from nova_qos.host import Interface, Interfaces
+from nova_qos.net.direction import Direction
+from nova_qos.net.inbound import Inbound
 from nova_qos.net.outbound import Outbound
-from tests.benchmark.compare import Goal, Step, compare, report
+from tests.benchmark.compare import Comparison, Goal, Step, compare, report
 
 FEW, MANY = 5, 500
 #: As many as one page of the list has.
@@ -77,7 +80,7 @@ class Host(Namespace):
             for server in self.running:
                 self.shaper.write(server, {self.resource: next(self._values)}, self.neighbours)
 
-    def new_agent(self) -> Outbound:
+    def new_agent(self) -> Direction:
         """As after a start: nothing is known."""
         return Outbound((self.uplink,), _RATE_MBIT, default_weight=50)
 
@@ -92,7 +95,7 @@ class Host(Namespace):
         server = next(iter(self.running))
         self.shaper.write(server, {self.resource: value}, self.neighbours)
 
-    def tidy(self, shaper: Outbound) -> None:
+    def tidy(self, shaper: Direction) -> None:
         """What the agent does at its start and every ten seconds."""
         shaper.tidy(self.neighbours, correct=True, floating={})
 
@@ -117,6 +120,26 @@ class LimitedHost(Host):
     """Servers with a tap and a limit each, and no total."""
 
     resource, values = "net_limit", range(1000, 99_000, 1000)
+
+
+class InboundHost(Host):
+    """Servers with an inbound priority each."""
+
+    resource = "net_in_priority"
+    rate_mbit: int | None = _RATE_MBIT
+
+    def new_agent(self) -> Direction:
+        return Inbound(self.rate_mbit, default_weight=50)
+
+
+class InboundLimitedHost(InboundHost):
+    """Servers with an inbound limit each, and no total."""
+
+    resource, values, rate_mbit = "net_in_limit", LimitedHost.values, None
+
+
+#: Each is measured with few servers and with many.
+_KINDS: tuple[type[Host], ...] = (Host, LimitedHost, InboundHost, InboundLimitedHost)
 
 
 class Thesis(Namespace):
@@ -151,29 +174,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=30)
     rounds = parser.parse_args().rounds
-    few, many, thesis = Host(FEW), Host(MANY), Thesis(MANY)
-    limited = LimitedHost(FEW), LimitedHost(MANY)
+    pairs = [(kind(FEW), kind(MANY)) for kind in _KINDS]
+    thesis = Thesis(MANY)
     try:
-        sys.exit(_report(few, many, thesis, limited, rounds))
+        sys.exit(_report(pairs, thesis, rounds))
     finally:
-        for each in (few, many, thesis, *limited):
+        for each in (*itertools.chain.from_iterable(pairs), thesis):
             each.remove()
 
 
-def _report(
-    few: Host, many: Host, thesis: Thesis, limited: tuple[LimitedHost, LimitedHost], rounds: int
-) -> int:
-    few_limits, many_limits = limited
+def _changes(pairs: list[tuple[Host, Host]], rounds: int) -> Iterator[Comparison]:
+    for few, many in pairs:
+        yield compare(f"one {many.resource} changed, {MANY} / {FEW} servers with one",
+                      many.step(many.change), few.step(few.change), Goal(1.5), rounds)
+
+
+def _report(pairs: list[tuple[Host, Host]], thesis: Thesis, rounds: int) -> int:
+    few, many = pairs[0]
     rebuild = thesis.step(thesis.rebuild)
-    return report([
-        compare(f"one priority changed, {MANY} / {FEW} servers",
-                many.step(many.change), few.step(few.change), Goal(3), rounds),
+    return report(itertools.chain(_changes(pairs, rounds), [
         compare(f"one priority set where there was none, {MANY} / {FEW}",
                 many.step(lambda: many.set(10)), few.step(lambda: few.set(10)), Goal(3), rounds,
                 many.step(lambda: many.set(-1)), few.step(lambda: few.set(-1))),
-        compare(f"one limit changed, {MANY} / {FEW} limited servers",
-                many_limits.step(many_limits.change), few_limits.step(few_limits.change),
-                Goal(1.5), rounds),
         compare(f"one priority changed, of {MANY} / all made anew with tc",
                 many.step(many.change), rebuild, None, 3),
         compare(f"{MANY} servers applied, nothing there / made anew with tc",
@@ -184,7 +206,7 @@ def _report(
                 few.step(lambda: few.tidy(few.new_agent())), Goal(5000, "ms"), 5),
         compare(f"{_PAGE} priorities of {MANY} in a snapshot / one by one",
                 many.step(many.read_page_at_once), many.step(many.read_page), Goal(1000, "ms"), 1),
-    ])
+    ]))
 
 
 if __name__ == "__main__":

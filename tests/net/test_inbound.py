@@ -287,6 +287,39 @@ def test_a_guest_receives_again_after_its_device_was_deleted(make_bench: MakeBen
     assert receivers.applied(0)["priority"] == 7
 
 
+@pytest.mark.parametrize("correct", [True, False])
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_no_rule_leads_nowhere_after_a_look(
+    make_quiet: MakeQuiet, correct: bool, is_replaced: bool
+) -> None:
+    """With ``drift = report``, too: what a guest receives is no drift."""
+    bench = make_quiet(2)
+    receivers = Receivers(bench)
+    receivers.set(0, prio=7, limit=30)
+    bench.host.ip(f"link del {RECEIVER}")
+    if is_replaced:
+        bench.host.ip(f"link add {RECEIVER} type veth")
+        with pytest.raises(errors.HostCannot, match="another program has made a device"):
+            receivers.tidy(correct)
+        assert f"netdev {TABLE}" not in tables(bench.host)
+        bench.host.ip(f"link del {RECEIVER}")
+    receivers.tidy(correct)
+    assert receivers.applied(0) == {"priority": 7, "limit": 30, "guarantee": -1}
+
+
+def test_a_limit_whose_device_has_gone_is_not_effective(make_quiet: MakeQuiet) -> None:
+    bench = make_quiet(2)
+    receivers = Receivers(bench, None)
+    receivers.set(0, limit=30)
+    bench.host.ip(f"link del {RECEIVER}")
+    limit = receivers.readings(0)["limit"]
+    assert (limit.applied, limit.effective) == (UNLIMITED, False)
+    assert "taken away" in (limit.reason or "")
+    assert receivers.readings(1)["limit"] == Reading(UNLIMITED)
+    receivers.tidy()
+    assert receivers.applied(0)["limit"] == 30
+
+
 @pytest.mark.parametrize("kind", ["veth", "bridge"])
 def test_a_device_of_that_name_is_another_program_s(make_quiet: MakeQuiet, kind: str) -> None:
     bench = make_quiet(1)
@@ -339,6 +372,8 @@ CASES: Mapping[str, tuple[Mapping[int, Mapping[str, int]], Mapping[int, Mapping[
     "total comes": ({0: {"limit": 5}}, {1: {"prio": 20}}),
     "total goes": ({0: {"limit": 5}, 1: {"prio": 20}}, {1: {"prio": UNLIMITED}}),
     "last goes": ({0: {"prio": 5}}, {0: {"prio": UNLIMITED}}),
+    "guarantee": ({0: {"prio": 5}, 1: {"prio": 30}}, {0: {"guarantee": 60}}),
+    "guarantee moves": ({0: {"guarantee": 60}}, {0: {"guarantee": 5}, 1: {"guarantee": 70}}),
 }
 
 
@@ -385,6 +420,11 @@ def test_killed(make_quiet: MakeQuiet, name: str) -> None:
             assert "UP" in bench.host.run("ip", "link", "show", RECEIVER) or "fwd" not in text
         receivers.restart_agent()
         receivers.tidy()
+        settings = {number: {**before.get(number, {}), **change.get(number, {})}
+                    for number in range(3)}
+        for number, asked in settings.items():
+            if "guarantee" not in asked:
+                assert receivers.readings(number)["guarantee"].applied == UNLIMITED
         apply(before)
         apply(change)
         assert shown() == wanted, f"killed before change {doomed}"

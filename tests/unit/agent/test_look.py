@@ -26,6 +26,21 @@ def test_everything_that_is_saved_is_applied(site: Site) -> None:
     assert site.check("one")
 
 
+def test_what_a_host_lacks_for_one_setting_does_not_cost_the_others_of_its_knob(
+    site: Site,
+) -> None:
+    """As the inbound limit of a server that comes to a host without htb_rate_in."""
+    _record, domain = site.add("one", net_in_priority=10, net_in_limit=5000)
+
+    def before_write(name: str, value: int) -> None:
+        if name == "net_in_priority":
+            raise errors.HostCannot("net_in_priority: htb_rate_in is not set")
+
+    domain.before_write = before_write
+    site.looker.look("one")
+    assert (domain.net["net_in_limit"], domain.net["net_in_priority"]) == (5000, -1)
+
+
 def test_a_second_look_writes_nothing(site: Site) -> None:
     _record, domain = site.add("one", **ALL)
     site.looker.look("one")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Events, the check, and what keeps the agent alive."""
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -56,18 +57,21 @@ def test_a_guest_that_resets_itself_all_the_time_is_looked_at_now_and_then(
     _record, domain = site.add("one", cpu_priority=2048)
     domain.shares = 2048
     loop.start()
+    began = time.monotonic()
     for _ in range(12):
         site.machine.happened("one", "started")
         time.sleep(0.25)
-    assert 3 <= len(looked) <= 4
-    assert len(tidied) <= 4
+    # once a second, however long that took on a busy machine
+    most = 1 + math.ceil(time.monotonic() - began)
+    assert 2 <= len(looked) <= most
+    assert len(tidied) <= most
     site.machine.happened("two", "started")
-    eventually(lambda: "two" in looked, within_s=0.5)
+    eventually(lambda: "two" in looked, within_s=0.9)
     # a domain that ended is another one afterwards
     before = len(looked)
     site.machine.happened("one", "ended")
     site.machine.happened("one", "started")
-    eventually(lambda: len(looked) > before, within_s=0.4)
+    eventually(lambda: len(looked) > before, within_s=0.9)
 
 
 def test_a_floating_ip_is_followed_at_once(
