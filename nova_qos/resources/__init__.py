@@ -15,9 +15,12 @@ from nova_qos.resources.network import NET_PRIORITY
 #: Those that come first in tables and lists and are always shown; agents and APIs with a wire
 #: before 1.3 know no others.
 FIRST = ("memory", "memory_soft_limit", "cpu_priority", "io_priority", "net_priority")
-#: In the order of all tables and lists: the first ones, then the others by family.
-TABLE: Mapping[str, Resource] = {row.name: row for row in sorted(
-    (*memory.ROWS, *cpu.ROWS, *disk.ROWS, *network.ROWS), key=lambda row: row.name not in FIRST)}
+_BY_FAMILY = (*memory.ROWS, *cpu.ROWS, *disk.ROWS, *network.ROWS)
+#: In the order of lists and of what programs read: the first ones, then the others by family.
+TABLE: Mapping[str, Resource] = {
+    row.name: row for row in sorted(_BY_FAMILY, key=lambda row: row.name not in FIRST)}
+#: The names in the order in which one server is shown to people: those of each family together.
+BY_FAMILY = tuple(row.name for row in _BY_FAMILY)
 
 GET_ALL = "get-qos"
 SET_ALL = "set-qos"
@@ -29,6 +32,6 @@ LIST_RULE = "os_compute_api:os-qos:list"
 LIST_HOST_RULE = "os_compute_api:os-qos:list:host"
 
 __all__ = [
-    "BALLOON", "BALLOON_COMMAND", "FIRST", "GET_ALL", "LIST_HOST_RULE", "LIST_PATH", "LIST_RULE",
-    "MEMORY", "NET_PRIORITIES_COMMAND", "NET_PRIORITY", "SET_ALL", "TABLE",
+    "BALLOON", "BALLOON_COMMAND", "BY_FAMILY", "FIRST", "GET_ALL", "LIST_HOST_RULE", "LIST_PATH",
+    "LIST_RULE", "MEMORY", "NET_PRIORITIES_COMMAND", "NET_PRIORITY", "SET_ALL", "TABLE",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from osc_lib.command import command
 
 from nova_qos.client import Report
-from nova_qos.resources import FIRST
+from nova_qos.resources import BY_FAMILY, FIRST
 from novaclient_qos.osc.cells import Cell, figure
 from novaclient_qos.osc.cloud import Cloud, add_server
 
@@ -21,8 +21,9 @@ class ShowQos(command.Lister):
     """Show the resources of a server: requested, applied, and whether the applied value works.
 
     Effective is False where the host holds the value but it has no effect; the reason says why.
-    A table has the settings of the server, and memory, memory soft limit and the priorities in any
-    case; with --unset, and in formats for programs, it has all resources.
+    A table has the settings of the server by family - memory, CPU, disk, network - and memory,
+    memory soft limit and the priorities in any case; with --unset, and in formats for programs, all
+    resources are there.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -40,13 +41,22 @@ class ShowQos(command.Lister):
     ) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
         cloud = Cloud(self.app, parsed_args.all_projects)
         report = cloud.qos.get(cloud.find(parsed_args.server))
-        shows_all = parsed_args.unset or parsed_args.formatter != "table"
-        rows = [_row(name, each) for name, each in report.items()
-                if shows_all or name in FIRST or each["requested"] is not None]
+        is_table = parsed_args.formatter == "table"
+        shows_all = parsed_args.unset or not is_table
+        names = [name for name, each in report.items()
+                 if shows_all or name in FIRST or each["requested"] is not None]
+        if is_table:
+            names.sort(key=_place)
+        rows = [_row(name, report[name]) for name in names]
         if parsed_args.long or parsed_args.columns:
             return _COLUMNS, rows
         shown = [place for place, title in enumerate(_COLUMNS) if title not in _LONG]
         return [_COLUMNS[place] for place in shown], [[row[p] for p in shown] for row in rows]
+
+
+def _place(name: str) -> int:
+    """Where people find it; what a newer cloud has comes last."""
+    return BY_FAMILY.index(name) if name in BY_FAMILY else len(BY_FAMILY)
 
 
 def _row(name: str, report: Report) -> Sequence[object]:

@@ -2,8 +2,6 @@
 """Guarantees and limits of real servers, set through nova and observed with virsh, with tc and in
 control groups."""
 
-import re
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 
@@ -12,51 +10,34 @@ import pytest
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
 from tests.cloud.values import CHECKED_S
+from tools.bed.stack import limits
 from tools.bed.stack.host import uplink
 from tools.bed.stack.network import UPLINK
-from tools.bed.uplink import Uplink
 
 SETTINGS = {"cpu_limit": 60, "cpu_guarantee": 50, "memory_guarantee": 200, "memory_priority": 300,
             "io_limit": 500, "io_rate_limit": 16384, "net_limit": 40_000, "net_guarantee": 30_000,
             "net_in_limit": 20_000, "net_in_guarantee": 10_000, "net_in_priority": 9}
 _STARTED_S = 20.0
-RECEIVER = "nova-qos-in"
 #: Beside so many shares of a neighbour, the guarantee needs more than 1024.
 _MANY_SHARES = 262144
 
 
 def held(host: Observer, server: str) -> dict[str, object]:
     """What libvirt, and the kernel below it, hold of all that a number on the host shows."""
-    tuned = host.libvirt.virsh("blkdeviotune", server, "vda").replace(":", " ").split()
-    group = tuned[tuned.index("group_name") + 1] if len(tuned) % 2 == 0 else ""
+    tuned = limits.throttling(host, server)
+    receiving = limits.inbound_class(host, server)
     return {
         "cpu_limit": host.virsh_value("schedinfo", server, "global_quota"),
         "kernel's": host.cgroup(server, "cpu", "cpu.cfs_quota_us"),
-        "io_limit": int(tuned[tuned.index("total_iops_sec") + 1]),
-        "io_rate_limit": int(tuned[tuned.index("total_bytes_sec") + 1]), "group": group,
-        "net": net_class(host, server), "net_in": inbound_class(host, server)}
+        "io_limit": int(tuned["total_iops_sec"]), "io_rate_limit": int(tuned["total_bytes_sec"]),
+        "group": tuned["group_name"], "net": net_class(host, server),
+        "net_in": receiving and receiving.ceil}
 
 
 def net_class(host: Observer, server: str) -> tuple[str, str] | None:
     """Rate and ceiling of the server's class as tc shows them; None while it has none."""
-    _tap, mac = host.interface(server)
-    name = uplink.class_of(mac) if uplink.has_table() else None
-    found = uplink.classes().get(name) if name else None
+    found = limits.outbound_class(host, server)
     return (found.rate, found.ceil) if found else None
-
-
-def inbound_class(host: Observer, server: str) -> str | None:
-    """The ceiling of the class that packets to the server's tap are forwarded to; None while they
-    are not."""
-    tap, _mac = host.interface(server)
-    listed = subprocess.run(
-        ["nft", "list", "table", "netdev", "nova_qos_in"], capture_output=True, text=True)
-    found = re.search(
-        rf'hook egress device "{tap}"[^}}]*meta priority set (\S+) fwd to "{RECEIVER}"',
-        listed.stdout)
-    is_there = RECEIVER in dict(socket.if_nameindex()).values()
-    receiving = Uplink(RECEIVER).classes().get(found[1]) if found and is_there else None
-    return receiving.ceil if receiving else None
 
 
 WITH = {"cpu_limit": 12000, "kernel's": 12000, "io_limit": 500, "io_rate_limit": 2**24,
@@ -79,13 +60,13 @@ def test_an_unset_leaves_nothing(admin: Person, host: Observer, limited: str) ->
     assert admin.act(limited, "set-qos", dict.fromkeys(SETTINGS))[0] == 200
     assert held(host, limited) == WITHOUT
     assert "5ca1" not in uplink.root()
-    assert RECEIVER not in dict(socket.if_nameindex()).values()
+    assert not limits.has_receiver()
 
 
 def test_the_device_that_they_receive_by_comes_back(
     admin: Person, host: Observer, limited: str
 ) -> None:
-    subprocess.run(["ip", "link", "delete", RECEIVER], check=True)
+    subprocess.run(["ip", "link", "delete", limits.RECEIVER], check=True)
     wait_for(lambda: held(host, limited) == WITH, CHECKED_S, "it is put right")
 
 

@@ -11,7 +11,7 @@ from tools.bed.stack.command import Command
 from tools.bed.stack.layout import Layout
 from tools.bed.stack.servers import Server
 from tools.bed.together import together
-from tools.demo import network, reboot, scenario, sides
+from tools.demo import limits, network, reboot, scenario, sides
 from tools.demo.errors import DemoFailed
 from tools.demo.sides import Resource
 
@@ -54,9 +54,10 @@ def _perform(layout: Layout) -> int:
         held[change.resource] = change.asked
         _compare(resource, three, change.asked)
     steps += network.perform(layout, nova, looking, three, steps + 1)
+    openstack = Command(layout, "openstack")
+    steps += limits.perform(nova, openstack, looking, three, steps + 1)
     asked = {name: shares[scenario.REBOOTED] for name, shares in held.items()}
     asked["network"] = scenario.NET_PRIORITIES[scenario.REBOOTED]
-    openstack = Command(layout, "openstack")
     return steps + reboot.perform(nova, openstack, resources, asked, three, steps + 1)
 
 

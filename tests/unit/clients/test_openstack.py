@@ -19,7 +19,7 @@ import yaml
 
 from nova_qos.core.reading import LEFT_IN_PLACE
 from nova_qos.core.resource import Resource
-from nova_qos.resources import FIRST, GET_ALL, SET_ALL, TABLE
+from nova_qos.resources import BY_FAMILY, FIRST, GET_ALL, SET_ALL, TABLE
 from tests.shells import Ended, OpenStack
 from tests.unit.clients.answers import applied, listed, reports, waiting
 from tests.unit.clients.recorded import RecordedCloud, fault
@@ -201,8 +201,9 @@ def test_a_table_hides_what_is_not_set(openstack: OpenStack, cloud: RecordedClou
     def shown(*words: str) -> list[str]:
         return [row[0] for row in openstack.good("show", "vm1", *words).rows()[1:]]
 
-    assert shown() == [*FIRST, "cpu_limit"]
-    assert shown("--unset") == list(TABLE)
+    assert shown() == ["memory", "memory_soft_limit", "cpu_priority", "cpu_limit", "io_priority",
+                       "net_priority"]
+    assert shown("--unset") == list(BY_FAMILY)
     for words in (("-f", "json"), ("--unset", "-f", "json")):
         rows = json.loads(openstack.good("show", "vm1", *words).out)
         assert [row["Resource"] for row in rows] == list(TABLE)
