@@ -11,6 +11,7 @@ from nova.api.openstack import common
 from nova.compute import api as compute
 from nova.compute import vm_states
 
+from nova_qos.api import rights
 from nova_qos.api.scope import require_user
 from nova_qos.bus.client import AgentClient
 from nova_qos.core import desired, errors
@@ -43,8 +44,7 @@ class Server:
         self._instance = common.get_instance(
             compute_api, self._context, uuid, expected_attrs=list(attributes))
         owner = {"project_id": self._instance.project_id, "user_id": self._instance.user_id}
-        for rule in rules:
-            self._context.can(rule, target=owner)
+        rights.require(self._context, rules, owner)
         self._saved: SavedServer | None = None
 
     @property

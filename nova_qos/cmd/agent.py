@@ -51,7 +51,7 @@ from nova_qos.virt.kernel import Kernel
 BINARY = "nova-qos-agent"
 #: Requests that are answered side by side, unless nova.conf says otherwise: none of them waits for
 #: a guest, so more threads would only take memory.
-_RPC_THREADS = 16
+_RPC_THREADS = 12
 # mallopt(3): glibc gives each thread an arena of its own, which it never returns; two are enough
 _M_ARENA_MAX, _ARENAS = -8, 2
 CONF = nova.conf.CONF

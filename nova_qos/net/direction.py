@@ -9,7 +9,7 @@ import abc
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -172,6 +172,9 @@ class Direction(abc.ABC):
             if not there and not self._settings:
                 self._known = None
                 objects.withdraw()
+                # readings then need not look for the uplinks
+                with suppress(errors.HostCannot, errors.HostRefused):
+                    objects.shaped()
                 return
             running = neighbours()
             self._known = self._listed(objects, running, there)

@@ -32,6 +32,15 @@ from tests.benchmark.compare import Comparison, Goal, Step, compare, report, sta
 
 AGENT = "nova-qos-agent"
 _CLIENTS, _RESIDENT_MIB, _THREADS = 32, 130, 40
+#: Two values of each setting that a host applies at once.
+_TWO = {
+    "memory_soft_limit": (300, 400), "cpu_priority": (1024, 2048), "io_priority": (300, 700),
+    "net_priority": (20, 60), "memory_guarantee": (200, 250), "memory_priority": (100, 200),
+    "cpu_limit": (80, 90), "cpu_guarantee": (20, 30), "io_limit": (500, 600),
+    "io_rate_limit": (8192, 16384), "net_limit": (40_000, 50_000), "net_guarantee": (5000, 6000),
+    "net_in_priority": (20, 60), "net_in_limit": (40_000, 50_000),
+    "net_in_guarantee": (5000, 6000),
+}
 
 
 class Api:
@@ -67,6 +76,20 @@ def rest(api: Api, rounds: int, runs: int) -> Iterator[Comparison]:
                   lambda: api.action("set-cpu-priority", {"share": next(shares)})(),
                   api.action("unlock"), Goal(1.3), rounds, before_baseline=api.action("lock"),
                   runs=runs)
+    yield _everything_at_once(api, rounds, runs)
+
+
+def _everything_at_once(api: Api, rounds: int, runs: int) -> Comparison:
+    """All that can be set, each time to other values; memory stays, for a guest takes its time."""
+    many = itertools.cycle({"memory": 512, **{name: values[place] for name, values in _TWO.items()}}
+                           for place in (0, 1))
+    one = itertools.cycle({"cpu_priority": value} for value in _TWO["cpu_priority"])
+    try:
+        return compare(f"set-qos of {1 + len(_TWO)} settings / of one",
+                       lambda: api.action("set-qos", next(many))(),
+                       lambda: api.action("set-qos", next(one))(), Goal(2), rounds, runs=runs)
+    finally:
+        api.action("set-qos", dict.fromkeys(["memory", *_TWO]))()
 
 
 def host(server: str, uri: str, rounds: int) -> list[Comparison]:
