@@ -105,17 +105,26 @@ class Change:
         :raises QosError: why one failed
         """
         outcomes: dict[str, Outcome] = {}
+        # in one look: knob by knob it takes as long as half of the writing
+        before = self._before(names)
         with ExitStack() as undo:
             undo.callback(_put_back, domain, outcomes)
-            for _knob, mine in hold.by_knob(names):
+            for _knob, mine in hold.by_knob(before):
                 targets = {name: self.host_targets[name] for name in mine}
-                outcomes.update(hold.hold(domain, targets, self.limits))
+                outcomes.update(hold.hold(domain, targets, self.limits, before=before))
                 outcomes.update({
                     name: _to_come(error) for name in mine if self.settings.get(name) is None
                     and isinstance(error := outcomes[name].error, errors.HostRefused)})
                 _raise_first(outcomes)
             undo.pop_all()
         return outcomes
+
+
+    def _before(self, names: Iterable[str]) -> dict[str, Reading]:
+        names = [name for name in names if TABLE[name].knob is not None]
+        if not names:
+            return {}
+        return hold.read(self.machine.look(self.server.uuid, hold.knobs(names)), names)
 
 
 def _to_come(error: errors.QosError) -> Outcome:

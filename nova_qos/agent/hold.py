@@ -84,19 +84,25 @@ def at_host(
 
 
 def hold(
-    domain: Domain, targets: Mapping[str, int], limits: Limits, past: Past | None = None
+    domain: Domain, targets: Mapping[str, int], limits: Limits, past: Past | None = None,
+    before: Mapping[str, Reading] | None = None,
 ) -> dict[str, Outcome]:
     """Reconcile a domain with its targets (in the host's units), as far as host and guest allow.
 
     :param past: None where somebody asks for these targets right now, and the guards have passed
         them: then each is written, once
+    :param before: what the domain holds of these, if that was read already
     :returns: an outcome for each target that a knob holds
     :raises Unreachable: libvirt does not answer
     """
     outcomes: dict[str, Outcome] = {}
     for knob, names in by_knob(targets):
         try:
-            outcomes |= _hold_knob(domain, knob, {n: targets[n] for n in names}, limits, past)
+            mine = {name: targets[name] for name in names}
+            is_read = before is not None and all(before[n].applied is not None for n in names)
+            # what could not be read says so best by itself
+            readings = before if before and is_read else domain.knob(knob).read()
+            outcomes |= _hold_knob(domain, knob, readings, mine, limits, past)
         except errors.Unreachable:
             raise
         except errors.QosError as error:
@@ -133,9 +139,9 @@ def observe(history: History, server_uuid: str, name: str, reading: Reading) -> 
 
 
 def _hold_knob(
-    domain: Domain, knob: str, targets: Mapping[str, int], limits: Limits, past: Past | None
+    domain: Domain, knob: str, readings: Mapping[str, Reading], targets: Mapping[str, int],
+    limits: Limits, past: Past | None,
 ) -> dict[str, Outcome]:
-    readings = domain.knob(knob).read()
     outcomes: dict[str, Outcome] = {}
     values: dict[str, int] = {}
     for name, target in targets.items():
