@@ -13,7 +13,7 @@ from novaclient import exceptions
 from novaclient import shell as novaclient
 
 from nova_qos.core.reading import LEFT_IN_PLACE
-from nova_qos.resources import TABLE
+from nova_qos.resources import BY_FAMILY, TABLE
 from tests.functional import shells
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
@@ -79,7 +79,7 @@ def test_set_show_and_unset(openstack: OpenStack, server: Server) -> None:
     assert (server.domain.shares, server.domain.weight) == (77, 900)
     rows = openstack.good("show", server.uuid).rows()[1:]
     assert [(row[0], row[1], row[2], row[4]) for row in rows] == [
-        (name, str(SETTINGS[name]), str(SETTINGS[name]), "applied") for name in TABLE]
+        (name, str(SETTINGS[name]), str(SETTINGS[name]), "applied") for name in BY_FAMILY]
     openstack.good("unset", "--cpu-priority", server.uuid)
     assert server.saved().keys() == SETTINGS.keys() - {"cpu_priority"}
     openstack.good("unset", "--all", server.uuid)

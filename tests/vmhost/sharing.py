@@ -22,12 +22,12 @@ _SECONDS, _ATTEMPTS = 5, 5
 class OvsBench(SiteBench):
     """Servers behind Open vSwitch."""
 
-    def __init__(self, site: OvsSite) -> None:
-        super().__init__(site)
+    def __init__(self, site: OvsSite, rate_mbit: int) -> None:
+        super().__init__(site, rate_mbit)
         self.ovs = site
 
     def restart_agent(self) -> None:
-        self.shaper = Outbound(self.uplinks, RATE_MBIT, DEFAULT_WEIGHT)
+        self.shaper = Outbound(self.uplinks, self._rate_mbit, DEFAULT_WEIGHT)
 
     def check_shares(self, what: str) -> None:
         """While all send: each has its weight's part, and all together have the capacity.
@@ -54,11 +54,13 @@ class OvsBench(SiteBench):
 
 
 @contextlib.contextmanager
-def bench(carrier: Carrier, plugs: Sequence[Plug]) -> Iterator[OvsBench]:
+def bench(
+    carrier: Carrier, plugs: Sequence[Plug], rate_mbit: int = RATE_MBIT
+) -> Iterator[OvsBench]:
     """A host with a server for each of ``plugs``; nothing of it is left afterwards."""
     site = OvsSite(carrier, plugs)
     try:
-        yield OvsBench(site)
+        yield OvsBench(site, rate_mbit)
     finally:
         site.remove()
 
