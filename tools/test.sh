@@ -173,7 +173,7 @@ tier_benchmark() {
     # by name alone, goals are judged; among all others, on any machine, they are printed
     local -x NOVA_QOS_BENCHMARK_JUDGE=${NOVA_QOS_BENCHMARK_JUDGE:-$by_name}
     run_benchmark plan || failed=1
-    run_benchmark network --rounds $rounds || failed=1
+    run_benchmark network --rounds $rounds --servers $listed || failed=1
     run_benchmark uplink --rounds $((rounds / 3)) || failed=1
     run_benchmark forward --rounds $((rounds / 3)) || failed=1
     run_benchmark check --servers $listed || failed=1

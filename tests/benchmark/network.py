@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network priorities and limits of 5 and of 500 servers, outbound and inbound, in namespaces of
-their own, in one run.
+"""Network priorities and limits of 5 servers and of hundreds, outbound and inbound, in namespaces
+of their own, in one run.
 
 Usage, as root: ``python -m tests.benchmark.network``
 """
@@ -21,7 +21,7 @@ from nova_qos.net.inbound import Inbound
 from nova_qos.net.outbound import Outbound
 from tests.benchmark.compare import Comparison, Goal, Step, compare, report
 
-FEW, MANY = 5, 500
+FEW = 5
 #: As many as one page of the list has.
 _PAGE = 100
 _RATE_MBIT = 10_000
@@ -173,38 +173,41 @@ def _run(*command: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=30)
-    rounds = parser.parse_args().rounds
-    pairs = [(kind(FEW), kind(MANY)) for kind in _KINDS]
-    thesis = Thesis(MANY)
+    parser.add_argument("--servers", type=int, default=500, help="as many as many are")
+    options = parser.parse_args()
+    pairs = [(kind(FEW), kind(options.servers)) for kind in _KINDS]
+    thesis = Thesis(options.servers)
     try:
-        sys.exit(_report(pairs, thesis, rounds))
+        sys.exit(_report(pairs, thesis, options.servers, options.rounds))
     finally:
         for each in (*itertools.chain.from_iterable(pairs), thesis):
             each.remove()
 
 
-def _changes(pairs: list[tuple[Host, Host]], rounds: int) -> Iterator[Comparison]:
+def _changes(pairs: list[tuple[Host, Host]], count: int, rounds: int) -> Iterator[Comparison]:
     for few, many in pairs:
-        yield compare(f"one {many.resource} changed, {MANY} / {FEW} servers with one",
+        yield compare(f"one {many.resource} changed, {count} / {FEW} servers with one",
                       many.step(many.change), few.step(few.change), Goal(1.5), rounds)
 
 
-def _report(pairs: list[tuple[Host, Host]], thesis: Thesis, rounds: int) -> int:
+def _report(
+    pairs: list[tuple[Host, Host]], thesis: Thesis, count: int, rounds: int
+) -> int:
     few, many = pairs[0]
     rebuild = thesis.step(thesis.rebuild)
-    return report(itertools.chain(_changes(pairs, rounds), [
-        compare(f"one priority set where there was none, {MANY} / {FEW}",
+    return report(itertools.chain(_changes(pairs, count, rounds), [
+        compare(f"one priority set where there was none, {count} / {FEW}",
                 many.step(lambda: many.set(10)), few.step(lambda: few.set(10)), Goal(3), rounds,
                 many.step(lambda: many.set(-1)), few.step(lambda: few.set(-1))),
-        compare(f"one priority changed, of {MANY} / all made anew with tc",
+        compare(f"one priority changed, of {count} / all made anew with tc",
                 many.step(many.change), rebuild, None, 3),
-        compare(f"{MANY} servers applied, nothing there / made anew with tc",
+        compare(f"{count} servers applied, nothing there / made anew with tc",
                 many.step(lambda: many.tidy(many.shaper)), rebuild, Goal(5000, "ms"), 3,
                 before_ours=many.step(many.wipe)),
-        compare(f"start of the agent, {MANY} / {FEW} servers in place",
+        compare(f"start of the agent, {count} / {FEW} servers in place",
                 many.step(lambda: many.tidy(many.new_agent())),
                 few.step(lambda: few.tidy(few.new_agent())), Goal(5000, "ms"), 5),
-        compare(f"{_PAGE} priorities of {MANY} in a snapshot / one by one",
+        compare(f"{_PAGE} priorities of {count} in a snapshot / one by one",
                 many.step(many.read_page_at_once), many.step(many.read_page), Goal(1000, "ms"), 1),
     ]))
 

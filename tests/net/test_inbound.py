@@ -18,13 +18,12 @@ from tests.net.doom import COMPLETE, KILLED, before_change, in_child
 from tests.net.picture import class_bytes, classes, disciplines, root, tables
 from tests.net.receivers import RECEIVER, TABLE, Receivers
 from tests.net.test_limits import busy
-from tests.net.traffic import Clock, receive
+from tests.net.traffic import MEASURED_S, Clock, receive
 from tools.bed.errors import TestbedError
 from tools.bed.namespace import Namespace
 from tools.bed.site import Path
 
 _PATHS: tuple[Path, ...] = ("bridge", "hop", "vxlan")
-_MEASURED_S = 20
 
 
 def links(host: Namespace) -> str:
@@ -44,9 +43,9 @@ def test_weights(make_bench: MakeBench, path: Path) -> None:
     for number, weight in enumerate((80, 40, 20)):
         receivers.set(number, weight=weight)
     clock = Clock()
-    flows = [receive(clock, bench.site, guest, 3 + _MEASURED_S) for guest in bench.site.guests]
-    got = receivers.mbit(clock, 2, 2 + _MEASURED_S)
-    arrived = [flow.mbit(2, 2 + _MEASURED_S) for flow in flows]
+    flows = [receive(clock, bench.site, guest, 3 + MEASURED_S) for guest in bench.site.guests]
+    got = receivers.mbit(clock, 2, 2 + MEASURED_S)
+    arrived = [flow.mbit(2, 2 + MEASURED_S) for flow in flows]
     print(f"80 Mbit/s in, 4:2:1 over a {path}: "
           + "/".join(f"{each:.2f}" for each in got.values()) + " Mbit/s, arrived "
           + "/".join(f"{each:.2f}" for each in arrived))
@@ -83,11 +82,11 @@ def test_a_guarantee_beside_weights(make_bench: MakeBench) -> None:
         receivers.set(number, weight=weight)
     receivers.set(0, guarantee=40)
     clock = Clock()
-    flows = [receive(clock, bench.site, guest, 3 + _MEASURED_S) for guest in bench.site.guests]
-    got = receivers.mbit(clock, 2, 2 + _MEASURED_S)
+    flows = [receive(clock, bench.site, guest, 3 + MEASURED_S) for guest in bench.site.guests]
+    got = receivers.mbit(clock, 2, 2 + MEASURED_S)
     print("guarantee 40, weights 1:2:1: " + "/".join(f"{each:.2f}" for each in got.values()))
     assert [got[number] for number in range(3)] == pytest.approx([40, 80 / 3, 40 / 3], rel=0.03)
-    assert all(flow.mbit(2, 20) > 10 for flow in flows)
+    assert all(flow.mbit(2, 2 + MEASURED_S) > 10 for flow in flows)
 
 
 @busy

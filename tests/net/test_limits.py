@@ -7,7 +7,7 @@ from nova_qos.core.units import UNLIMITED
 from tests.net.bench import RATE_MBIT, Bench, SiteBench
 from tests.net.conftest import MakeBench, MakeQuiet
 from tests.net.picture import STRAYS, WHOLE, class_bytes, class_of, classes, look, root
-from tests.net.traffic import Clock, send, send_from_host
+from tests.net.traffic import MEASURED_S, Clock, send, send_from_host
 from tools.bed.site import UPLINK, Path
 
 # A sender that does not get the processor leaves its share to the others, as it should.
@@ -15,7 +15,6 @@ busy = pytest.mark.flaky(reruns=2)
 
 _MBIT = 1000
 _PATHS: tuple[Path, ...] = ("bridge", "hop", "vxlan")
-_MEASURED_S = 20
 
 
 def change(bench: Bench, number: int, **mbit: int) -> None:
@@ -78,8 +77,8 @@ def test_a_guarantee_beside_weights(make_bench: MakeBench, path: Path) -> None:
     names = [own_class(bench, number) for number in range(3)]
     clock = Clock()
     for guest in bench.site.guests:
-        send(clock, bench.site, guest, _MEASURED_S + 4, greedy=True)
-    sent = sent_mbit(bench, clock, 2, 2 + _MEASURED_S)
+        send(clock, bench.site, guest, MEASURED_S + 4, greedy=True)
+    sent = sent_mbit(bench, clock, 2, 2 + MEASURED_S)
     rates = [sent[name] for name in names]
     floors = [each.rate / 1e6 for each in map(classes(bench.host, UPLINK).__getitem__, names)]
     # what strays leave is lent by weight, since nobody else uses it

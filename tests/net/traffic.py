@@ -2,6 +2,7 @@
 """iperf3 flows on one clock, and what of them has arrived when."""
 
 import json
+import os
 import tempfile
 import time
 from functools import cached_property
@@ -10,6 +11,8 @@ from typing import Any
 from tools.bed.namespace import Namespace
 from tools.bed.site import EAGER, Guest, Nic, Site
 
+#: For how long shares are measured.
+MEASURED_S = 10 if os.environ.get("NOVA_QOS_TEST_SIZE") == "reduced" else 20
 _GRACE_S = 60
 _DATAGRAM_BYTES = 1400
 
