@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from nova_qos.core.plan import Capacity
 from nova_qos.core.reading import Reading
+from nova_qos.core.units import UNLIMITED
+from nova_qos.virt.host import LibvirtHost
 from tests.host.writers import Writers
 from tests.knobs import apply
 from tests.vmhost.servers import MACHINES, ModernBench, run, scope_of
@@ -33,7 +36,7 @@ class Pair(Writers):
 
     def apply(self, name: str, *values: int) -> list[Reading]:
         return [apply(self.bench.host.domain(guest.uuid), {name: value}, 1.0)[name]
-                for guest, value in zip(self.guests, values, strict=True)]
+                for guest, value in zip(self.guests, values, strict=False)]
 
     def files(self, name: str) -> list[str]:
         return [(scope_of(self.bench.libvirt, guest) / name).read_text().split()[-1]
@@ -50,6 +53,18 @@ class Pair(Writers):
             after = self._cpu_us()
             assert not any(each.done() for each in burning)
         return (after[0] - before[0]) / (after[1] - before[1])
+
+    def cpu_percent(self) -> float:
+        """What the first has of one CPU while it computes, and nobody else does."""
+        with futures.ThreadPoolExecutor(1) as threads:
+            burning = threads.submit(self.guests[0].run, f"burn-cpu {_BURN_CPU_S}")
+            time.sleep(_SETTLE_CPU_S)
+            began, before = time.monotonic(), self._cpu_us()[0]
+            time.sleep(_MEASURE_CPU_S)
+            used_us, took_s = self._cpu_us()[0] - before, time.monotonic() - began
+            assert not burning.done()
+            self.apply("cpu_limit", UNLIMITED)
+        return used_us / took_s / 1e4
 
     def _cpu_us(self) -> list[int]:
         return [int((scope_of(self.bench.libvirt, guest) / "cpu.stat").read_text().split()[1])
@@ -97,6 +112,35 @@ def test_cpu_shares(pair: Pair) -> None:
     ratio = pair.cpu_ratio()
     print(f"burn-cpu: ratio {ratio:.3f}")
     assert ratio == pytest.approx(1 / 2, rel=_CPU_TOLERANCE)
+
+
+@pytest.mark.parametrize("percent", [30, 100])
+def test_a_cpu_limit_is_exact(pair: Pair, percent: int) -> None:
+    assert pair.apply("cpu_limit", percent) == [Reading(percent)]
+    inner = scope_of(pair.bench.libvirt, pair.guests[0]) / "libvirt/cpu.max"
+    assert inner.read_text() == f"{200 * percent} 20000\n"
+    got = pair.cpu_percent()
+    print(f"CPU limit {percent} percent: {got:.1f}")
+    # a busy machine gives less than the limit, but none gives more
+    assert 0.9 <= got / percent <= 1.03
+    assert inner.read_text().split()[0] == "max"
+
+
+def test_a_cpu_guarantee(pair: Pair) -> None:
+    """Half of the one CPU, beside a neighbour that has three times the shares."""
+    host = LibvirtHost(pair.bench.libvirt.uri, pair.bench.networks,
+                       capacity=Capacity(cpu_percent=100, memory_mib=2**20, most_shares=262144))
+    first, second = (host.domain(guest.uuid) for guest in pair.guests)
+    apply(first, {"cpu_priority": 1024}, 1.0)
+    apply(second, {"cpu_priority": 3072}, 1.0)
+    assert apply(first, {"cpu_guarantee": 50}, 1.0)["cpu_guarantee"] == Reading(50)
+    assert pair.files("cpu.weight") == ["300", "300"]
+    ratio = pair.cpu_ratio()
+    print(f"CPU guarantee 50 percent: ratio {ratio:.3f}")
+    assert ratio == pytest.approx(1, rel=_CPU_TOLERANCE)
+    apply(first, {"cpu_guarantee": UNLIMITED}, 1.0)
+    assert pair.files("cpu.weight") == ["100", "300"]
+    host.close()
 
 
 def test_io_weights(pair: Pair) -> None:
