@@ -190,6 +190,8 @@ class FakeDomain:
 
     def settle(self) -> None:
         """Raise the shares of those with a guarantee as far as they need."""
+        if all(each.cpu_guarantee == UNLIMITED for each in (self, *self.neighbours.values())):
+            return
         granted = plan({**self._all_asked(), "": self._asked()}, CAPACITY)
         for name, each in [*self._others().items(), ("", self)]:
             shares = granted[name].shares
@@ -208,7 +210,10 @@ class FakeDomain:
         return {name: each._asked() for name, each in self._others().items()}
 
     def _cpu_readings(self) -> dict[str, Reading]:
-        mine, others = self._asked(), self._all_asked()
+        mine = self._asked()
+        if not mine.cpu_percent:
+            return {"cpu_priority": self._read_raw_shares(), "cpu_guarantee": Reading(UNLIMITED)}
+        others = self._all_asked()
         granted = plan({**others, "": mine}, CAPACITY)[""]
         return cpu_readings(
             self._read_raw_shares(), mine, replace(granted, shares=self.planned_shares),
