@@ -46,6 +46,19 @@ def test_what_holds_already_is_written_again(site: Site) -> None:
     assert domain.writes == [("memory", 512 * 1024)]
 
 
+def test_a_host_that_cannot_be_looked_at_is_changed_knob_by_knob(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(uuid: str, knobs: object) -> None:
+        raise errors.HostRefused("nobody can tell what this guest is made of")
+
+    _record, domain = site.add("one", cpu_priority=500)
+    monkeypatch.setattr(site.machine, "look", look)
+    outcomes = change(site, cpu_priority=None, io_priority=700).carry_out()
+    assert states(outcomes) == {"cpu_priority": None, "io_priority": None}
+    assert (domain.shares, domain.weight) == (1024, 700)
+
+
 def test_a_refused_write_undoes_those_before_it(site: Site) -> None:
     _record, domain = site.add("one", cpu_priority=500)
     domain.shares, domain.refuse = 500, {"io_priority"}
