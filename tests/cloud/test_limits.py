@@ -24,7 +24,7 @@ _MANY_SHARES = 262144
 
 def held(host: Observer, server: str) -> dict[str, object]:
     """What libvirt, and the kernel below it, hold of all that a number on the host shows."""
-    tuned = limits.throttling(host, server)
+    tuned = host.throttling(server)
     receiving = limits.inbound_class(host, server)
     return {
         "cpu_limit": host.virsh_value("schedinfo", server, "global_quota"),

@@ -60,6 +60,12 @@ class Observer:
                 return -1 if value.strip() == "unlimited" else int(value)
         raise TestbedError(f"virsh {command} {server} shows no {name}: {printed}")
 
+    def throttling(self, server: str) -> dict[str, str]:
+        """What ``virsh blkdeviotune`` prints of the server's first disk, by name."""
+        printed = self.libvirt.virsh("blkdeviotune", server, "vda")
+        named = (line.partition(":") for line in printed.splitlines() if ":" in line)
+        return {name.strip(): value.strip() for name, _, value in named}
+
     def domain_name(self, server: str) -> str:
         """What libvirt calls the server; nova keeps it for the server's life."""
         if server not in self._names:

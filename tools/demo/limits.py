@@ -55,7 +55,7 @@ def perform(
     openstack.show("server", "qos", "unset", *(each.option for each in settings), one.name)
     if uplink.root() != original or uplink.has_table() or limits.has_receiver():
         raise DemoFailed(f"the uplink had {original} before, and no class of ours")
-    if limits.throttling(host, one.uuid)["group_name"]:
+    if host.throttling(one.uuid)["group_name"]:
         raise DemoFailed(f"the disk of {one.name} is still throttled")
     return 1
 
@@ -64,7 +64,7 @@ def _settings(nova: Command, host: Observer, three: Sequence[Server]) -> list[Se
     one = three[0].uuid
 
     def of_disk(name: str) -> Callable[[], str]:
-        return lambda: limits.throttling(host, one)[name]
+        return lambda: host.throttling(one)[name]
 
     def of_class(find: Callable[[Observer, str], object], field: str) -> Callable[[], object]:
         return lambda: getattr(find(host, one), field, "no class")

@@ -13,13 +13,6 @@ from tools.bed.uplink import Class, Uplink
 RECEIVER = "nova-qos-in"
 
 
-def throttling(host: Observer, server: str) -> dict[str, str]:
-    """What ``virsh blkdeviotune`` prints of the server's first disk, by name."""
-    printed = host.libvirt.virsh("blkdeviotune", server, "vda")
-    named = (line.partition(":") for line in printed.splitlines() if ":" in line)
-    return {name.strip(): value.strip() for name, _, value in named}
-
-
 def outbound_class(host: Observer, server: str) -> Class | None:
     """The server's class on the uplink; None while it has none."""
     _tap, mac = host.interface(server)
