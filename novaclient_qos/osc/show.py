@@ -21,9 +21,9 @@ class ShowQos(command.Lister):
     """Show the resources of a server: requested, applied, and whether the applied value works.
 
     Effective is False where the host holds the value but it has no effect; the reason says why.
-    A table has the settings of the server by family - memory, CPU, disk, network - and memory,
-    memory soft limit and the priorities in any case; with --unset, and in formats for programs, all
-    resources are there.
+    A table lists by family - memory, CPU, disk, network out, network in - what is set or what the
+    host holds without a setting; it always has memory, memory soft limit and the priorities of CPU,
+    disk and network out. With --unset, and in formats for programs, all resources are there.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -33,7 +33,8 @@ class ShowQos(command.Lister):
             "--long", action="store_true",
             help="Also show the range, the default and the time of the last change of state.")
         parser.add_argument(
-            "--unset", action="store_true", help="Also show everything that is not set.")
+            # --all would else be read as short for --all-projects
+            "--unset", "--all", action="store_true", help="Also show everything that is not set.")
         return parser
 
     def take_action(
@@ -43,8 +44,7 @@ class ShowQos(command.Lister):
         report = cloud.qos.get(cloud.find(parsed_args.server))
         is_table = parsed_args.formatter == "table"
         shows_all = parsed_args.unset or not is_table
-        names = [name for name, each in report.items()
-                 if shows_all or name in FIRST or each["requested"] is not None]
+        names = [name for name, each in report.items() if shows_all or _is_told(name, each)]
         if is_table:
             names.sort(key=_place)
         rows = [_row(name, report[name]) for name in names]
@@ -52,6 +52,13 @@ class ShowQos(command.Lister):
             return _COLUMNS, rows
         shown = [place for place, title in enumerate(_COLUMNS) if title not in _LONG]
         return [_COLUMNS[place] for place in shown], [[row[p] for p in shown] for row in rows]
+
+
+def _is_told(name: str, report: Report) -> bool:
+    """Whether a table has it in any case: a limit that the host still holds is no less in force
+    because nobody asks for it any more."""
+    return (name in FIRST or report["requested"] is not None
+            or report["applied"] not in (None, report["default"]))
 
 
 def _place(name: str) -> int:

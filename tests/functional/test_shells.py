@@ -126,7 +126,9 @@ def test_servers_of_other_projects(
 ) -> None:
     server = named("elsewhere")
     server.change(project_id="another")
-    assert openstack.bad("show", "elsewhere").error() == "No Server found for elsewhere"
+    # --all is an option of its own, not short for --all-projects
+    for words in (("show",), ("show", "--all")):
+        assert openstack.bad(*words, "elsewhere").error() == "No Server found for elsewhere"
     openstack.good("set", "--all-projects", "--cpu-priority", "77", "elsewhere")
     assert server.saved() == {"cpu_priority": 77}
     openstack.good("show", server.uuid)

@@ -203,12 +203,34 @@ def test_a_table_hides_what_is_not_set(openstack: OpenStack, cloud: RecordedClou
 
     assert shown() == ["memory", "memory_soft_limit", "cpu_priority", "cpu_limit", "io_priority",
                        "net_priority"]
-    assert shown("--unset") == list(BY_FAMILY)
-    for words in (("-f", "json"), ("--unset", "-f", "json")):
-        rows = json.loads(openstack.good("show", "vm1", *words).out)
-        assert [row["Resource"] for row in rows] == list(TABLE)
+    assert shown("--unset") == shown("--all") == list(BY_FAMILY)
     cloud.answers["vm1", GET_ALL] = (200, reports())
     assert shown() == list(FIRST)
+
+
+@pytest.mark.parametrize("words", [(), ("--unset",), ("--all",)])
+def test_programs_get_every_resource_in_the_order_of_the_table(
+    words: tuple[str, ...], openstack: OpenStack, cloud: RecordedCloud
+) -> None:
+    cloud.answers["vm1", GET_ALL] = (200, reports(cpu_limit=applied(50)))
+
+    def out(form: str) -> str:
+        return openstack.good("show", "vm1", "-f", form, "-c", "Resource", *words).out
+
+    for rows in (json.loads(out("json")), yaml.safe_load(out("yaml")),
+                 csv.DictReader(io.StringIO(out("csv")))):
+        assert [row["Resource"] for row in rows] == list(TABLE)
+    assert out("value").split() == list(TABLE)
+
+
+def test_a_table_has_what_the_host_holds_without_a_setting(
+    openstack: OpenStack, cloud: RecordedCloud
+) -> None:
+    left = {"applied": 500, "reason": LEFT_IN_PLACE}
+    cloud.answers["vm1", GET_ALL] = (200, reports(io_limit=left, cpu_limit=waiting(None)))
+    rows = openstack.good("show", "vm1").rows()[1:]
+    assert [row[0] for row in rows if row[0] not in FIRST] == ["io_limit"]
+    assert rows[4] == ["io_limit", "", "500", "IOPS", "unset", "True", LEFT_IN_PLACE]
 
 
 def test_an_error_of_show_is_one_line(openstack: OpenStack, cloud: RecordedCloud) -> None:
