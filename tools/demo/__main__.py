@@ -39,6 +39,9 @@ def _perform(layout: Layout) -> int:
         print(f"  {server.name}  {server.uuid}  {server.address}  its balloon driver is alive")
     print(f"  after {time.monotonic() - began:.1f} s", flush=True)
     nova = Command(layout, "nova")
+    openstack = Command(layout, "openstack")
+    if host.uplink.has_table():  # an earlier run came to a bad end
+        openstack.show("server", "qos", "unset", "--all", *(server.name for server in three))
     looking = host.observer(layout)
     resources = sides.resources(nova, looking)
     steps = 0
@@ -54,7 +57,6 @@ def _perform(layout: Layout) -> int:
         held[change.resource] = change.asked
         _compare(resource, three, change.asked)
     steps += network.perform(layout, nova, looking, three, steps + 1)
-    openstack = Command(layout, "openstack")
     steps += limits.perform(nova, openstack, looking, three, steps + 1)
     asked = {name: shares[scenario.REBOOTED] for name, shares in held.items()}
     asked["network"] = scenario.NET_PRIORITIES[scenario.REBOOTED]

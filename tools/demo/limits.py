@@ -17,6 +17,7 @@ from tools.demo.errors import DemoFailed
 # virsh shows the quota of a period of 20000 microseconds
 _QUOTA_PER_PERCENT = 200
 _SMALL_MEMORY_MIB = 100
+_KIB_PER_MIB = 1024
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,15 @@ def perform(
     """
     one = three[0]
     print(f"\n{number}. guarantees and limits: {one.name} gets one of each", flush=True)
-    original = uplink.root()
-    settings = _settings(nova, host, three)
+    watched = _watched(host, three)
+    original, before = uplink.root(), _look(watched)
+    settings = [_memory_guarantee(nova, host, one), *watched]
     options = [word for each in settings for word in (each.option, each.asked)]
     openstack.show("server", "qos", "set", *options, one.name)
     openstack.show("server", "qos", "show", one.name, "--fit-width")
-    seen = [each.look() for each in settings]
-    tables.show(("option", "asked", "tool", "wanted", "seen"), [
-        (each.option, each.asked, each.tool, each.shown, value)
-        for each, value in zip(settings, seen, strict=True)])
-    wrong = [f"{each.option} {each.asked}: {each.tool} shows {value}, not {each.shown}"
-             for each, value in zip(settings, seen, strict=True) if str(value) != each.shown]
-    if wrong:
-        raise DemoFailed("the sides disagree: " + "; ".join(wrong))
+    _compare(settings)
     openstack.show("server", "qos", "unset", *(each.option for each in settings), one.name)
+    _require_as_before(watched, before)
     if uplink.root() != original or uplink.has_table() or limits.has_receiver():
         raise DemoFailed(f"the uplink had {original} before, and no class of ours")
     if host.throttling(one.uuid)["group_name"]:
@@ -60,7 +56,35 @@ def perform(
     return 1
 
 
-def _settings(nova: Command, host: Observer, three: Sequence[Server]) -> list[Setting]:
+def _look(settings: Sequence[Setting]) -> list[str]:
+    return [str(each.look()) for each in settings]
+
+
+def _compare(settings: Sequence[Setting]) -> None:
+    seen = _look(settings)
+    tables.show(("option", "asked", "tool", "wanted", "seen"), [
+        (each.option, each.asked, each.tool, each.shown, value)
+        for each, value in zip(settings, seen, strict=True)])
+    wrong = [f"{each.option} {each.asked}: {each.tool} shows {value}, not {each.shown}"
+             for each, value in zip(settings, seen, strict=True) if value != each.shown]
+    if wrong:
+        raise DemoFailed("the sides disagree: " + "; ".join(wrong))
+
+
+def _require_as_before(settings: Sequence[Setting], before: Sequence[str]) -> None:
+    """Nothing of what was set stays behind."""
+    after = _look(settings)
+    tables.show(("option", "tool", "before", "after unset"), [
+        (each.option, each.tool, *values)
+        for each, *values in zip(settings, before, after, strict=True)])
+    wrong = [f"{each.option}: {each.tool} showed {was} before and shows {value} after unset"
+             for each, was, value in zip(settings, before, after, strict=True) if value != was]
+    if wrong:
+        raise DemoFailed("; ".join(wrong))
+
+
+def _watched(host: Observer, three: Sequence[Server]) -> list[Setting]:
+    """Those that tools show without a change of anything."""
     one = three[0].uuid
 
     def of_disk(name: str) -> Callable[[], str]:
@@ -71,8 +95,6 @@ def _settings(nova: Command, host: Observer, three: Sequence[Server]) -> list[Se
 
     outbound, inbound = limits.outbound_class, limits.inbound_class
     return [
-        Setting("--memory-guarantee", "128M", f"nova lv-set-mem {_SMALL_MEMORY_MIB}", "refused",
-                lambda: _less_memory(nova, three[0])),
         Setting("--cpu-limit", "80", "virsh schedinfo: global_quota",
                 str(80 * _QUOTA_PER_PERCENT),
                 lambda: host.virsh_value("schedinfo", one, "global_quota")),
@@ -86,7 +108,10 @@ def _settings(nova: Command, host: Observer, three: Sequence[Server]) -> list[Se
         Setting("--net-guarantee", "30M", "tc class: rate", "30Mbit", of_class(outbound, "rate")),
         Setting("--net-in-limit", "20M", f"tc class on {limits.RECEIVER}: ceil", "20Mbit",
                 of_class(inbound, "ceil")),
-        Setting("--net-in-priority", "9", f"tc class on {limits.RECEIVER}: weight", "90",
+        Setting("--net-in-guarantee", "10M", f"tc class on {limits.RECEIVER}: rate", "10Mbit",
+                of_class(inbound, "rate")),
+        # low: a share by weight above the guarantee would be the rate
+        Setting("--net-in-priority", "89", f"tc class on {limits.RECEIVER}: weight", "10",
                 of_class(inbound, "weight")),
     ]
 
@@ -96,6 +121,16 @@ def _promise(host: Observer, three: Sequence[Server], percent: int) -> str:
     shares = [host.virsh_value("schedinfo", each.uuid, "cpu_shares") for each in three]
     part = 100 * (os.cpu_count() or 1) * shares[0] / sum(shares)
     return f"at least {percent} percent" if part >= percent else f"{part:.0f} percent"
+
+
+def _memory_guarantee(nova: Command, host: Observer, server: Server) -> Setting:
+    """Seen by what becomes of a request for less memory than is guaranteed."""
+    def held() -> str:
+        return f"{host.virsh_value('dommemstat', server.uuid, 'actual') // _KIB_PER_MIB} MiB"
+
+    return Setting(
+        "--memory-guarantee", "128M", f"nova lv-set-mem {_SMALL_MEMORY_MIB}; virsh dommemstat",
+        f"refused, {held()}", lambda: f"{_less_memory(nova, server)}, {held()}")
 
 
 def _less_memory(nova: Command, server: Server) -> str:

@@ -28,8 +28,6 @@ def perform(
 
     :raises DemoFailed, TestbedError: someone got more or less than its weight says
     """
-    if uplink.has_table():  # an earlier run came to a bad end
-        _remove(nova, three)
     original = uplink.root()
     weights = [MOST_WEIGHT - priority for priority in scenario.NET_PRIORITIES]
     _title(first, f"weights {', '.join(map(str, weights))} of {HTB_RATE_MBIT} Mbit/s")
