@@ -11,7 +11,6 @@ from tests.cloud.sets import OPERATIONS_ROUNDS, hammer, requested
 from tests.twonode.host import NodeHost
 from tests.twonode.moves import (
     DRIVER_S,
-    FREE,
     HELD,
     MOVE_S,
     SETTINGS,
@@ -77,7 +76,8 @@ def test_a_set_reaches_the_right_host(
         assert {rows[name]["state"] for name in SETTINGS} == {"applied"}, rows
         assert "memory.low" in rows["memory_soft_limit"]["reason"]
         assert admin.act(server, "set-qos", dict.fromkeys(SETTINGS))[0] == 200
-        await_held(host, server, FREE)
+        await_held(host, server, {
+            "cpu.weight": 100, "io.bfq.weight": 100, "memory.low": 0, "memory": 256, "net": -1})
 
 
 def test_an_absent_agent_disturbs_its_own_host_only(
