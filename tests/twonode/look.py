@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run on a node: what its host holds for a server, by tools that are not ours, as JSON.
 
-``look.py held UUID`` prints the first five; ``look.py leftovers UUID MAC`` what is still there
-of a server that has left; ``look.py arrival SECONDS WANTED`` waits for a server that libvirt
+``look.py held UUID`` prints settings; ``look.py leftovers UUID MAC`` what is still there of a
+server that has left; ``look.py arrival SECONDS WANTED`` waits for a server that libvirt
 resumes after its migration and prints after how many seconds its ``groups`` held what is wanted,
 and after how many its ``network`` did; less than 0 when that was before it ran.
 """
@@ -22,6 +22,8 @@ from tools.bed.uplink import Uplink
 
 OBSERVER = Observer(of_this_machine(Path()), Uplink("eth1"))
 _SLICE = Path("/sys/fs/cgroup/machine.slice")
+#: libvirt's range of a quota ends here, in microseconds.
+_HIGHEST_QUOTA_US = 17_592_186_044_415 - 1
 #: More often would slow down what is looked at.
 _POLL_S = 0.2
 
@@ -61,8 +63,21 @@ def groups(place: Path) -> dict[str, int]:
 
 def held(server: str) -> dict[str, object]:
     memory_kib = OBSERVER.virsh_value("dommemstat", server, "actual")
-    return {**groups(OBSERVER.group(server)), "memory": memory_kib // 1024,
+    return {**groups(OBSERVER.group(server)), **limits(server), "memory": memory_kib // 1024,
             "net": OBSERVER.network_priority(server)}
+
+
+def limits(server: str) -> dict[str, object]:
+    """A guarantee, and limits, as each tool shows them."""
+    _tap, mac = OBSERVER.interface(server)
+    name = OBSERVER.uplink.class_of(mac) if OBSERVER.uplink.has_table() else None
+    found = OBSERVER.uplink.classes().get(name) if name else None
+    quota = OBSERVER.virsh_value("schedinfo", server, "global_quota")
+    return {"memory.min": number_in(OBSERVER.group(server) / "memory.min"),
+            # of a group without a limit, virsh tells a number beyond all that can be set
+            "global_quota": -1 if quota > _HIGHEST_QUOTA_US else quota,
+            "total_iops_sec": int(OBSERVER.throttling(server)["total_iops_sec"]),
+            "ceil": found.ceil if found else None}
 
 
 def leftovers(server: str, mac: str) -> list[str]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings follow a server from host to host, and an absent host disturbs nobody."""
 
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,7 @@ from tests.cloud.sets import OPERATIONS_ROUNDS, hammer, requested
 from tests.twonode.host import NodeHost
 from tests.twonode.moves import (
     DRIVER_S,
+    FREE,
     HELD,
     MOVE_S,
     SETTINGS,
@@ -24,8 +26,9 @@ from tests.twonode.moves import (
 )
 
 Boot = Callable[[str, str], str]
-#: What is promised.
-_ARRIVAL_S = 2.0
+#: What is promised of a host. Where the size is reduced, nobody knows what else the machine does,
+#: and the host is emulated on it: there, an event has to have brought it, long before a check does.
+_ARRIVAL_S = 20.0 if os.environ.get("NOVA_QOS_TEST_SIZE") == "reduced" else 2.0
 #: As many CPU shares as are a whole weight of cgroup v2.
 _SHARES = 256
 
@@ -76,8 +79,7 @@ def test_a_set_reaches_the_right_host(
         assert {rows[name]["state"] for name in SETTINGS} == {"applied"}, rows
         assert "memory.low" in rows["memory_soft_limit"]["reason"]
         assert admin.act(server, "set-qos", dict.fromkeys(SETTINGS))[0] == 200
-        await_held(host, server, {
-            "cpu.weight": 100, "io.bfq.weight": 100, "memory.low": 0, "memory": 256, "net": -1})
+        await_held(host, server, FREE)
 
 
 def test_an_absent_agent_disturbs_its_own_host_only(
