@@ -114,6 +114,12 @@ OPTIONS = [
         help="How a memory soft limit is enforced on a host with cgroup v2, which has no soft "
              "limits. The option has no effect on a host with cgroup v1.",
     ),
+    cfg.StrOpt(
+        "state_directory",
+        default="/var/lib/nova-qos",
+        help="Where the agent keeps what must outlive it: a change of several servers together "
+             "that it has yet to finish. It makes the directory if it may.",
+    ),
     cfg.FloatOpt(
         "hook_timeout",
         default=10.0,

@@ -34,6 +34,10 @@ class Change:
     settings: Mapping[str, int | None]
     limits: Limits
     targets: dict[str, Target] = field(init=False)
+    #: What has become of each by now.
+    outcomes: dict[str, Outcome] = field(default_factory=dict, init=False)
+    _domain: Domain = field(init=False)
+    _before: dict[str, Reading] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         kept = {name: value for name, value in self.server.own.items()
@@ -57,34 +61,62 @@ class Change:
         :raises HostCannot, HostRefused: nothing was changed
         """
         try:
-            domain = self.machine.domain(self.server.uuid)
-            self.targets = hold.at_host(domain, self.targets, self.server.flavor)
-            waiting = self._guarded(domain)
-            return waiting | self._applied(domain, self.targets.keys() - waiting.keys())
+            self.prepare()
+            self.admit(self.targets)
+            with ExitStack() as undo:
+                undo.callback(self.undo)
+                self.apply(self.targets)
+                undo.pop_all()
         except (errors.ServerNotRunning, errors.HostAway) as error:
-            return dict.fromkeys(self.targets, _to_come(error))
+            self.outcomes = dict.fromkeys(self.targets, _to_come(error))
+        return self.outcomes
 
-    def entries(self, outcomes: Mapping[str, Outcome], stamp: int) -> dict[str, Entry]:
-        """What to save. An unset resource is marked unless a reading shows that the host has been
-        reset, or the agent keeps its default."""
+    def prepare(self) -> None:
+        """Refuse settings that the guest cannot follow, before anything is written.
+
+        Those that have to wait, and unset ones that the guest cannot follow or this host does not
+        support, have their outcome then, and are not written.
+
+        :raises ServerNotRunning, HostAway, HostCannot, HostRefused: why it cannot be
+        """
+        self._domain = self.machine.domain(self.server.uuid)
+        self.targets = hold.at_host(self._domain, self.targets, self.server.flavor)
+        self.outcomes = self._guarded(self._domain)
+        self._before = self._look(self.targets.keys() - self.outcomes.keys())
+
+    def admit(self, names: Iterable[str]) -> None:
+        """Refuse those that the host cannot keep beside what it guarantees to other servers.
+
+        :raises HostRefused, HostCannot: with the numbers
+        """
+        self._domain.admit({name: self.host_targets[name] for name in names
+                            if self.settings.get(name) is not None})
+
+    def giving(self) -> set[str]:
+        """Those that need room on the host: more memory or a larger guarantee than the server has,
+        with what is written together with them. ``apply`` the others first, and those of other
+        servers."""
+        before = self._before or {}
+        grows = {name for name, target in self.host_targets.items()
+                 if TABLE[name].follow or TABLE[name].at_most
+                 if name not in before or target > (before[name].asked or 0)}
+        return {name for _knob, mine in hold.by_knob(self.targets) for name in mine
+                if grows & set(mine)}
+
+    def entries(self, stamp: int) -> dict[str, Entry]:
+        """What to save once it was carried out. An unset resource is marked unless a reading shows
+        that the host has been reset, or the agent keeps its default."""
         return {
             name: Entry(value, stamp=stamp, marked=value is None and (
-                _is_pending(outcomes.get(name))
+                _is_pending(self.outcomes.get(name))
                 or desired.keeps_default(TABLE[name], self.server.flavor)))
             for name, value in self.settings.items()}
 
     def _guarded(self, domain: Domain) -> dict[str, Outcome]:
-        """Refuse settings that the guest cannot follow, before anything is written.
-
-        :returns: resources not to write now: those that have to wait, and unset ones that the
-            guest cannot follow or this host does not support
-        """
         unset = [name for name in self.targets if self.settings.get(name) is None]
         readings = hold.read(domain, unset)
         waiting = {name: Outcome(reading) for name, reading in readings.items()
                    if reading.unmet == "unsupported"}
-        domain.admit({name: self.host_targets[name] for name, value in self.settings.items()
-                      if value is not None})
         for name in self.targets.keys() - waiting.keys():
             follow = TABLE[name].follow
             try:
@@ -98,29 +130,27 @@ class Change:
                 waiting[name] = _to_come(error)
         return waiting
 
-    def _applied(self, domain: Domain, names: Iterable[str]) -> dict[str, Outcome]:
-        """Write knob by knob; when one fails, undo those before it. An unset never fails where it
-        can be made up for.
+    def apply(self, names: Iterable[str]) -> None:
+        """Write these, knob by knob, and keep their outcomes. An unset never fails where it can be
+        made up for.
 
-        :raises QosError: why one failed
+        :raises QosError: why one failed; ``undo`` puts back what was written
         """
-        outcomes: dict[str, Outcome] = {}
-        names = list(names)
-        before = self._before(names)
-        with ExitStack() as undo:
-            undo.callback(_put_back, domain, outcomes)
-            for _knob, mine in hold.by_knob(names):
-                targets = {name: self.host_targets[name] for name in mine}
-                outcomes.update(hold.hold(domain, targets, self.limits, before=before))
-                outcomes.update({
-                    name: _to_come(error) for name in mine if self.settings.get(name) is None
-                    and isinstance(error := outcomes[name].error, errors.HostRefused)})
-                _raise_first(outcomes)
-            undo.pop_all()
-        return outcomes
+        left = set(names) - self.outcomes.keys()
+        for _knob, mine in hold.by_knob(left):
+            targets = {name: self.host_targets[name] for name in mine}
+            found = hold.hold(self._domain, targets, self.limits, before=self._before)
+            self.outcomes.update(found)
+            self.outcomes.update({
+                name: _to_come(error) for name in mine if self.settings.get(name) is None
+                and isinstance(error := found[name].error, errors.HostRefused)})
+            _raise_first({name: self.outcomes[name] for name in mine})
 
+    def undo(self) -> None:
+        """Put back what was written; what cannot be is logged."""
+        _put_back(self._domain, self.outcomes)
 
-    def _before(self, names: Iterable[str]) -> dict[str, Reading] | None:
+    def _look(self, names: Iterable[str]) -> dict[str, Reading] | None:
         """What is there, in one look: knob by knob it takes as long as half of the writing. None
         where each knob has to say by itself what is wrong."""
         knobs = hold.knobs(names)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reconcile one server: apply its saved settings to the host, as far as possible."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
@@ -130,6 +130,18 @@ class Looker:
                 self._hold(server, self.machine.domain(server_uuid),
                            {name: targets[name] for name in unsaved})
             again.pop_all()
+
+    def restore(self, server_uuid: str, names: Iterable[str]) -> None:
+        """Make the host hold what is saved of these resources, or their defaults, whatever nova
+        does with the server.
+
+        :raises QosError: libvirt does not answer
+        """
+        with locked(server_uuid), suppress(errors.ServerGone, errors.ServerNotRunning):
+            server = self._wanted(self.records.load(server_uuid))
+            targets = desired.resolve(TABLE, server)
+            self._hold(server, self.machine.domain(server_uuid),
+                       {name: targets[name] for name in names if name in targets})
 
     def watched(self, record: Record) -> set[str]:
         """The resources that the host is to hold a value of ours for, or to be reset."""

@@ -17,6 +17,7 @@ from nova_qos.agent import hold
 from nova_qos.agent.look import Looker
 from nova_qos.agent.pace import Pace
 from nova_qos.agent.schedule import Again, Schedule
+from nova_qos.agent.unfinished import Unfinished
 from nova_qos.core import errors
 from nova_qos.core.server import newer
 from nova_qos.host import Change, Floating
@@ -37,8 +38,11 @@ _ALL = "all"
 class Loop:
     """Watches the servers of one host, on threads of its own."""
 
-    def __init__(self, looker: Looker, options: cfg.ConfigOpts) -> None:
+    def __init__(
+        self, looker: Looker, options: cfg.ConfigOpts, unfinished: Unfinished
+    ) -> None:
         self._looker = looker
+        self._unfinished = unfinished
         self._options = options
         self._schedule, self._tidying, self._settling = Schedule(), Schedule(), Schedule()
         self._pace = Pace()
@@ -111,6 +115,7 @@ class Loop:
         named = {name for record in records for name in self._looker.watched(record)}
         seen = self._looker.machine.snapshot(hold.knobs(named))
         overdue = self._looker.accepted.overdue()
+        self._finish()
         for record in records:
             unsaved = newer(overdue.get(record.server.uuid, {}), record.server.entries)
             if unsaved:
@@ -118,6 +123,13 @@ class Loop:
                     self._looker.undo(record.server.uuid, unsaved)
             if unsaved or not self._looker.check(record, seen):
                 self._schedule.put(record.server.uuid)
+
+    def _finish(self) -> None:
+        for path, servers in self._unfinished.due().items():
+            with self._surviving(f"finish a change of {', '.join(servers)} together"):
+                for server_uuid, names in servers.items():
+                    self._looker.restore(server_uuid, names)
+                self._unfinished.end(path)
 
     def _follow(self, floating: Floating) -> None:
         if floating != self._floating:

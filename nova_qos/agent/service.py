@@ -18,6 +18,8 @@ from nova_qos.agent.look import Looker
 from nova_qos.agent.loop import Loop
 from nova_qos.agent.readings import Readings
 from nova_qos.agent.sets import Sets
+from nova_qos.agent.together import Together
+from nova_qos.agent.unfinished import Unfinished
 from nova_qos.bus import endpoint, wire
 from nova_qos.bus.wire import SetAnswer, Wire
 from nova_qos.core import errors
@@ -45,10 +47,12 @@ class AgentManager(manager.Manager):
         hooks = Hooks.installed(options) if hooks is None else hooks
         self.looker = Looker(
             host, machine, Records(), options, hooks, history, accepted, new_since=time.time())
-        self.loop = Loop(self.looker, options)
+        unfinished = Unfinished(options.nova_qos.state_directory)
+        self.loop = Loop(self.looker, options, unfinished)
         self._readings = Readings(machine, history)
         self._sets = Sets(
             machine, options, self.looker, accepted, self._readings, later=self.loop.put)
+        self._together = Together(self._sets, self.looker, accepted, unfinished)
         super().__init__(host=host, service_name="nova-qos-agent")
 
     def init_host(self, service_ref: Any) -> None:
@@ -146,6 +150,24 @@ class AgentManager(manager.Manager):
             return self._sets.carry_out(loaded, settings, force, answer_by, wanted).to_wire()
         except errors.TooEarly as error:
             return SetAnswer(too_early=error).to_wire()
+
+    @endpoint.answers
+    def set_many(
+        self, context: Any, items: list[Wire], force: bool, answer_s: float,
+        together: bool = False,
+    ) -> dict[str, Wire]:
+        """Like ``set`` for up to ``wire.MOST_SERVERS`` servers, each on its own; for one that
+        fails, the answer is its error.
+
+        :param items: a server, as ``set`` has it, and its settings each
+        :param answer_s: how long the API waits for the answer
+        :param together: all of them or none; those that give are changed before those that get
+        :raises InvalidSetting: an unknown resource, or no list of servers
+        """
+        answer_by = self._sets.answer_by(answer_s if isinstance(answer_s, int | float) else None)
+        changer = self._together if together is True else self._sets
+        results = changer.carry_out_each(endpoint.wishes(items, self.host), force, answer_by)
+        return {uuid: wire.result_to_wire(result) for uuid, result in results.items()}
 
     def discard(self, context: Any, server_uuid: str, entries: Wire) -> None:
         """Take a set back that the API could not save."""

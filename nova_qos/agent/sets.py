@@ -3,7 +3,10 @@
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent import futures
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +19,8 @@ from nova_qos.agent.change import Change
 from nova_qos.agent.locks import locked
 from nova_qos.agent.look import Looker
 from nova_qos.agent.readings import Readings
-from nova_qos.bus.wire import SetAnswer
-from nova_qos.core import errors
+from nova_qos.bus.wire import Result, SetAnswer, Wish
+from nova_qos.core import desired, errors
 from nova_qos.core.reading import Reading
 from nova_qos.core.server import SavedServer, next_stamp
 from nova_qos.host import Host
@@ -27,6 +30,10 @@ LOG = log.getLogger(__name__)
 #: How long a message, and its answer, may be under way.
 _TRANSIT_S = 0.5
 _POLL_S = 0.1
+#: The name of the lock under which a host is promised more.
+PROMISES = "promises"
+#: How many servers of one request, and of all together, are changed side by side.
+_WORKERS = 8
 
 
 class Sets:
@@ -43,10 +50,15 @@ class Sets:
         self._accepted = accepted
         self._readings = readings
         self._later = later
+        self._workers = ThreadPoolExecutor(_WORKERS, "qos-set")
 
-    def answer_by(self) -> float:
-        """Until when (monotonic) the API waits for the answer to what arrives now."""
-        return float(time.monotonic() + self._options.nova_qos.rpc_timeout - _TRANSIT_S)
+    def answer_by(self, within_s: float | None = None) -> float:
+        """Until when (monotonic) the API waits for the answer to what arrives now.
+
+        :param within_s: for how long it says that it waits; None: as long as the agent would
+        """
+        waits_s = float(self._options.nova_qos.rpc_timeout)
+        return time.monotonic() + min(waits_s, within_s or waits_s) - _TRANSIT_S
 
     def carry_out(
         self, server: SavedServer, settings: Mapping[str, Any], force: bool, answer_by: float,
@@ -60,9 +72,11 @@ class Sets:
         :raises TooEarly: the guest has yet to report
         """
         try:
-            with locked(server.uuid, answer_by):
+            with locked(server.uuid, answer_by), _weighed(settings, answer_by):
                 server = self._accepted.newest(server)
-                answer = self._change(server, settings, force is True)
+                change = self.change(server, settings, force)
+                change.carry_out()
+                answer = self.answer(change)
                 is_late = time.monotonic() > answer_by
                 if not is_late:
                     # else the API has given up waiting, and saves the settings by itself
@@ -79,6 +93,36 @@ class Sets:
         if is_late or any(reading.unmet == "pending" for reading in readings.values()):
             self._later(server.uuid)
         return replace(answer, readings=readings)
+
+    def carry_out_each(
+        self, wishes: Sequence[Wish], force: bool, answer_by: float
+    ) -> dict[str, Result]:
+        """Apply the settings of several servers, side by side and each on its own, with readings of
+        what was set.
+
+        :returns: by server; AgentAway for one whose turn has not come by then: the API saves its
+            settings by itself, and they are applied afterwards
+        """
+        begun = {wish.server.uuid: self._workers.submit(
+            self.carry_out, wish.server, wish.settings, force, answer_by,
+            desired.held_together(TABLE, wish.settings)) for wish in wishes}
+        futures.wait(begun.values(), max(0.0, answer_by - time.monotonic()))
+        return {uuid: self._result(uuid, future) for uuid, future in begun.items()}
+
+    def _result(self, server_uuid: str, future: "Future[SetAnswer]") -> Result:
+        if future.cancel() or not future.done():
+            self._later(server_uuid)
+            return errors.AgentAway("the agent did not come to this server in time")
+        error = future.exception()
+        match error:
+            case None:
+                return future.result()
+            case errors.TooEarly():
+                return SetAnswer(too_early=error)
+            case errors.QosError():
+                return error
+        LOG.error("Could not set server %s", server_uuid, exc_info=error)
+        return errors.HostRefused("the agent failed; its log says why")
 
     def save_and_wait(
         self, context: Any, server_uuid: str, settings: Mapping[str, Any], force: bool,
@@ -107,19 +151,31 @@ class Sets:
             readings |= self._readings.of_any(server_uuid, answer.moving)
         return readings
 
-    def _change(
-        self, server: SavedServer, settings: Mapping[str, Any], force: bool
-    ) -> SetAnswer:
+    def change(self, server: SavedServer, settings: Mapping[str, Any], force: bool) -> Change:
+        """What is to be carried out under the server's lock.
+
+        :raises InvalidSetting: a value is outside its range
+        """
         checked = {name: TABLE[name].check(value, server.flavor, name)
                    for name, value in settings.items()}
-        change = Change(server, self._machine, checked, self._looker.limits(force))
-        outcomes = change.carry_out()
-        entries = change.entries(outcomes, next_stamp(server.entries, time.time()))
+        return Change(server, self._machine, checked, self._looker.limits(force is True))
+
+    def answer(self, change: Change) -> SetAnswer:
+        """The answer to a change that was carried out, which is remembered."""
+        server, outcomes = change.server, change.outcomes
+        entries = change.entries(next_stamp(server.entries, time.time()))
         hold.record(self._looker.history, server.uuid, change.host_targets, outcomes)
-        LOG.info("Set %s on server %s; the host holds %s", checked, server.uuid,
+        LOG.info("Set %s on server %s; the host holds %s", change.settings, server.uuid,
                  {name: outcome.reading.applied for name, outcome in outcomes.items()})
         readings = {name: self._readings.observe(server.uuid, name, outcome.reading)
                     for name, outcome in outcomes.items()}
         moving = tuple(name for name, each in outcomes.items() if each.follows)
         settle_s = self._options.nova_qos.balloon_timeout if moving else 0.0
         return SetAnswer(readings, moving, settle_s, entries=entries)
+
+
+def _weighed(settings: Mapping[str, Any], until: float) -> AbstractContextManager[None]:
+    """Guarantees one after another: each is weighed against those that all others have."""
+    promises = any(value is not None and TABLE[name].at_most is not None
+                   for name, value in settings.items())
+    return locked(PROMISES, until) if promises else nullcontext()

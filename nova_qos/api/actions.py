@@ -39,13 +39,13 @@ class QosController(wsgi.Controller):
 
     def server(self, req: Any, uuid: str, *rules: str) -> Server:
         """The server that the request names, if the caller may."""
-        return Server(*self._parts, req, uuid, rules)
+        return Server.load(*self._parts, req, uuid, rules)
 
     def server_to_read(
         self, req: Any, uuid: str, *rules: str, attributes: Iterable[str] = ()
     ) -> Server:
         """As ``server``, where little is needed of it but its host."""
-        return Server(*self._parts, req, uuid, rules, attributes)
+        return Server.load(*self._parts, req, uuid, rules, attributes)
 
 
 def _resource_controller(row: Resource) -> type[QosController]:

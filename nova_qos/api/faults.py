@@ -21,6 +21,17 @@ STATUS: tuple[tuple[type[errors.QosError], type[exc.HTTPError]], ...] = (
     (errors.HostCannot, exc.HTTPNotImplemented),
     (errors.Unreachable, exc.HTTPServiceUnavailable),
 )
+_NOVAS: dict[type[Exception], type[exc.HTTPError]] = {
+    exception.ValidationError: exc.HTTPBadRequest,
+    exception.MarkerNotFound: exc.HTTPBadRequest,
+    exception.InstanceNotFound: exc.HTTPNotFound,
+    exception.InstanceIsLocked: exc.HTTPConflict,
+    exception.InstanceInvalidState: exc.HTTPConflict,
+    # nova answers this one by itself, but not where it is about one of several servers
+    exception.PolicyNotAuthorized: exc.HTTPForbidden,
+}
+#: What our code lets pass.
+EXPECTED: tuple[type[Exception], ...] = (errors.QosError, *_NOVAS)
 #: For nova's declaration of what an action may answer.
 CODES = (400, 403, 404, 409, 501, 503)
 
@@ -34,15 +45,19 @@ def translated(action: _Action) -> _Action:
     def wrapped(*args: object, **kwargs: object) -> object:
         try:
             return action(*args, **kwargs)
-        except errors.QosError as error:
-            fault = next(fault for kind, fault in STATUS if isinstance(error, kind))
-            raise fault(explanation=_encodable(error.message)) from error
-        except (exception.ValidationError, exception.MarkerNotFound) as error:
-            raise exc.HTTPBadRequest(explanation=_encodable(error.format_message())) from error
-        except (exception.InstanceIsLocked, exception.InstanceInvalidState) as error:
-            raise exc.HTTPConflict(explanation=error.format_message()) from error
+        except EXPECTED as error:
+            raise fault_of(error) from error
 
     return wrapped  # type: ignore[return-value]
+
+
+def fault_of(error: Exception) -> exc.HTTPError:
+    """The HTTP fault of one of ``EXPECTED``."""
+    if isinstance(error, errors.QosError):
+        fault = next(fault for kind, fault in STATUS if isinstance(error, kind))
+        return fault(explanation=_encodable(error.message))
+    fault = next(fault for kind, fault in _NOVAS.items() if isinstance(error, kind))
+    return fault(explanation=_encodable(error.format_message()))  # type: ignore[attr-defined]
 
 
 def _encodable(message: str) -> str:

@@ -21,6 +21,7 @@ from nova_qos import conf  # noqa: E402
 from nova_qos.api import rules  # noqa: E402
 from nova_qos.api.actions import controllers  # noqa: E402
 from nova_qos.api.listing import ServerList  # noqa: E402
+from nova_qos.api.many import ManyServers  # noqa: E402
 from nova_qos.bus import wire  # noqa: E402
 from nova_qos.core import errors  # noqa: E402
 from nova_qos.resources import LIST_PATH  # noqa: E402
@@ -41,6 +42,7 @@ class Router(APIRouterV21):
         for controller in controllers():
             resource.register_subcontroller_actions(controller)
         self.map.create_route(LIST_PATH, "GET", wsgi.Resource(ServerList()), "index")
+        self.map.create_route(LIST_PATH, "POST", wsgi.Resource(ManyServers()), "create")
 
 
 def _register_rules() -> None:

@@ -25,7 +25,7 @@ def _get_rule(row: Resource) -> policy.DocumentedRuleDefault:
 
 def _set_rule(row: Resource) -> policy.DocumentedRuleDefault:
     return _rule(row.names.set_rule, _ADMIN, f"Change a server's {row.title}",
-                 _posts(row.names.set_action, SET_ALL))
+                 [*_posts(row.names.set_action, SET_ALL), {"method": "POST", "path": LIST_PATH}])
 
 
 def _posts(*actions: str) -> list[dict[str, str]]:

@@ -10,6 +10,8 @@ from nova_qos.core.value import Schema
 from nova_qos.resources import SET_ALL, TABLE
 
 _FORCE: Schema = {"type": "boolean"}
+#: The most servers that one request may change.
+MOST_CHANGES = 100
 
 
 def _action(name: str, value: Schema) -> Schema:
@@ -47,11 +49,23 @@ def set_body(resource: Resource) -> Schema:
 
 def set_all_body() -> Schema:
     """Any resources by name; null unsets one."""
-    properties: Schema = {name: _or_null(row.value.schema) for name, row in TABLE.items()}
     # force alone asks for nothing, so something else must stand beside it
-    body = _object({**properties, "force": _FORCE}, [])
+    body = _object({**_any_settings(), "force": _FORCE}, [])
     body["anyOf"] = [{"required": [name]} for name in TABLE]
     return _action(SET_ALL, body)
+
+
+def set_many_body() -> Schema:
+    """Settings for up to ``MOST_CHANGES`` servers, as ``set_all_body`` has them for one."""
+    change = _object({"server": {"type": "string", "format": "uuid"},
+                      "settings": _object(_any_settings(), [])}, ["server", "settings"])
+    changes = {"type": "array", "minItems": 1, "maxItems": MOST_CHANGES, "items": change}
+    more = {"together": {"type": "boolean"}, "force": _FORCE}
+    return _object({"changes": changes, **more}, ["changes"])
+
+
+def _any_settings() -> Schema:
+    return {name: _or_null(row.value.schema) for name, row in TABLE.items()}
 
 
 def _or_null(schema: Schema) -> Schema:

@@ -7,45 +7,68 @@ from contextlib import ExitStack
 from typing import Any
 
 from nova import exception
-from nova.api.openstack import common
 from nova.compute import api as compute
 from nova.compute import vm_states
 
 from nova_qos.api import rights
 from nova_qos.api.scope import require_user
 from nova_qos.bus.client import AgentClient
+from nova_qos.bus.wire import Result, SetAnswer
 from nova_qos.core import desired, errors
 from nova_qos.core.desired import Target
 from nova_qos.core.reading import Reading
 from nova_qos.core.report import Report, held, reports
 from nova_qos.core.server import Entries, Entry, Flavor, SavedServer, next_stamp
-from nova_qos.instances import saving, settings
+from nova_qos.instances import hosts, saving, settings
 from nova_qos.instances.saving import Trace
 from nova_qos.resources import TABLE
 
 _NOWHERE = "the server is on no host"
+#: The result of a set for such a server.
+ON_NO_HOST = errors.ServerNotRunning(_NOWHERE)
 
 
 class Server:
-    """The server that a request names.
-
-    :raises webob.exc.HTTPNotFound: there is none that the caller may know of
-    :raises nova.exception.PolicyNotAuthorized: a rule forbids it
-    """
+    """A server that a request names."""
 
     def __init__(
-        self, compute_api: compute.API, agent: AgentClient, request: Any, uuid: str,
-        rules: Sequence[str], attributes: Iterable[str] = settings.ATTRIBUTES,
+        self, agent: AgentClient, context: Any, instance: settings.Instance, rules: Sequence[str]
     ) -> None:
-        """:param attributes: what to load of the server; what is missing is loaded when needed"""
-        self._agent = agent
-        self._context = request.environ["nova.context"]
-        require_user(self._context, rules[0])
-        self._instance = common.get_instance(
-            compute_api, self._context, uuid, expected_attrs=list(attributes))
-        owner = {"project_id": self._instance.project_id, "user_id": self._instance.user_id}
-        rights.require(self._context, rules, owner)
+        """:param context: the caller's, in the server's cell
+        :raises nova.exception.PolicyNotAuthorized: a rule forbids it
+        """
+        self._agent, self._context, self._instance = agent, context, instance
+        owner = {"project_id": instance.project_id, "user_id": instance.user_id}
+        rights.require(context, rules, owner)
         self._saved: SavedServer | None = None
+
+    @classmethod
+    def load(
+        cls, compute_api: compute.API, agent: AgentClient, request: Any, uuid: str,
+        rules: Sequence[str], attributes: Iterable[str] = settings.ATTRIBUTES,
+    ) -> "Server":
+        """The server of this id.
+
+        :param attributes: what to load of the server; what is missing is loaded when needed
+        :raises nova.exception.InstanceNotFound: there is none that the caller may know of
+        :raises AgentAway: its cell does not answer
+        :raises nova.exception.PolicyNotAuthorized: a rule forbids it
+        """
+        context = request.environ["nova.context"]
+        require_user(context, rules[0])
+        instance = hosts.find(compute_api, context, uuid, attributes)
+        return cls(agent, context, instance, rules)
+
+    @property
+    def context(self) -> Any:
+        """The caller's, in the server's cell."""
+        return self._context
+
+    @property
+    def host(self) -> str | None:
+        """The compute host that nova has it on."""
+        host: str | None = self._instance.host
+        return host
 
     @property
     def saved(self) -> SavedServer:
@@ -101,6 +124,16 @@ class Server:
         :raises TaskInProgress, HostCannot, HostRefused: nothing was changed
         :raises nova.exception.InstanceIsLocked: for everyone but administrators
         """
+        trace = self.begin_set(action, changes)
+        with trace.left_if_it_fails():
+            return self._apply_and_save(trace, changes, force, list(names))
+
+    def begin_set(self, action: str, changes: Mapping[str, int | None]) -> Trace:
+        """The trace of a set, if nova's state of the server allows one now.
+
+        :raises TaskInProgress: it does not
+        :raises nova.exception.InstanceIsLocked: for everyone but administrators
+        """
         if self._instance.locked and not self._context.is_admin:
             raise exception.InstanceIsLocked(instance_uuid=self._instance.uuid)
         if self._instance.vm_state == vm_states.BUILDING or self._instance.task_state is not None:
@@ -109,9 +142,32 @@ class Server:
                 f"cannot {action} while task {task} is in progress on the "
                 "server; ask again when it is done")
         what = "qos " + " ".join(f"{name}={value}" for name, value in changes.items())
-        trace = Trace.begin(self._context, self._instance, action, what)
-        with trace.left_if_it_fails():
-            return self._with_kept(self._apply_and_save(trace, changes, force, list(names)))
+        return Trace.begin(self._context, self._instance, action, what)
+
+    def keep(
+        self, trace: Trace, changes: Mapping[str, int | None], result: Result
+    ) -> dict[str, Reading]:
+        """Save what became of a set, and how far it has come by now.
+
+        :raises QosError: what it failed with; nothing was saved
+        """
+        if isinstance(result, errors.Unreachable | errors.ServerNotRunning):
+            # saved nevertheless, and applied when the host can
+            self._save(trace, lambda known: _entries(changes, known, changes), result.message)
+            return dict.fromkeys(TABLE, Reading.unread(result))
+        if isinstance(result, errors.QosError):
+            raise result
+        return keep_all([(self, trace, changes, result)])[0]
+
+    def discard(self, answer: SetAnswer) -> None:
+        """Have the agent take back what could not be saved."""
+        if self.host is not None:
+            self._agent.discard(self._context, self.host, self._instance.uuid, answer.entries)
+
+    def kept(self, entries: Entries, answer: SetAnswer) -> dict[str, Reading]:
+        """The readings of a set, once it is saved."""
+        self._saved = self.saved.having(entries)
+        return self._with_kept(answer.readings)
 
     def held(self) -> dict[str, Report]:
         """Every resource as get-qos shows it; where nothing can be read, each says why."""
@@ -128,8 +184,9 @@ class Server:
         return self.reports(readings)
 
     def reports(self, readings: Mapping[str, Reading]) -> dict[str, Report]:
-        """Every resource beside what was read of it."""
-        return reports(TABLE, self._targets(readings), self.saved, readings)
+        """The resources that were read, each beside what is saved of it."""
+        read = {name: row for name, row in TABLE.items() if name in readings}
+        return reports(read, self._targets(readings), self.saved, readings)
 
     def _is_in_force(self, readings: Mapping[str, Reading]) -> bool:
         targets = self._targets(readings)
@@ -152,25 +209,44 @@ class Server:
         self, trace: Trace, changes: Mapping[str, int | None], force: bool, names: list[str]
     ) -> dict[str, Reading]:
         host, uuid = self._instance.host, self._instance.uuid
+        if host is None:
+            return self.keep(trace, changes, ON_NO_HOST)
         try:
-            if host is None:
-                raise errors.ServerNotRunning(_NOWHERE)
             answer = self._agent.set(self._context, host, self.saved, changes, force, names)
         except (errors.Unreachable, errors.ServerNotRunning) as error:
-            # saved nevertheless, and applied when the host can
-            self._save(trace, lambda known: _entries(changes, known, changes), error.message)
-            return dict.fromkeys(TABLE, Reading.unread(error))
-        pending = {name for name, reading in answer.readings.items() if reading.unmet == "pending"}
-        with ExitStack() as undo:
-            undo.callback(self._agent.discard, self._context, host, uuid, answer.entries)
-            self._save(trace, lambda known: answer.entries or _entries(changes, known, pending),
-                       _why_waiting(changes, answer.readings))
-            undo.pop_all()
+            return self.keep(trace, changes, error)
+        readings = self.keep(trace, changes, answer)
         followed = self._agent.followed(self._context, host, uuid, answer) if answer.moving else {}
-        return {**answer.readings, **followed}
+        return {**readings, **followed}
 
     def _save(self, trace: Trace, change: saving.Changes, waits_for: str | None) -> None:
         self._saved = self.saved.having(saving.save(trace, change, waits_for))
+
+
+#: A set that was carried out: of which server, what it leaves, what was changed, what came of it.
+Done = tuple[Server, Trace, Mapping[str, int | None], SetAnswer]
+
+
+def keep_all(sets: Sequence[Done]) -> list[dict[str, Reading]]:
+    """Save sets that were carried out on servers of one cell, all or none, and how far each has
+    come.
+
+    :raises QosError: nothing was saved, and the agent takes all of it back
+    """
+    with ExitStack() as undo:
+        for server, _trace, _changes, answer in sets:
+            undo.callback(server.discard, answer)
+        saved = saving.save_all([
+            (trace, _changed(changes, answer), _why_waiting(changes, answer.readings))
+            for _server, trace, changes, answer in sets])
+        undo.pop_all()
+    return [server.kept(entries, answer)
+            for (server, _trace, _changes, answer), entries in zip(sets, saved, strict=True)]
+
+
+def _changed(changes: Mapping[str, int | None], answer: SetAnswer) -> saving.Changes:
+    pending = {name for name, each in answer.readings.items() if each.unmet == "pending"}
+    return lambda known: answer.entries or _entries(changes, known, pending)
 
 
 def _why_waiting(changes: Iterable[str], readings: Mapping[str, Reading]) -> str | None:

@@ -9,6 +9,7 @@ import oslo_messaging as messaging
 from oslo_utils import uuidutils
 
 from nova_qos.bus import wire
+from nova_qos.bus.wire import Wish
 from nova_qos.core import errors
 from nova_qos.resources import TABLE
 
@@ -68,3 +69,19 @@ def uuids(server_uuids: Any) -> list[str]:
     if len(server_uuids) > wire.MOST_SERVERS:
         raise errors.InvalidSetting(f"more than {wire.MOST_SERVERS} servers in one request")
     return list(server_uuids)
+
+
+def wishes(items: Any, host: str) -> list[Wish]:
+    """What a set_many asks for on servers of this host, each once.
+
+    :raises InvalidSetting, HostCannot: that cannot be read, or a resource is unknown here
+    """
+    try:
+        found = {each["server_uuid"]: Wish(
+            wire.server_from_wire(each["server_uuid"], host, each["server"]),
+            settings_of(each["settings"], partly=True)) for each in items}
+    except (TypeError, KeyError, AttributeError) as error:
+        raise errors.InvalidSetting(f"no list of servers with their settings: {error}") from error
+    if len(uuids(list(found))) != len(items):
+        raise errors.InvalidSetting("a server is named more than once")
+    return list(found.values())

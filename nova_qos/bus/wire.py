@@ -4,8 +4,8 @@
 Versions: 1.0 had read, set and balloon; 1.1 read_many; since 1.2 a set brings the server along and
 names the readings that it wants answered, and the API saves, and waits for guests, in place of the
 agent; since 1.3 a flavor has its number of vCPUs, and an agent that is asked ``partly`` leaves out
-resources that it does not know. Each message asks for the
-version that its method came with, so API and agent of neighbouring releases understand each other.
+resources that it does not know; 1.4 has set_many. Each message asks for the version that its method
+came with, so API and agent of neighbouring releases understand each other.
 A reader ignores fields that it does not know; a new field needs a new version, since readers before
 1.2 refuse it.
 """
@@ -14,14 +14,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nova_qos.core.errors import TooEarly
+from nova_qos.core import errors
+from nova_qos.core.errors import QosError, TooEarly
 from nova_qos.core.reading import Reading
 from nova_qos.core.server import Entries, Entry, Flavor, SavedServer
 
 TOPIC = "nova-qos-agent"
-VERSION = "1.3"
+VERSION = "1.4"
 FIRST_VERSION, READ_MANY_VERSION, WAITING_VERSION, PARTLY_VERSION = "1.0", "1.1", "1.2", "1.3"
-#: The most servers that one read_many may name.
+SET_MANY_VERSION = "1.4"
+#: The most servers that one read_many or set_many may name.
 MOST_SERVERS = 100
 
 Wire = dict[str, Any]
@@ -127,3 +129,36 @@ class SetAnswer:
             return cls(too_early=TooEarly(wire["too_early"], wire.get("due_s", 0.0)))
         return cls(readings_from_wire(wire.get("readings", {})), tuple(wire.get("moving", ())),
                    wire.get("settle_s", 0.0), entries=entries_from_wire(wire.get("entries", {})))
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The settings that a set_many asks for on one server; None unsets."""
+
+    server: SavedServer
+    settings: Mapping[str, int | None]
+
+    def to_wire(self) -> Wire:
+        """As JSON types."""
+        return {"server_uuid": self.server.uuid, "server": server_to_wire(self.server),
+                "settings": dict(self.settings)}
+
+
+#: What became of one server of a set_many.
+Result = SetAnswer | QosError
+
+
+def result_to_wire(result: Result) -> Wire:
+    """As JSON types."""
+    if isinstance(result, QosError):
+        return {"error": type(result).__name__, "message": result.message}
+    return result.to_wire()
+
+
+def result_from_wire(wire: Mapping[str, Any]) -> Result:
+    """What ``result_to_wire`` wrote, back again; an error of a kind that is not known here is a
+    HostRefused."""
+    if "error" not in wire:
+        return SetAnswer.from_wire(wire)
+    kind = errors.by_name().get(wire["error"], errors.HostRefused)
+    return kind(str(wire.get("message", "")))

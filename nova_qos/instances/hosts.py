@@ -2,11 +2,12 @@
 """Compute hosts and the servers on them, or those of a project, a page at a time."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nova import context as nova_context
 from nova import exception, objects
+from oslo_utils import uuidutils
 
 from nova_qos.core import errors
 from nova_qos.instances.settings import ATTRIBUTES, Context, Instance
@@ -86,6 +87,69 @@ def _listed_before(requests: list[str], marker: str | None) -> list[str]:
     if marker is None:
         return []
     return requests[:requests.index(marker) + 1] if marker in requests else requests
+
+
+def find(
+    compute_api: Any, context: Context, uuid: str, attributes: Iterable[str]
+) -> Instance:
+    """The server of this id, if the context's user may know of it; the context is one of its cell
+    then.
+
+    nova's own ``get`` loads all that there is of a server: that takes longer than to ask its agent.
+
+    :param attributes: what to load beside its row; what is missing is loaded when needed
+    :raises nova.exception.InstanceNotFound: there is none
+    :raises AgentAway: its cell does not answer
+    """
+    if not uuidutils.is_uuid_like(uuid):
+        raise exception.InstanceNotFound(instance_id=uuid)
+    try:
+        mapping = objects.InstanceMapping.get_by_instance_uuid(context, uuid)
+    except exception.InstanceMappingNotFound as error:
+        raise exception.InstanceNotFound(instance_id=uuid) from error
+    if mapping.cell_mapping is None:
+        # nova has yet to place it, or does so just now
+        return compute_api.get(context, uuid, expected_attrs=list(attributes))
+    nova_context.set_target_cell(context, mapping.cell_mapping)
+    (answer,) = nova_context.scatter_gather_single_cell(
+        context, mapping.cell_mapping, objects.Instance.get_by_uuid, uuid,
+        expected_attrs=list(attributes)).values()
+    if isinstance(answer, exception.InstanceNotFound):
+        raise answer
+    if nova_context.is_cell_failure_sentinel(answer):
+        raise errors.AgentAway("the server's cell does not answer")
+    return answer
+
+
+def named(
+    context: Context, uuids: Iterable[str], within_s: float
+) -> tuple[dict[str, Instance], set[str]]:
+    """The servers of these ids that the context's user may know of, each with a context of its
+    cell; and the ids of those whose cell does not answer in time.
+
+    A server that nova has yet to place is in no cell and in neither.
+    """
+    by_cell: dict[Any, list[str]] = {}
+    cells = {}
+    for each in objects.InstanceMappingList.get_by_instance_uuids(context, list(uuids)):
+        if each.cell_mapping is not None:
+            cells[each.cell_mapping.uuid] = each.cell_mapping
+            by_cell.setdefault(each.cell_mapping.uuid, []).append(each.instance_uuid)
+    answers = nova_context.scatter_gather_cells(
+        context, cells.values(), within_s, _of_cell, by_cell)
+    found, silent = dict[str, Instance](), set[str]()
+    for cell, answer in answers.items():
+        if nova_context.is_cell_failure_sentinel(answer):
+            silent |= set(by_cell[cell])
+        else:
+            found |= {each.uuid: each for each in answer}
+    return found, silent
+
+
+def _of_cell(cell: Context, by_cell: Mapping[Any, list[str]]) -> list[Instance]:
+    return list(objects.InstanceList.get_by_filters(
+        cell, {"uuid": by_cell[cell.cell_uuid], "deleted": False},
+        expected_attrs=list(ATTRIBUTES)))
 
 
 def page_of_host(cell: Context, host: str, limit: int, marker: str | None) -> list[Instance]:

@@ -6,7 +6,7 @@ is lost, and adds the action. It begins with an update of the instance's row, wh
 transactions on one server wait for each other.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,7 +73,16 @@ def save(trace: Trace, changes: Changes, waits_for: str | None = None) -> dict[s
     :raises TaskInProgress: nova has started a task on the server; nothing was saved
     :raises ServerGone: it was deleted
     """
-    return _save(trace.context, trace, changes, waits_for)  # type: ignore[no-any-return]
+    (saved,) = save_all([(trace, changes, waits_for)])
+    return saved
+
+
+def save_all(sets: Sequence[tuple[Trace, Changes, str | None]]) -> list[dict[str, Entry]]:
+    """As ``save`` for several servers of one cell: all of them are saved or none.
+
+    :returns: their desired states, in this order
+    """
+    return _save(sets[0][0].context, sets)  # type: ignore[no-any-return]
 
 
 def load(context: Context, instance: Instance) -> SavedServer:
@@ -100,6 +109,15 @@ def _mended(context: Context, server: SavedServer, changes: Entries) -> SavedSer
 @oslo_db_api.wrap_db_retry(max_retries=_RETRIES, retry_on_deadlock=True)
 @db.pick_context_manager_writer
 def _save(
+    context: Context, sets: Sequence[tuple[Trace, Changes, str | None]]
+) -> list[dict[str, Entry]]:
+    # everybody in one order, so that nobody waits for each other
+    saved = {each[0].server_uuid: _save_one(context, *each)
+             for each in sorted(sets, key=lambda each: each[0].server_uuid)}
+    return [saved[trace.server_uuid] for trace, *_ in sets]
+
+
+def _save_one(
     context: Context, trace: Trace, changes: Changes, waits_for: str | None
 ) -> dict[str, Entry]:
     _take_turn(context, trace.server_uuid)

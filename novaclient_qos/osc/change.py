@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from osc_lib import exceptions
 from osc_lib.command import command
 
+from nova_qos.client import PAGE
 from nova_qos.resources import TABLE
 from novaclient_qos import output, words
 from novaclient_qos.osc.cloud import Cloud, add_server
@@ -63,7 +64,10 @@ class _Change(command.Lister):
         if parsed_args.timeout is not None and not parsed_args.wait:
             raise exceptions.CommandError("Give --timeout together with --wait.")
         cloud = Cloud(self.app, parsed_args.all_projects)
-        several = Several(cloud, parsed_args.server, Progress(self.app.stderr))
+        together = getattr(parsed_args, "together", False)
+        if together and len(parsed_args.server) > PAGE:
+            raise exceptions.CommandError(f"At most {PAGE} servers can be changed together.")
+        several = Several(cloud, parsed_args.server, Progress(self.app.stderr), together)
         try:
             several.change(settings, getattr(parsed_args, "force", False))
             if parsed_args.wait:
@@ -82,9 +86,10 @@ class _Change(command.Lister):
 class SetQos(_Change):
     """Change settings of one or more servers.
 
-    The command tries every server. If a server does not run, or its host is away, its settings
-    are saved and applied later; the result is then "pending". For each server, either all
-    settings are saved or none. A setting holds until it is unset.
+    The command tries every server, unless --together asks for all or none. If a server does not
+    run, or its host is away, its settings are saved and applied later; the result is then
+    "pending". For each server, either all settings are saved or none. A setting holds until it is
+    unset.
     """
 
     def add_resources(self, parser: argparse.ArgumentParser) -> None:
@@ -93,6 +98,10 @@ class SetQos(_Change):
                 row.names.option, dest=row.name, metavar=f"<{row.names.argument}>",
                 type=words.quantity(row), help=words.value_help(row))
         parser.add_argument("--force", action="store_true", help=words.FORCE_HELP)
+        parser.add_argument(
+            "--together", action="store_true",
+            help="Change all of the servers or none of them. They must run, on one host; up to "
+                 f"{PAGE}.")
 
     def settings(self, parsed_args: argparse.Namespace) -> Mapping[str, int | None]:
         given = {name: getattr(parsed_args, name) for name in TABLE}

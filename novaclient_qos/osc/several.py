@@ -2,11 +2,13 @@
 """Changing several servers: each is tried, each has its result."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from nova_qos.client import Outcome, Result
+from osc_lib import exceptions
+
+from nova_qos.client import PAGE, Outcome, Result
 from nova_qos.core.errors import NotInstalled
 from novaclient_qos import words
 from novaclient_qos.osc.cloud import FAILURES, Cloud, sentence
@@ -52,6 +54,13 @@ class Attempt:
         self.outcome = outcome
         self.result, self.details = outcome.result, words.details(outcome)
 
+    def keep(self, result: Outcome | Exception) -> None:
+        """Keep what became of it, or why it failed."""
+        if isinstance(result, Outcome):
+            self.judge(result)
+        else:
+            self.fail(result)
+
     def give_up(self, timeout_s: int) -> None:
         """Keep that it was waited for in vain, and how far it had come."""
         self.is_late = True
@@ -64,32 +73,82 @@ class Attempt:
 
 
 class Several:
-    """Asks for the same settings on each of several servers, one after the other."""
+    """Asks for the same settings on several servers: a hundred at a time, or one after the other
+    where the API knows no better."""
 
-    def __init__(self, cloud: Cloud, names: Sequence[str], progress: Progress) -> None:
+    def __init__(
+        self, cloud: Cloud, names: Sequence[str], progress: Progress, together: bool = False
+    ) -> None:
+        """:param together: all of them or none"""
         self._cloud, self._names, self._progress = cloud, names, progress
+        self._together = together
         self.attempts: list[Attempt] = []
 
     def change(self, settings: Mapping[str, int | None], force: bool) -> None:
         """Try each server once.
 
         :raises NotInstalled: this cloud does not know any of it
+        :raises CommandError: all are to be changed or none, and one cannot be found
         """
-        for number, name in enumerate(self._names, 1):
-            self._progress.say(f"{number} of {len(self._names)}: {name}")
-            self.attempts.append(self._try(name, settings, force))
-        self._progress.say("")
+        try:
+            for first in range(0, len(self._names), PAGE):
+                page = [self._find(name, number) for number, name in
+                        enumerate(self._names[first:first + PAGE], first + 1)]
+                unknown = next((each for each in page if not each.server_id), None)
+                if unknown is not None and self._together:
+                    raise exceptions.CommandError(f"Nothing was changed: {unknown.details}")
+                self._change(page, settings, force)
+        finally:
+            self._progress.say("")
 
-    def _try(self, name: str, settings: Mapping[str, int | None], force: bool) -> Attempt:
+    def _find(self, name: str, number: int) -> Attempt:
+        self._progress.say(f"{number} of {len(self._names)}: {name}")
         attempt = Attempt(name)
         try:
             attempt.server_id = self._cloud.find(name)
-            attempt.judge(self._cloud.qos.set(attempt.server_id, force=force, **settings))
-        except NotInstalled:
-            raise
         except FAILURES as error:
             attempt.fail(error)
         return attempt
+
+    def _change(
+        self, attempts: Sequence[Attempt], settings: Mapping[str, int | None], force: bool
+    ) -> None:
+        # two names may be of one server
+        ids = dict.fromkeys(each.server_id for each in attempts if each.server_id)
+        results: Mapping[str, Outcome | Exception] = {}
+        if len(ids) > 1 or self._together:
+            self._progress.say(f"changing {len(ids)} of {len(self._names)}")
+            results = self._set_many(ids, settings, force)
+        for attempt in attempts:
+            if attempt.server_id:
+                result = results.get(attempt.server_id)
+                attempt.keep(result or self._set(attempt, settings, force))
+            self.attempts.append(attempt)
+
+    def _set_many(
+        self, ids: Iterable[str], settings: Mapping[str, int | None], force: bool
+    ) -> Mapping[str, Outcome | Exception]:
+        """By server; none where this cloud's nova-qos is older than that request."""
+        try:
+            return self._cloud.qos.set_many(
+                dict.fromkeys(ids, settings), force=force, together=self._together)
+        except NotInstalled:
+            if self._together:
+                raise
+            return {}
+        except FAILURES as error:
+            return dict.fromkeys(ids, error)
+
+    def _set(
+        self, attempt: Attempt, settings: Mapping[str, int | None], force: bool
+    ) -> Outcome | Exception:
+        self._progress.say(f"{len(self.attempts) + 1} of {len(self._names)}: {attempt.name}")
+        try:
+            return self._cloud.qos.set(attempt.server_id, force=force, **settings)
+        except NotInstalled:
+            raise
+        except FAILURES as error:
+            return error
 
     def wait(self, asked: Sequence[str], timeout_s: int) -> None:
         """Look every second until no requested setting is pending on any server, or the time is

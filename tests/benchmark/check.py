@@ -19,6 +19,7 @@ from nova_qos.agent.history import History
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.look import Looker
 from nova_qos.agent.loop import Loop
+from nova_qos.agent.unfinished import Unfinished
 from nova_qos.core.errors import ServerNotRunning
 from nova_qos.core.reading import Reading
 from nova_qos.host import Interfaces, SeenNetwork
@@ -88,7 +89,7 @@ def measure(count: int) -> bool:
             conf.register(options)
             looker = Looker(HOST, NetworkAlone(host), records, options, Hooks({}, options),
                             History(), Accepted(), 0.0)
-            loop = Loop(looker, options)
+            loop = Loop(looker, options, Unfinished(options.nova_qos.state_directory))
             loop.check()
             before, began = cpu_s(), time.monotonic()
             loop.check()

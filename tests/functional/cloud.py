@@ -200,6 +200,7 @@ class Cloud(integrated_helpers._IntegratedTestBase):
         conf.register(CONF)
         # no test is to be disturbed by it
         self.flags(check_interval=86400, group="nova_qos")
+        self.flags(state_directory=self.useFixture(fixtures.TempDir()).path, group="nova_qos")
         self.flags(cpu_allocation_ratio=50.0, ram_allocation_ratio=50.0)
         self.flags(api_paste_config=self._paste_file(), group="wsgi")
         self.computes: dict[str, Any] = {}

@@ -11,8 +11,8 @@ import pytest
 from nova import context
 
 from nova_qos.agent.locks import locked
-from nova_qos.bus import client as bus
 from nova_qos.bus import wire
+from nova_qos.bus.asking import Asker
 from nova_qos.bus.client import AgentClient
 from nova_qos.core import errors
 from nova_qos.instances import settings
@@ -112,13 +112,13 @@ def test_a_set_of_everything_is_one_question(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    call: Callable[..., Any] = AgentClient._call
+    begin: Callable[..., Any] = Asker.begin
 
-    def counted(self: AgentClient, *args: Any, **kwargs: Any) -> Any:
+    def counted(self: Asker, *args: Any, **kwargs: Any) -> Any:
         asked.append(args[2])
-        return call(self, *args, **kwargs)
+        return begin(self, *args, **kwargs)
 
-    monkeypatch.setattr(bus.AgentClient, "_call", counted)
+    monkeypatch.setattr(Asker, "begin", counted)
     answer = ADMIN.act(server, "set-qos", {"cpu_priority": 2048})
     assert answer.body["io_priority"]["applied"] == 100
     assert asked == ["set"]

@@ -14,6 +14,7 @@ from nova_qos.resources import FIRST, TABLE
 from tests.functional import previous
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server
+from tests.functional.test_many import change
 from tests.functional.values import FLAVOR_MIB
 
 HOST = "second"
@@ -66,6 +67,15 @@ def test_this_api_with_the_agent_before(old_agent: tuple[Server, Any]) -> None:
     listed = ADMIN.request("GET", f"/os-qos?host={HOST}").body["servers"]
     assert [each["qos"]["io_priority"]["applied"] for each in listed
             if each["id"] == server.uuid] == [300]
+
+
+def test_many_servers_one_by_one(old_agent: tuple[Server, Any]) -> None:
+    server, domain = old_agent
+    answer = change({server: {"cpu_priority": 77}})
+    assert (answer.status, answer.body["results"][0]["code"]) == (200, 200)
+    assert (domain.shares, server.saved()) == (77, {"cpu_priority": 77})
+    answer = change({server: {"cpu_priority": 78}}, together=True)
+    assert (answer.status, "upgrade it" in answer.message) == (501, True)
 
 
 def test_what_the_agent_before_does_not_know_cannot_be_set(

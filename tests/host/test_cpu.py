@@ -17,6 +17,7 @@ from nova_qos.agent.history import History
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.look import Looker
 from nova_qos.agent.loop import Loop
+from nova_qos.agent.unfinished import Unfinished
 from nova_qos.core import errors
 from nova_qos.core.plan import Capacity
 from nova_qos.core.units import UNLIMITED
@@ -177,7 +178,7 @@ def test_a_cpu_guarantee_beside_busy_neighbours(crowd: Crowd) -> None:
     records.all[first.uuid] = MemoryRecord(first.uuid, cpu_guarantee=50)
     looker = Looker(HOST, crowd.host, records, options, Hooks({}, options), History(), Accepted(),
                     0.0)
-    loop = Loop(looker, options)
+    loop = Loop(looker, options, Unfinished(options.nova_qos.state_directory))
     loop.start()
     try:
         assert wait_until(lambda: crowd.shares()[0] > 1024, 10)

@@ -24,7 +24,8 @@ def states(outcomes: dict[str, Outcome]) -> dict[str, str | None]:
 def entries(site: Site, **settings: int | None) -> dict[str, Entry]:
     """What a set would have saved."""
     asked = change(site, **settings)
-    return asked.entries(asked.carry_out(), 7)
+    asked.carry_out()
+    return asked.entries(7)
 
 
 def test_settings_are_in_force(site: Site) -> None:
@@ -142,7 +143,7 @@ def test_unset_of_what_the_host_does_not_offer_is_done(site: Site) -> None:
     asked = change(site, io_priority=None)
     outcomes = asked.carry_out()
     assert states(outcomes) == {"io_priority": "unsupported"}
-    assert asked.entries(outcomes, 7) == {"io_priority": Entry(stamp=7)}
+    assert asked.entries(7) == {"io_priority": Entry(stamp=7)}
 
 
 def test_a_default_that_the_agent_keeps_stays_marked(site: Site) -> None:

@@ -5,11 +5,13 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from nova_qos.agent.locks import locked
 from nova_qos.agent.loop import Loop
+from nova_qos.agent.unfinished import Unfinished
 from nova_qos.core import errors
 from nova_qos.core.server import Entry
 from nova_qos.host import Floating
@@ -17,8 +19,8 @@ from tests.unit.agent.conftest import Site
 
 
 @pytest.fixture
-def loop(site: Site) -> Iterator[Loop]:
-    loop = Loop(site.looker, site.options)
+def loop(site: Site, tmp_path: Path) -> Iterator[Loop]:
+    loop = Loop(site.looker, site.options, Unfinished(str(tmp_path)))
     yield loop
     loop.stop()
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_qos.bus import wire
-from nova_qos.bus.wire import SetAnswer
-from nova_qos.core.errors import TooEarly
+from nova_qos.bus.wire import SetAnswer, Wish
+from nova_qos.core.errors import HostRefused, TooEarly, UnsafeMemory
 from nova_qos.core.reading import Reading
 from nova_qos.core.server import Entry, Flavor, SavedServer
 
@@ -32,6 +32,8 @@ def messages() -> dict[str, Any]:
         "server": wire.server_to_wire(SERVER),
         "set": SetAnswer({"memory": FULL}, ("memory",), 10.0, entries=ENTRIES).to_wire(),
         "set, too early": SetAnswer(too_early=TooEarly("wait", 4.0)).to_wire(),
+        "wish": Wish(SERVER, {"memory": 300, "cpu_priority": None}).to_wire(),
+        "error of one of many": wire.result_to_wire(UnsafeMemory("no")),
     }
 
 
@@ -70,3 +72,13 @@ def test_a_set_that_came_too_early_comes_back() -> None:
     answer = SetAnswer.from_wire(SetAnswer(too_early=TooEarly("wait", 4.0)).to_wire())
     assert answer.too_early is not None
     assert (answer.too_early.message, answer.too_early.due_s) == ("wait", 4.0)
+
+
+def test_an_error_of_one_of_many_comes_back() -> None:
+    error = wire.result_from_wire(wire.result_to_wire(UnsafeMemory("no")))
+    assert (type(error), str(error)) == (UnsafeMemory, "no")
+
+
+def test_an_error_of_a_newer_release_is_a_refusal() -> None:
+    error = wire.result_from_wire({"error": "OfTomorrow", "message": "no"})
+    assert (type(error), str(error)) == (HostRefused, "no")

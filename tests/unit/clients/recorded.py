@@ -25,9 +25,11 @@ class RecordedCloud:
     """``servers`` maps names to ids; ``answers`` maps (name, action) to what nova answers;
     ``asked`` lists (name, action, value) of every action that arrived. ``listed`` is what GET
     /os-qos shows, ``page`` a page; None: this nova has no nova-qos. ``queries`` lists what it was
-    asked with. ``compute_url``: where nova is, if not here."""
+    asked with. ``takes_many``: whether it has POST /os-qos. ``compute_url``: where nova is,
+    if not here."""
 
     page = 2
+    takes_many = True
 
     def __init__(self, *names: str, compute_url: str | None = None) -> None:
         self.servers = {name: str(uuid.uuid4()) for name in names}
@@ -63,7 +65,7 @@ class RecordedCloud:
         if what == [""]:
             return 200, {"version": _version("v2.1", self.url, version="2.96", min_version="2.1")}
         if method == "POST":
-            return self.act(what[1], body)
+            return self._change(body) if what == ["os-qos"] else self.act(what[1], body)
         if what == ["os-qos"]:
             return self._list(parse_qs(address.query))
         if what[-1] in ("servers", "detail"):
@@ -73,6 +75,26 @@ class RecordedCloud:
         name = self._name(what[1])
         missing = fault(404, f"Instance {what[1]} could not be found.")
         return (200, {"server": self._server(name)}) if name else missing
+
+    def _change(self, body: Any) -> Answer | None:
+        """As many times what nova would have answered to one, unless its nova-qos is older."""
+        absent = (404, "no route")
+        if not self.takes_many:
+            return absent
+        more = {"force": True} if body.get("force") else {}
+        results = []
+        for each in body["changes"]:
+            answer = self.act(each["server"], {"set-qos": each["settings"] | more})
+            if answer is None:
+                return None
+            code, found = answer
+            if found == fault(400, UNKNOWN.format("set-qos"))[1]:
+                return absent
+            results.append({"server": each["server"], "code": code, **(
+                {"qos": {name: found[name] for name in each["settings"]}} if code < 400
+                else {"error": next(iter(found.values()))})})
+        codes = {each["code"] for each in results}
+        return 200 if len(codes) == 1 else 207, {"results": results}
 
     def _keystone(self, method: str) -> Answer:
         if method == "GET":

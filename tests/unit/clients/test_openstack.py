@@ -113,11 +113,21 @@ def test_a_value_without_effect_is_told(openstack: OpenStack, cloud: RecordedClo
 def test_a_service_that_dies_meanwhile_fails_its_server_alone(
     openstack: OpenStack, cloud: RecordedCloud
 ) -> None:
+    cloud.takes_many = False
     cloud.answers["vm1", SET_ALL] = (0, None)
     cloud.answers["vm2", SET_ALL] = (200, reports(cpu_priority=applied(5)))
     rows = openstack.bad("set", "--cpu-priority", "5", "vm1", "vm2").rows()
     assert [row[1] for row in rows[1:]] == ["failed", "applied"]
     assert "onnect" in rows[1][2]
+
+
+def test_a_service_that_dies_while_it_changes_all_fails_all(
+    openstack: OpenStack, cloud: RecordedCloud
+) -> None:
+    cloud.answers["vm1", SET_ALL] = (0, None)
+    rows = openstack.bad("set", "--cpu-priority", "5", "vm1", "vm2").rows()
+    assert [row[1] for row in rows[1:]] == ["failed", "failed"]
+    assert all("onnect" in row[2] for row in rows[1:])
 
 
 @pytest.mark.parametrize("words", [
@@ -517,7 +527,22 @@ def test_nobody_wants_to_wait_any_longer(cloud: RecordedCloud) -> None:
                    "applied: the server is not running).\n")
 
 
+def test_interrupted_while_all_are_asked(cloud: RecordedCloud) -> None:
+    hangs = threading.Event()
+    cloud.act = lambda server_id, body: hangs.wait(60)  # type: ignore[method-assign, assignment, return-value]
+    with process(cloud, "set", "--cpu-priority", "5", "vm1", "vm2",
+                 stderr=subprocess.PIPE) as command:
+        time.sleep(2)
+        command.send_signal(signal.SIGINT)
+        _out, err = command.communicate(timeout=60)
+    hangs.set()
+    assert command.returncode == 130
+    assert err == "Interrupted. No answer, or no request sent: vm1, vm2.\n"
+
+
 def test_interrupted_before_all_were_asked(cloud: RecordedCloud) -> None:
+    """One after the other, by an API that knows no better."""
+    cloud.takes_many = False
     cloud.answers["vm1", SET_ALL] = (202, reports(cpu_priority=waiting(5)))
     hangs = threading.Event()
     act = cloud.act

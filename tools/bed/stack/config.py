@@ -194,6 +194,6 @@ def _nova_host(layout: Layout) -> Sections:
         "os_vif_ovs": {"ovsdb_connection": f"unix:{layout.run}/db.sock",
                        "ovsdb_interface": "native"},
         "nova_qos": {"rpc_timeout": 15, "balloon_timeout": 10, "uplinks": UPLINK,
-                     "check_interval": 5},
+                     "check_interval": 5, "state_directory": layout.state / "lib/nova-qos"},
         "tc": {"htb_rate": HTB_RATE_MBIT, "htb_rate_in": HTB_RATE_MBIT},
     }
