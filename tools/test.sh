@@ -79,7 +79,8 @@ tier_evaluation() { run_pytest tests/evaluation; }
 
 tier_install() { run_pytest tests/install; }
 
-tier_functional() { run_pytest tests/functional; }
+# two processes, each with a cloud of its own
+tier_functional() { run_pytest -n 2 --dist loadfile tests/functional; }
 
 tier_net() {
     # each test has network namespaces of its own, and waits more than it computes

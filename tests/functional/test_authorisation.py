@@ -30,24 +30,38 @@ SET = (403, 403, 403, 403, 200, 404, 403)
 LIST = (403, 200, 200, 200, 200, 200, 403)
 LIST_HOST = (403, 403, 403, 403, 200, 403, 403)
 WORDS = {200: "yes", 403: "no", 404: "unknown"}
-EVERYTHING: dict[str, object] = {
-    row.name: row.value.minimum for row in TABLE.values()} | {"force": True}
+_SETTINGS: dict[str, object] = {row.name: row.value.minimum for row in TABLE.values()}
+EVERYTHING = _SETTINGS | {"force": True}
 
 
 @dataclass(frozen=True)
 class Request:
-    """One thing that can be asked for; of a server where there is a body."""
+    """One thing that can be asked for; of a server where there is a body. ``many``: by the request
+    for many servers."""
 
     name: str
     statuses: tuple[int, ...]
     body: dict[str, object] | None = None
     path: str = LIST_PATH
+    many: bool = False
 
     def send(self, caller: Caller, server: Server) -> Answer:
         """Ask for it."""
+        if self.many:
+            change = {"server": server.uuid, "settings": self.body}
+            answer = caller.request("POST", self.path, json.dumps(
+                {"changes": [change], "force": True}))
+            return _of_one(answer) if answer.status == 200 else answer
         if self.body is None:
             return caller.request("GET", self.path)
         return caller.send(server, json.dumps(self.body))
+
+
+def _of_one(answer: Answer) -> Answer:
+    """What a request for many servers answers of its only one."""
+    (result,) = answer.body["results"]
+    fault = {"fault": {"code": result["code"], **result["error"]}} if "error" in result else {}
+    return Answer(result["code"], fault or result["qos"])
 
 
 def _requests() -> list[Request]:
@@ -62,6 +76,7 @@ def _requests() -> list[Request]:
         Request(GET_ALL, GET, {GET_ALL: None}),
         Request(SET_ALL, SET, {SET_ALL: EVERYTHING}),
         Request(BALLOON, GET, {BALLOON: None}),
+        Request(f"POST {LIST_PATH}", SET, _SETTINGS, many=True),
         Request(f"GET {LIST_PATH}", LIST),
         Request(f"GET {LIST_PATH}?host=", LIST_HOST, path=f"{LIST_PATH}?host=compute"),
     ]
