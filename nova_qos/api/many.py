@@ -93,8 +93,10 @@ class ManyServers(wsgi.Controller):
                 answered.result()
                 for item in mine:
                     _keep(item)
-            for host, mine in by_host.items():
-                pool.submit(follow, self._many, host, _begun(mine))
+            followed = [pool.submit(follow, self._many, host, _begun(mine))
+                        for host, mine in by_host.items()]
+            for each in followed:
+                each.result()
 
     def _ask(self, host: str | None, sets: Sequence[Begun], force: bool) -> None:
         if host is None:

@@ -12,6 +12,8 @@ import pytest
 from nova_qos.agent.change import Change
 from nova_qos.agent.locks import locked
 from nova_qos.bus.asking import Asker
+from nova_qos.bus.client import AgentClient
+from nova_qos.core import errors
 from nova_qos.resources import LIST_PATH
 from tests.fakehost import NET_CAPACITY
 from tests.functional.caller import ADMIN, STRANGER, Answer, Caller
@@ -154,9 +156,25 @@ def test_what_cannot_be_applied_now_is_pending(
 def test_a_guest_follows_before_the_answer(boot: Boot) -> None:
     slow = [boot(), boot()]
     for each in slow:
-        each.domain.lag = 5
-    answer = change({each: {"memory": 300} for each in slow})
-    assert [each["qos"]["memory"]["applied"] for each in answer.body["results"]] == [300, 300]
+        each.domain.balloon_step_kib = 100 * 1024
+    for memory, applied in ((300, 300), (None, 512)):
+        answer = change({each: {"memory": memory} for each in slow})
+        rows = [each["qos"]["memory"] for each in answer.body["results"]]
+        assert [row["applied"] for row in rows] == [applied, applied]
+
+
+def test_an_agent_that_dies_while_a_guest_follows(
+    boot: Boot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has read by then is told."""
+    def away(*_args: Any) -> None:
+        raise errors.AgentAway("gone")
+
+    slow = boot()
+    slow.domain.balloon_step_kib = 0
+    monkeypatch.setattr(AgentClient, "read_many", away)
+    row = change({slow: {"memory": 300}}).body["results"][0]["qos"]["memory"]
+    assert (row["requested"], row["applied"], row["state"]) == (300, 512, "pending")
 
 
 def test_one_that_is_locked_by_another_request_keeps_nobody_waiting(
