@@ -33,7 +33,7 @@ _POLL_S = 0.1
 #: The name of the lock under which a host is promised more.
 PROMISES = "promises"
 #: How many servers of one request, and of all together, are changed side by side.
-_WORKERS = 8
+_WORKERS = 4
 
 
 class Sets:

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 # first of all: nova decides its threading on import
 os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "1"
@@ -17,13 +18,18 @@ import nova.tests.functional  # noqa: F401
 from nova import context, objects
 from nova.tests.fixtures.nova import PROJECT_ID
 
+from nova_qos.instances.records import Records
 from nova_qos.resources import TABLE
 from tests.benchmark.compare import status, verdict
 from tests.functional.cloud import MACHINES, Cloud
 from tests.functional.values import FLAVOR_MIB, SETTINGS
 
 HOST = "compute"
-_START_S, _IDLE_PERCENT = 10.0, 20.0
+#: Of the CPU time that it takes to load all servers from nova, once each; the time that passes
+#: depends on how the threads of all that is in this process wait for each other.
+_START_RATIO, _IDLE_PERCENT = 1.5, 20.0
+#: As many as the agent has for looks at servers.
+_THREADS = 4
 #: After so long, some servers never get what is saved for them.
 _NEVER_S = 120.0
 #: What hosts hold; no host could keep the guarantees of so many servers.
@@ -47,14 +53,23 @@ def make_servers(count: int) -> list[str]:
     return uuids
 
 
+def load(uuids: list[str]) -> float:
+    """The CPU time (s) of loading the servers as the agent does before it looks at one."""
+    records, began = Records(), time.process_time()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(records.load, uuids))
+    return time.process_time() - began
+
+
 def measure(cloud: Cloud, count: int, idle_s: float) -> bool:
     """Print both figures; whether their goals are met."""
     cloud.agents[HOST].stop()
     uuids = make_servers(count)
     cloud.flags(check_interval=60, group="nova_qos")
-    began = time.monotonic()
+    base_s = load(uuids)
+    began, used = time.monotonic(), time.process_time()
     cloud.start_agent(HOST)
-    waiting, servers = uuids, MACHINES[HOST].domains
+    waiting, servers = list(uuids), MACHINES[HOST].domains
     while waiting:
         time.sleep(0.02)
         # all are in this process: to look at each of them every time would take half of it
@@ -62,9 +77,11 @@ def measure(cloud: Cloud, count: int, idle_s: float) -> bool:
             waiting.pop()
         if time.monotonic() > began + _NEVER_S:
             raise SystemExit(f"{len(waiting)} servers do not have what is saved for them")
-    took_s = time.monotonic() - began
-    print(f"agent start with {count} servers: all as requested after {took_s:.1f} s "
-          f"{verdict(took_s, _START_S)}", flush=True)
+    took_s, used_s = time.monotonic() - began, time.process_time() - used
+    ratio = used_s / base_s
+    print(f"agent start with {count} servers: all as requested after {took_s:.1f} s; it takes "
+          f"{used_s:.1f} s of CPU, to load them {base_s:.1f} s: ratio {ratio:.2f} "
+          f"{verdict(ratio, _START_RATIO)}", flush=True)
     time.sleep(5)
     before, began = time.process_time(), time.monotonic()
     time.sleep(idle_s)
@@ -73,7 +90,7 @@ def measure(cloud: Cloud, count: int, idle_s: float) -> bool:
     print(f"afterwards, with a check every 60 s: {percent:.1f} % of a core over {passed:.0f} s "
           f"{verdict(percent, _IDLE_PERCENT)}; nova's API and database are in the same process",
           flush=True)
-    return took_s <= _START_S and percent <= _IDLE_PERCENT
+    return ratio <= _START_RATIO and percent <= _IDLE_PERCENT
 
 
 def main() -> None:

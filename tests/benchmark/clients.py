@@ -6,6 +6,7 @@ processes of their own and speak HTTP.
 """
 
 import argparse
+import itertools
 import os
 import subprocess
 import sys
@@ -29,12 +30,16 @@ from nova import context, objects
 from nova.api.wsgi import Loader
 from nova.tests.fixtures.nova import PROJECT_ID
 
-from nova_qos.client import Client
+from nova_qos.client import Client, Outcome
 from tests.benchmark.agent_start import HOST, make_servers
+from tests.benchmark.compare import Comparison, Goal, compare, report
 from tests.functional.cloud import Cloud
 
 OPENSTACK = Path(sys.executable).with_name("openstack")
 AT_ONCE, ALONE = 50, 5
+#: How many times as long as for one server a request for so many may take.
+_MOST_TIMES = 15
+_ROUNDS = 10
 _ADMIN = {
     "HTTP_X_AUTH_USER": "admin", "HTTP_X_USER_ID": "admin", "HTTP_X_ROLES": "reader,member,admin",
     "HTTP_X_AUTH_PROJECT_ID": PROJECT_ID}
@@ -92,11 +97,33 @@ def seconds_for_each(endpoint: str, uuids: Sequence[str]) -> float:
     return time.monotonic() - began
 
 
+def in_one_request(endpoint: str, uuids: Sequence[str]) -> Comparison:
+    """One request for many servers beside one for one of them."""
+    client = Client(Adapter(Session(NoAuth()), endpoint_override=endpoint))
+    values = itertools.cycle((1500, 2000))
+
+    def one() -> None:
+        assert client.set(uuids[0], cpu_priority=next(values)).result == "applied"
+
+    def many() -> None:
+        settings = {"cpu_priority": next(values)}
+        results = client.set_many(dict.fromkeys(uuids, settings))
+        assert all(isinstance(each, Outcome) and each.result == "applied"
+                   for each in results.values())
+
+    return compare(f"{len(uuids)} servers set in one request / one server", many, one,
+                   Goal(_MOST_TIMES), _ROUNDS)
+
+
 def show(what: str, ours: float, baseline: float) -> None:
     print(f"{what:<66} {ours:7.1f} {baseline:7.1f} {ours / baseline:6.2f}", flush=True)
 
 
-def measure(endpoint: str, uuids: Sequence[str]) -> None:
+def measure(endpoint: str, uuids: Sequence[str]) -> int:
+    """Print the figures.
+
+    :returns: the exit status
+    """
     names = make_known(uuids)
     change = ("server", "qos", "set", "--cpu-priority")
     alone = [seconds(endpoint, *change, "1500", name) for name in names[:ALONE]]
@@ -106,6 +133,7 @@ def measure(endpoint: str, uuids: Sequence[str]) -> None:
     show(f"qos list --host with {len(names)} servers / get-qos of each ({AT_ONCE} measured)",
          seconds(endpoint, "server", "qos", "list", "--host", HOST),
          seconds_for_each(endpoint, uuids[:AT_ONCE]) / AT_ONCE * len(names))
+    return report([in_one_request(endpoint, uuids[:AT_ONCE])])
 
 
 def main() -> None:
@@ -114,9 +142,10 @@ def main() -> None:
     cloud = Cloud()
     try:
         cloud.setUp()
-        measure(serve(), make_servers(parser.parse_args().servers))
+        outcome = measure(serve(), make_servers(parser.parse_args().servers))
     finally:
         cloud.doCleanups()
+    sys.exit(outcome)
 
 
 if __name__ == "__main__":
