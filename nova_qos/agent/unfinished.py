@@ -31,16 +31,18 @@ class Unfinished:
         :raises HostCannot: the agent may not write there
         """
         path = self._directory / f"together-{uuid.uuid4()}.json"
+        # before it is there to be found
+        self._mine[path] = time.monotonic() + for_s
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             new = path.with_suffix(".new")
             new.write_text(json.dumps({each: sorted(names) for each, names in servers.items()}))
             new.replace(path)
         except OSError as error:
+            del self._mine[path]
             raise errors.HostCannot(
                 f"the agent cannot note what it begins: {error}; give it a directory of its own "
                 "as [nova_qos] state_directory") from error
-        self._mine[path] = time.monotonic() + for_s
 
     def due(self) -> dict[Path, dict[str, list[str]]]:
         """By file, the changes that nobody is at work on any more, this process's or an earlier
