@@ -22,8 +22,6 @@ from tools.bed.uplink import Uplink
 
 OBSERVER = Observer(of_this_machine(Path()), Uplink("eth1"))
 _SLICE = Path("/sys/fs/cgroup/machine.slice")
-#: libvirt's range of a quota ends here, in microseconds.
-_HIGHEST_QUOTA_US = 17_592_186_044_415 - 1
 #: More often would slow down what is looked at.
 _POLL_S = 0.2
 
@@ -72,10 +70,7 @@ def limits(server: str) -> dict[str, object]:
     _tap, mac = OBSERVER.interface(server)
     name = OBSERVER.uplink.class_of(mac) if OBSERVER.uplink.has_table() else None
     found = OBSERVER.uplink.classes().get(name) if name else None
-    quota = OBSERVER.virsh_value("schedinfo", server, "global_quota")
     return {"memory.min": number_in(OBSERVER.group(server) / "memory.min"),
-            # of a group without a limit, virsh tells a number beyond all that can be set
-            "global_quota": -1 if quota > _HIGHEST_QUOTA_US else quota,
             "total_iops_sec": int(OBSERVER.throttling(server)["total_iops_sec"]),
             "ceil": found.ceil if found else None}
 

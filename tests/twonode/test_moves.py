@@ -78,7 +78,8 @@ def test_a_set_reaches_the_right_host(
         rows = admin.act(server, "get-qos")[1]
         assert {rows[name]["state"] for name in SETTINGS} == {"applied"}, rows
         assert "memory.low" in rows["memory_soft_limit"]["reason"]
-        assert admin.act(server, "set-qos", dict.fromkeys(SETTINGS))[0] == 200
+        # an emulated guest may have yet to report
+        assert admin.act(server, "set-qos", dict.fromkeys(SETTINGS))[0] in (200, 202)
         await_held(host, server, FREE)
 
 
