@@ -15,7 +15,8 @@ SETTINGS = {"memory": 200, "memory_soft_limit": 128, "cpu_priority": 2048, "io_p
             "net_priority": 20, "memory_guarantee": 100, "io_limit": 500, "net_limit": 40_000}
 #: The same as a host with cgroup v2 holds it; first what it does not bring along.
 ARRIVING = {"cpu.weight": 200, "io.bfq.weight": 700, "memory.low": 128 * 2**20, "net": 20}
-HELD = {**ARRIVING, "memory": 200, "memory.min": 100 * 2**20, "total_iops_sec": 500, "ceil": "40Mbit"}
+HELD = {**ARRIVING, "memory": 200, "memory.min": 100 * 2**20, "total_iops_sec": 500,
+        "ceil": "40Mbit"}
 #: What a host with cgroup v2 holds of a server without settings.
 FREE = {"cpu.weight": 100, "io.bfq.weight": 100, "memory.low": 0, "memory": 256, "net": -1,
         "memory.min": 0, "total_iops_sec": 0, "ceil": None}
