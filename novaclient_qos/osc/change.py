@@ -11,7 +11,8 @@ from osc_lib.command import command
 from nova_qos.client import PAGE
 from nova_qos.resources import TABLE
 from novaclient_qos import output, words
-from novaclient_qos.osc.cloud import Cloud, add_server
+from novaclient_qos.osc.cloud import FAILURES, Cloud, add_server, sentence
+from novaclient_qos.osc.forecast import Forecast
 from novaclient_qos.osc.several import Progress, Several
 
 #: The agent tries again what a host or guest refuses after five minutes at the latest.
@@ -102,6 +103,28 @@ class SetQos(_Change):
             "--together", action="store_true",
             help="Change all of the servers or none of them. They must run, on one host; up to "
                  f"{PAGE}.")
+        parser.add_argument(
+            "--dry-run", action="store_true",
+            help="Change nothing, and show what would change: the servers, the part of their host "
+                 "that they and their neighbours get while all are busy, now and then, what the "
+                 "host would have guaranteed, and what would be refused, as far as that can be "
+                 "known without asking the guests (admin only).")
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
+        if not parsed_args.dry_run:
+            return super().take_action(parsed_args)
+        settings = self.settings(parsed_args)
+        try:
+            forecast = Forecast(
+                Cloud(self.app, parsed_args.all_projects), parsed_args.server, settings)
+        except FAILURES as error:
+            raise exceptions.CommandError(sentence(error)) from error
+        for line in forecast.promises:
+            self.app.stderr.write(f"{line}\n")
+        self._any_failed = forecast.is_refused
+        return forecast.table(whole=parsed_args.formatter != "table")
 
     def settings(self, parsed_args: argparse.Namespace) -> Mapping[str, int | None]:
         given = {name: getattr(parsed_args, name) for name in TABLE}

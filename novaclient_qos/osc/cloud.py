@@ -42,6 +42,15 @@ class Cloud:
             raise sdk.DuplicateResource(f"{error} Give the ID of one of them.") from error
         return str(server.id)
 
+    def find_with_host(self, name: str) -> tuple[str, str | None]:
+        """The id of the server of that name or id, and the compute host that it is on; None where
+        it is on none, or the caller may not see it.
+
+        :raises SDKException: there is none, or more than one
+        """
+        server_id = self.find(name)
+        return server_id, self._compute.get_server(server_id).compute_host
+
 
 def sentence(error: Exception) -> str:
     """An error in one line."""

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many real servers changed by one request, observed with virsh and in control groups."""
 
+import json
 import threading
 import time
+
+import pytest
 
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
 from tests.cloud.sets import requested
+from tests.cloud.test_documentation import run
 
 #: An agent that has been started looks at all servers within this time, and finishes what another
 #: one had begun.
@@ -77,3 +81,25 @@ def test_together_although_the_agent_is_killed(
         assert saved == {77 if wanted == 77 else None}
         change(admin, {each: {"cpu_priority": None} for each in (vm1, vm2)})
         wait_for(lambda: {shares(host, vm1), shares(host, vm2)} == {1024}, _BACK_S, "unset")
+
+
+@pytest.mark.parametrize("words", [
+    ("--cpu-priority", "2048"), ("--cpu-guarantee", "100"), ("--io-priority", "700"),
+    ("--net-priority", "9"), ("--net-in-priority", "9")])
+def test_what_a_dry_run_shows_comes_true(
+    admin: Person, clean: None, servers: dict[str, str], words: tuple[str, ...]
+) -> None:
+    """Every server's part of the host afterwards."""
+    change = ("server", "qos", "set", *words, servers["vm1"])
+    rows = json.loads(run(admin, "openstack", *change, "--dry-run", "-f", "json"))
+    assert not any(requested(admin, servers["vm1"]).values())
+    run(admin, "openstack", *change)
+    (name,) = {row["Host"] for row in rows}
+    listed = json.loads(run(
+        admin, "openstack", "server", "qos", "list", "--host", name, "-f", "json"))
+    then = {row["Server"]: row for row in rows}
+    assert then.keys() == {row["Name"] for row in listed}
+    for row in listed:
+        for column in ("CPU %", "Disk I/O %", "Network %", "Network In %"):
+            assert then[row["Name"]][f"{column} Then"] == pytest.approx(row[column], abs=0.5), (
+                row["Name"], column)

@@ -325,3 +325,19 @@ def test_a_nova_without_nova_qos(
         command = [*keystone.credentials("admin"), "lv-get-mem", server.uuid]
         with pytest.raises(exceptions.CommandError, match=f"^{ABSENT} get-current-memory$"):
             novaclient.OpenStackComputeShell().main(command)
+
+
+def test_what_a_dry_run_shows_comes_true(
+    openstack: OpenStack, named: Callable[..., Server]
+) -> None:
+    first, second = named("forecast-1"), named("forecast-2")
+    words = ("--cpu-priority", "2048", "--io-priority", "300", "--net-priority", "9",
+             "--net-in-priority", "30", first.uuid)
+    rows = json.loads(openstack.good("set", "--dry-run", *words, "-f", "json").out)
+    assert first.domain.writes == second.domain.writes == []
+    assert first.saved() == {}
+    openstack.good("set", *words)
+    listed = json.loads(openstack.good("list", "--host", "compute", "-f", "json").out)
+    columns = ("CPU %", "Disk I/O %", "Network %", "Network In %")
+    assert {row["Server"]: [row[f"{column} Then"] for column in columns] for row in rows} == {
+        row["Name"]: [row[column] for column in columns] for row in listed}

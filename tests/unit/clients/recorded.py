@@ -133,7 +133,8 @@ class RecordedCloud:
         return None if answer[0] == 0 else answer
 
     def _server(self, name: str) -> dict[str, str]:
-        return {"id": self.servers[name], "name": name, "status": "ACTIVE"}
+        host = {"OS-EXT-SRV-ATTR:host": self.host["name"]} if self.host else {}
+        return {"id": self.servers[name], "name": name, "status": "ACTIVE", **host}
 
     def _name(self, server_id: str) -> str | None:
         return {known: name for name, known in self.servers.items()}.get(server_id)

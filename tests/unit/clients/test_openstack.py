@@ -639,3 +639,64 @@ def test_a_switch_is_on_or_off(
     cloud.listed, cloud.host = [drifted], {"name": "compute", "vcpus": 4, "memory_mib": 1024}
     listing = openstack.good("list", "--host", "compute", "-c", "Trial Switch").rows()
     assert listing[1] == ["off (drifted)"]
+
+
+def sharing(cloud: RecordedCloud, **parts: dict[str, object]) -> None:
+    """vm1 and vm2 share a host of one processor; the reports of vm1 are changed."""
+    cloud.listed, cloud.host = [], {"name": "compute", "vcpus": 1, "memory_mib": 4096}
+    for name in ("vm1", "vm2"):
+        qos = reports(**parts if name == "vm1" else {})
+        for resource, report in qos.items():
+            weight = {"cpu_priority": 1024, "io_priority": 100}.get(resource)
+            report["weight"] = weight
+        cloud.listed.append(listed(cloud.servers[name], name, qos))
+
+
+def test_a_dry_run_changes_nothing_and_shows_the_neighbours(
+    openstack: OpenStack, cloud: RecordedCloud
+) -> None:
+    sharing(cloud)
+    ended = openstack.good("set", "--dry-run", "--cpu-priority", "3072", "vm1")
+    assert ended.rows() == [
+        ["Host", "Server", "Changes", "CPU %", "CPU % Then"],
+        ["compute", "vm1", "cpu_priority unset -> 3072", "50.0", "75.0"],
+        ["compute", "vm2", "", "50.0", "25.0"]]
+    assert (cloud.asked, ended.err) == ([], "")
+
+
+def test_a_dry_run_for_programs(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    sharing(cloud, net_priority=applied(10))
+    rows = json.loads(openstack.good(
+        "set", "--dry-run", "--net-priority", "20", "--memory", "300M", "vm1", "-f", "json").out)
+    assert rows[0]["Changes"] == "memory unset -> 300, net_priority 10 -> 20"
+    assert (rows[0]["Network %"], rows[0]["Network % Then"]) == (None, 61.24)
+    assert {row["Refusal"] for row in rows} == {""}
+
+
+@pytest.mark.parametrize(("words", "refusal"), [
+    (("--memory", "513M"), "memory: 513 is not within 1 to 512"),
+    (("--cpu-guarantee", "101"), "cpu_guarantee: 101 is not within 1 to 100"),
+    (("--memory-guarantee", "300M", "--memory", "200M"),
+     "memory_guarantee 300 MiB is more than memory 200 MiB; ask for a memory_guarantee of 200 at "
+     "most, or for another memory"),
+])
+def test_a_dry_run_tells_what_would_be_refused(
+    words: tuple[str, ...], refusal: str, openstack: OpenStack, cloud: RecordedCloud
+) -> None:
+    sharing(cloud)
+    ended = openstack.bad("set", "--dry-run", *words, "vm1")
+    titles, first, second = ended.rows()
+    assert (titles[-1], first[-1], second[-1]) == ("Refusal", refusal, "")
+
+
+def test_a_dry_run_weighs_guarantees(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    sharing(cloud, cpu_guarantee=applied(60))
+    ended = openstack.bad("set", "--dry-run", "--cpu-guarantee", "50", "vm2")
+    assert ended.err == (
+        "compute: cpu_guarantee of all servers together: 110 of 100 percent of one CPU.\n")
+    assert "has promised 60 to others, so 40 are left, less than 50" in ended.rows()[2][-1]
+
+
+def test_a_dry_run_is_for_who_sees_hosts(openstack: OpenStack, cloud: RecordedCloud) -> None:
+    error = openstack.bad("set", "--dry-run", "--memory", "300M", "vm1").error()
+    assert error.startswith("vm1 is on no host, or you may not see which")
