@@ -125,11 +125,13 @@ class Loop:
                 self._schedule.put(record.server.uuid)
 
     def _finish(self) -> None:
-        for path, servers in self._unfinished.due().items():
-            with self._surviving(f"finish a change of {', '.join(servers)} together"):
-                for server_uuid, names in servers.items():
-                    self._looker.restore(server_uuid, names)
-                self._unfinished.end(path)
+        # whatever the agent's directory lies on, the check of the servers goes on
+        with self._surviving("look for changes together that are unfinished"):
+            for path, servers in self._unfinished.due().items():
+                with self._surviving(f"finish a change of {', '.join(servers)} together"):
+                    for server_uuid, names in servers.items():
+                        self._looker.restore(server_uuid, names)
+                    self._unfinished.end(path)
 
     def _follow(self, floating: Floating) -> None:
         if floating != self._floating:

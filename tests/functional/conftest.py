@@ -4,6 +4,7 @@
 import os
 from collections.abc import Callable, Iterator
 from importlib import metadata
+from typing import Any
 
 # first of all: nova decides its threading on import, and its services run on native threads;
 # before 34, nova's own fixtures know eventlet alone
@@ -15,6 +16,7 @@ import nova.test  # the one that patches in 32, which has to be before the HTTP 
 import nova.conf
 import pytest
 
+from nova_qos.bus.asking import Asker
 from tests.functional.cloud import Cloud, Server
 
 
@@ -57,6 +59,20 @@ def boot(cloud: Cloud) -> Iterator[Callable[..., Server]]:
 @pytest.fixture
 def fresh(boot: Callable[..., Server]) -> Server:
     return boot()
+
+
+@pytest.fixture
+def messages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The methods that the API asks agents for, one for each message."""
+    asked: list[str] = []
+    begin: Callable[..., Any] = Asker.begin
+
+    def counted(self: Asker, *args: Any, **kwargs: Any) -> Any:
+        asked.append(args[2])
+        return begin(self, *args, **kwargs)
+
+    monkeypatch.setattr(Asker, "begin", counted)
+    return asked
 
 
 @pytest.fixture

@@ -158,3 +158,15 @@ def test_what_was_never_saved_is_taken_back_one_server_after_another(
     site.records.load = load  # type: ignore[method-assign]
     loop.check()
     assert site.machine.domains["one"].shares == 1024
+
+
+def test_a_directory_that_cannot_be_read_costs_no_check(
+    site: Site, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def due(_self: Unfinished) -> None:
+        raise OSError("stale file handle")
+
+    monkeypatch.setattr(Unfinished, "due", due)
+    site.add("one", cpu_priority=2048)
+    loop.check()
+    assert loop._schedule.take() == "one"
