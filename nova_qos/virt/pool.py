@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Threads that call libvirt for others, so that nobody waits for a call longer than its limit."""
 
+import math
 import queue
 import threading
 import time
@@ -19,8 +20,8 @@ LIMIT_S = 5.0
 
 
 class Overdue(Exception):
-    """A call has exceeded its limit: it has lasted for ``for_s`` seconds, and cannot be ended;
-    None: no thread is free, because all wait for calls about other subjects."""
+    """A call has exceeded its limit: it, or the wait for its turn, has lasted ``for_s`` seconds, and
+    it cannot be ended; None: no thread is free, because all wait for calls about other subjects."""
 
     def __init__(self, for_s: float | None) -> None:
         super().__init__(for_s)
@@ -54,11 +55,17 @@ class Call(Generic[_Answer]):
             raise Overdue(self.lasted_s) from None
 
 
+@dataclass(frozen=True, eq=False)
+class _Turn:
+    subject: str
+
+
 class Pool:
     """Up to so many threads, each with a connection of its own, for many callers.
 
-    There is one call about one subject, such as a server, at a time. One that hangs keeps its
-    thread and its connection, and costs those who call about other subjects nothing.
+    There is one call about one subject, such as a server, at a time, and those who call about the
+    same get their turns in the order in which they came. One that hangs keeps its thread and its
+    connection, and costs those who call about other subjects nothing.
     """
 
     def __init__(self, daemon: Daemon, size: int) -> None:
@@ -67,6 +74,8 @@ class Pool:
         self._idle: list[_Worker] = []
         #: Those in flight, by subject.
         self._calls: dict[str, Call[Any]] = {}
+        #: Who waits, in the order in which they came.
+        self._turns: list[_Turn] = []
 
     def call(
         self, subject: str, work: Callable[[libvirt.virConnect], _Answer], limit_s: float = LIMIT_S
@@ -85,16 +94,19 @@ class Pool:
 
         :raises Overdue: as ``call``
         """
-        give_up_s = time.monotonic() + limit_s
+        began_s, turn = time.monotonic(), _Turn(subject)
         with self._changed:
-            while (worker := self._free(subject)) is None:
-                mine = self._calls.get(subject)
-                rest_s = min(give_up_s, self._expected_s(mine)) - time.monotonic()
-                if rest_s <= 0:
-                    raise Overdue(mine.lasted_s if mine else None)
-                self._changed.wait(rest_s)
-            call = Call(subject, work, limit_s)
-            self._calls[subject] = call
+            self._turns.append(turn)
+            try:
+                while not self._is_next(turn):
+                    self._await_change(subject, began_s, limit_s)
+                call = Call(subject, work, limit_s)
+                self._calls[subject] = call
+                # the last that was used: the others' connections are for rare times
+                worker = self._idle.pop() if self._idle else _Worker(self, self._daemon)
+            finally:
+                self._turns.remove(turn)
+                self._changed.notify_all()
         worker.take(call)
         return call
 
@@ -112,16 +124,23 @@ class Pool:
             self._idle.append(worker)
             self._changed.notify_all()
 
-    def _free(self, subject: str) -> "_Worker | None":
-        if subject in self._calls or len(self._calls) >= self._size:
-            return None
-        # the last that was used: the others' connections are for rare times
-        return self._idle.pop() if self._idle else _Worker(self, self._daemon)
+    def _is_next(self, turn: _Turn) -> bool:
+        """Whether a thread is free, and this is the first for whom one can be used."""
+        if len(self._calls) >= self._size:
+            return False
+        usable = (each for each in self._turns if each.subject not in self._calls)
+        return next(usable, None) is turn
 
-    def _expected_s(self, mine: Call[Any] | None) -> float:
-        """When (monotonic) what is waited for, one's own subject or any, counts as hanging."""
+    def _await_change(self, subject: str, began_s: float, limit_s: float) -> None:
+        mine = self._calls.get(subject)
         awaited = [mine] if mine else self._calls.values()
-        return max(call.began_s + call.limit_s for call in awaited)
+        # when what is waited for, one's own subject or any, counts as hanging
+        hangs_s = max((call.began_s + call.limit_s for call in awaited), default=math.inf)
+        now_s = time.monotonic()
+        rest_s = min(began_s + limit_s, hangs_s) - now_s
+        if rest_s <= 0:
+            raise Overdue(max(mine.lasted_s, now_s - began_s) if mine else None)
+        self._changed.wait(rest_s)
 
 
 class _Worker:

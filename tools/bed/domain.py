@@ -55,7 +55,8 @@ _INTERFACE = """\
     </interface>"""
 _READY = "guest ready"
 _PROMPT = b"<exit status "
-_BOOT_TIMEOUT_S = 300
+# in an emulated machine beside other work, minutes
+_BOOT_TIMEOUT_S = 600
 _ANSWER_TIMEOUT_S = 60
 
 
