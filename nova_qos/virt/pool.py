@@ -20,8 +20,9 @@ LIMIT_S = 5.0
 
 
 class Overdue(Exception):
-    """A call has exceeded its limit: it, or the wait for its turn, has lasted ``for_s`` seconds, and
-    it cannot be ended; None: no thread is free, because all wait for calls about other subjects."""
+    """A call has exceeded its limit: it, or the wait for its turn, has lasted ``for_s`` seconds,
+    and cannot be ended; None: no thread is free, because all wait for calls about other subjects.
+    """
 
     def __init__(self, for_s: float | None) -> None:
         super().__init__(for_s)
