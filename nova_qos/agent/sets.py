@@ -32,7 +32,7 @@ _TRANSIT_S = 0.5
 _POLL_S = 0.1
 #: The name of the lock under which a host is promised more.
 PROMISES = "promises"
-#: How many servers of one request, and of all together, are changed side by side.
+#: How many servers of one request are changed side by side.
 _WORKERS = 4
 
 
@@ -50,7 +50,6 @@ class Sets:
         self._accepted = accepted
         self._readings = readings
         self._later = later
-        self._workers = ThreadPoolExecutor(_WORKERS, "qos-set")
 
     def answer_by(self, within_s: float | None = None) -> float:
         """Until when (monotonic) the API waits for the answer to what arrives now.
@@ -103,9 +102,12 @@ class Sets:
         :returns: by server; AgentAway for one whose turn has not come by then: the API saves its
             settings by itself, and they are applied afterwards
         """
-        begun = {wish.server.uuid: self._workers.submit(
+        # threads that end with the request: most agents never get another one
+        workers = ThreadPoolExecutor(_WORKERS, "qos-set")
+        begun = {wish.server.uuid: workers.submit(
             self.carry_out, wish.server, wish.settings, force, answer_by,
             desired.held_together(TABLE, wish.settings)) for wish in wishes}
+        workers.shutdown(wait=False)
         futures.wait(begun.values(), max(0.0, answer_by - time.monotonic()))
         return {uuid: self._result(uuid, future) for uuid, future in begun.items()}
 
