@@ -44,7 +44,7 @@ def await_held(host: NodeHost, server: str, wanted: Mapping[str, object] = HELD)
     give_up = time.monotonic() + DRIVER_S
     while (now := host.held(server)) != wanted and time.monotonic() < give_up:
         time.sleep(1)
-    assert now == wanted
+    assert now == wanted, f"the host holds {now}, not {wanted}"
 
 
 def host_of(admin: Person, server: str) -> str:
