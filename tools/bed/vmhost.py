@@ -26,7 +26,7 @@ TREE = "/srv/nova-qos"
 # Debian 13 has /tmp in memory, where no swap file can be
 _ENVIRONMENT = (f"PYTHONPATH={TREE}:{TREE}/hooks", "PYTHONDONTWRITEBYTECODE=1",
                 f"NOVA_QOS_IMAGES={payload.IMAGES}", "TMPDIR=/var/tmp")
-_TIMEOUT_S = 1500
+_TIMEOUT_S = 2700
 
 
 def main() -> int:
