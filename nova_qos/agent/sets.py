@@ -213,6 +213,6 @@ class Sets:
 
 def _weighed(settings: Mapping[str, Any], until: float) -> AbstractContextManager[None]:
     """Guarantees one after another: each is weighed against those that all others have."""
-    promises = any(value is not None and TABLE[name].at_most is not None
+    promises = any(value is not None and name in TABLE and TABLE[name].at_most is not None
                    for name, value in settings.items())
     return locked(PROMISES, until) if promises else nullcontext()

@@ -134,5 +134,5 @@ def policies(
     database(f"sqlite:///{path}")
     yield
     database(None)
-    for agent in cloud.agents.values():
-        agent.manager.policies.refresh(10)
+    for host in ("compute", "second"):
+        cloud.agents[host].manager.policies.refresh(10)
