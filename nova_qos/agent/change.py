@@ -112,7 +112,10 @@ class Change:
             _is_pending(self.outcomes.get(name)) or name in kept))
             for name, value in self.settings.items()}
         if POLICY in self.settings:
-            found |= {name: Entry(marked=True, stamp=stamp) for name in kept if name not in found}
+            marked = {*kept, *(name for name in desired.to_reset(TABLE, self.after)
+                               if not _is_reset(self.outcomes.get(name)))}
+            found |= {name: Entry(marked=name in marked, stamp=stamp)
+                      for name in {*kept, *self.after.marked} if name not in found}
         return found
 
     @property
@@ -183,6 +186,10 @@ def _to_come(error: errors.QosError) -> Outcome:
 
 def _is_pending(outcome: Outcome | None) -> bool:
     return outcome is not None and outcome.reading.unmet == "pending"
+
+
+def _is_reset(outcome: Outcome | None) -> bool:
+    return outcome is not None and outcome.error is None and outcome.reading.unmet is None
 
 
 def _raise_first(outcomes: Mapping[str, Outcome]) -> None:

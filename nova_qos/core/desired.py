@@ -153,9 +153,11 @@ def to_reset(table: Rows, server: SavedServer) -> dict[str, Target]:
 
 def to_mark(table: Rows, server: SavedServer) -> list[str]:
     """The resources that are to be reset when nobody asks for them any more, because a policy does
-    or the agent keeps their default, and of which the server does not yet say so."""
+    or the agent keeps their default, and of which the server does not yet say so. Where a hook gave
+    a value, that one is held then."""
     resolved = resolve(table, server)
-    return [name for name, each in resolved.items() if name not in server.marked and (
+    settled = {*server.marked, *server.hooked}
+    return [name for name, each in resolved.items() if name not in settled and (
         each.source.kind == "policy" or (
             each.source == DEFAULT and keeps_default(table[name], server.flavor)))]
 

@@ -147,7 +147,7 @@ class Server:
 
     def _stamp(self, instance: Any, names: Iterable[str]) -> None:
         for name in names:
-            key = TABLE[name].names.stored_as + "@"
+            key = settings.KEYS[name] + "@"
             instance.system_metadata[key] = str(int(time.time() * 1000))
 
     def reset(self) -> None:
@@ -156,7 +156,7 @@ class Server:
         for key in [key for key in instance.system_metadata if key.startswith("qos:")]:
             del instance.system_metadata[key]
         # its earlier actions tell of settings that are no more
-        self._stamp(instance, TABLE)
+        self._stamp(instance, settings.KEYS)
         instance.task_state, instance.locked, instance.locked_by = None, False, None
         instance.save()
         self.machine.away = False

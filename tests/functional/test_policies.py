@@ -89,7 +89,7 @@ def test_text_that_is_no_body(text: str) -> None:
 def test_a_name_is_taken_whatever_its_case() -> None:
     create("straße")
     answer = send("POST", body={"policy": {**GOLD, "name": "STRASSE"}})
-    assert (answer.status, "STRASSE" in answer.message) == (409, True), answer
+    assert (answer.status, "straße" in answer.message) == (409, True), answer
 
 
 def test_there_is_one_default() -> None:
@@ -188,7 +188,7 @@ def test_projects() -> None:
 
 
 @pytest.mark.parametrize("project", [
-    "a" * 256, "a.b", "a%20b", "a%0A", "%00", "%F0%9F%A5%87", "a%3Bb", "'"])
+    "a" * 256, "a.b", "a%20b", "%00", "%F0%9F%A5%87", "a%3Bb", "'"])
 def test_projects_that_are_none(project: str) -> None:
     policy = create()
     for method in ("PUT", "DELETE"):

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from nova_qos.agent.service import AgentManager
 from nova_qos.api.catalog import catalog, store
 from nova_qos.core.policy import Catalog
 from tests.functional.caller import ADMIN, MEMBER, SERVICE, Answer, Caller
-from tests.functional.cloud import eventually
+from tests.functional.cloud import Cloud, eventually
 from tests.functional.policies import GOLD, create, send
 
 pytestmark = pytest.mark.usefixtures("policies")
@@ -35,12 +34,12 @@ def test_what_agents_get() -> None:
 
 
 @pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+def heard(monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> list[tuple[str, int]]:
     """The host of each agent that was told, and of which revision."""
     found: list[tuple[str, int]] = []
-    monkeypatch.setattr(
-        AgentManager, "policies_changed_ignore_errors",
-        lambda self, context, revision: found.append((self.host, revision)), raising=False)
+    for host in ("compute", "second"):
+        monkeypatch.setattr(cloud.agents[host].manager.policies, "hint",
+                            lambda revision, host=host: found.append((host, revision)))
     return found
 
 
