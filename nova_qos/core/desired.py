@@ -159,7 +159,8 @@ def to_mark(table: Rows, server: SavedServer) -> list[str]:
     settled = {*server.marked, *server.hooked}
     return [name for name, each in resolved.items() if name not in settled and (
         each.source.kind == "policy" or (
-            each.source == DEFAULT and keeps_default(table[name], server.flavor)))]
+            each.source == DEFAULT and not each.missing
+            and keeps_default(table[name], server.flavor)))]
 
 
 def names_of(server: SavedServer) -> set[str]:

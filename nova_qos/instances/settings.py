@@ -14,7 +14,15 @@ from nova import conf as nova_conf
 from nova import exception, objects
 
 from nova_qos.core import errors
-from nova_qos.core.server import FLAVOR_POLICY, POLICY, Entries, Entry, Flavor, NewServer, SavedServer
+from nova_qos.core.server import (
+    FLAVOR_POLICY,
+    POLICY,
+    Entries,
+    Entry,
+    Flavor,
+    NewServer,
+    SavedServer,
+)
 from nova_qos.resources import TABLE
 
 #: What an instance must be loaded with for everything here.

@@ -113,7 +113,7 @@ def test_a_start_without_the_api(
     """The file that the agent keeps stands in."""
     assign(admin, vm1, policy("gold", cpu_priority=3000))
     host.kill_agent()
-    api = host.daemon("nova-api")
+    api = host.daemon("nova")
     api.stop()
     try:
         host.start_agent()

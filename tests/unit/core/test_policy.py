@@ -27,7 +27,7 @@ def test_names_that_every_database_keeps(name: str) -> None:
     "", "a" * 256, " gold", "gold ", "a\0b", "a\nb", "\ud800", "\U0001f947", None, 5, ["gold"],
     "none", "None", "NONE"])
 def test_names_that_some_database_does_not_keep_or_that_mean_something(name: object) -> None:
-    with pytest.raises(InvalidSetting, match="^name: "):
+    with pytest.raises(InvalidSetting, match=r"^name: "):
         policy.check_name(name)
 
 
@@ -85,8 +85,8 @@ def test_a_catalog_comes_back_without_descriptions() -> None:
 
 
 @pytest.mark.parametrize("json", [
-    None, [], {}, "x", {**CATALOG.to_json(), "projects": None}, {**CATALOG.to_json(), "default": "x"},
-    {**CATALOG.to_json(), "policies": [{"id": 1}]}])
+    None, [], {}, "x", {**CATALOG.to_json(), "projects": None},
+    {**CATALOG.to_json(), "default": "x"}, {**CATALOG.to_json(), "policies": [{"id": 1}]}])
 def test_what_is_no_catalog_is_refused(json: object) -> None:
     with pytest.raises(InvalidSetting):
         Catalog.from_json(json)
