@@ -13,15 +13,19 @@ from dataclasses import dataclass
 from typing import Any, Literal, NotRequired, Protocol, TypedDict
 
 from nova_qos.core.errors import ApiRefused, NotInstalled
-from nova_qos.core.reading import LEFT_IN_PLACE, State
-from nova_qos.resources import GET_ALL, LIST_PATH, SET_ALL, TABLE
+from nova_qos.outcome import Outcome, Report, Result, Saved, Setting, is_by_policy
+from nova_qos.resources import GET_ALL, LIST_PATH, SET_ALL
+from nova_qos.response import message_of, parsed, refusal
+
+__all__ = [
+    "PAGE", "Adapter", "Client", "HeldReport", "Host", "Listed", "Outcome", "Report", "Result",
+    "Saved", "Setting", "is_by_policy",
+]
 
 PAGE = 100
 #: How nova's API answers an action that nobody registered.
 _UNKNOWN_ACTION = "no such action"
 _ABSENT = "this cloud's nova has no nova-qos: its API does not know"
-
-Result = Literal["applied", "pending", "failed"]
 
 
 class Adapter(Protocol):
@@ -32,26 +36,6 @@ class Adapter(Protocol):
 
     def post(self, url: str, **kwargs: Any) -> Any:
         """Send a POST."""
-
-
-class Saved(TypedDict):
-    """What is requested of one resource, in ``unit``; None = nothing."""
-
-    requested: int | None
-    unit: str
-    range: list[int]
-    default: int
-
-
-class Report(Saved):
-    """One resource of a server: requested, and applied by its host (None = nothing can be read,
-    -1 = unlimited). ``since``: ISO 8601, UTC. ``reason``: a sentence."""
-
-    applied: int | float | None
-    state: State
-    effective: bool
-    reason: str | None
-    since: str | None
 
 
 class HeldReport(Report):
@@ -85,59 +69,6 @@ class Host:
     servers: Sequence[Listed]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of the settings that were ``asked`` for: ``report`` holds every resource."""
-
-    report: Mapping[str, Report]
-    asked: tuple[str, ...]
-
-    @property
-    def pending(self) -> tuple[str, ...]:
-        """What is saved, but still to come."""
-        return tuple(name for name in self.asked if _is_to_come(name, self.report[name]))
-
-    @property
-    def failed(self) -> tuple[str, ...]:
-        """Settings that are saved but will not be applied soon: the host refuses or does not
-        support them, the guest took the memory back, or the agent leaves in place what another
-        program wrote."""
-        return tuple(name for name in self.asked if _does_not_come(name, self.report[name]))
-
-    @property
-    def result(self) -> Result:
-        """Of all requested settings."""
-        return "failed" if self.failed else "pending" if self.pending else "applied"
-
-
-def _is_to_come(name: str, report: Report) -> bool:
-    return _differs(name, report) and report["reason"] != LEFT_IN_PLACE
-
-
-def _differs(name: str, report: Report) -> bool:
-    """Whether the host holds another value than it is to hold, which its agent corrects unless it
-    only reports drift."""
-    if report["requested"] is None:
-        # the host still holds what it was, or there is nobody to carry it out
-        return report["state"] == "unset" and not _has_default(name, report)
-    return report["state"] in ("pending", "drifted")
-
-
-def _has_default(name: str, report: Report) -> bool:
-    # the state does not tell: it is "unset" also while the host still holds the former value
-    row = TABLE.get(name)
-    if row is None:
-        return report["applied"] == report["default"]
-    return row.unit.holds(report["applied"], report["default"])
-
-
-def _does_not_come(name: str, report: Report) -> bool:
-    if report["reason"] == LEFT_IN_PLACE:
-        return _differs(name, report)
-    states = ("refused", "unsupported", "deflated")
-    return report["requested"] is not None and report["state"] in states
-
-
 class Client:
     """Gets, sets and lists the settings of nova's servers."""
 
@@ -149,18 +80,19 @@ class Client:
         report: dict[str, Report] = self.act(server_id, GET_ALL, None)
         return report
 
-    def set(self, server_id: str, *, force: bool = False, **settings: int | None) -> Outcome:
-        """Change resources by name, each in its unit; None unsets.
+    def set(self, server_id: str, *, force: bool = False, **settings: Setting) -> Outcome:
+        """Change resources by name, each in its unit, and the server's ``policy``; None unsets.
 
-        All of them are saved, or none is. What cannot be applied now is pending.
+        All of them are saved, or none is. What cannot be applied now is pending. The policy "none"
+        means that no policy is to reach the server.
 
         :param force: take memory even where the guest cannot spare it
         """
         body = {**settings, "force": True} if force else settings
-        return Outcome(self.act(server_id, SET_ALL, body), tuple(settings))
+        return Outcome.of(self.act(server_id, SET_ALL, body), settings)
 
     def set_many(
-        self, changes: Mapping[str, Mapping[str, int | None]], *, force: bool = False,
+        self, changes: Mapping[str, Mapping[str, Setting]], *, force: bool = False,
         together: bool = False,
     ) -> dict[str, Outcome | ApiRefused]:
         """Change servers by id, each as ``set`` does, with one request for every hundred.
@@ -218,43 +150,24 @@ class Client:
             query["marker"] = page["servers"][-1]["id"]
 
     def _answer(self, response: Any, asked: str) -> dict[str, Any]:
-        body = _parsed(response)
+        body = parsed(response)
         if response.status_code < 400:
             return body
-        message, is_novas = _message(body)
+        message, is_novas = message_of(body)
         if _is_absent(response.status_code, message, is_novas, asked):
             raise NotInstalled(f"{_ABSENT} {asked}", response.status_code)
-        raise ApiRefused(
-            message or f"{asked}: the API refused without a message", response.status_code,
-            response.headers.get("x-openstack-request-id"))
+        raise refusal(response, message, asked)
 
 
 def _result(
-    result: Mapping[str, Any], changes: Mapping[str, Mapping[str, int | None]]
+    result: Mapping[str, Any], changes: Mapping[str, Mapping[str, Setting]]
 ) -> Outcome | ApiRefused:
     if "error" in result:
         return ApiRefused(" ".join(str(result["error"]["message"]).split()), result["code"])
-    return Outcome(result["qos"], tuple(changes[result["server"]]))
+    return Outcome.of(result["qos"], changes[result["server"]])
 
 
 def _is_absent(status: int, message: str, is_novas: bool, asked: str) -> bool:
     if asked == LIST_PATH:
-        # nova words its own 404s; what no route leads to is answered by its web framework
         return status == 404 and not is_novas
     return status == 400 and _UNKNOWN_ACTION in message.lower()
-
-
-def _parsed(response: Any) -> dict[str, Any]:
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    return body if isinstance(body, dict) else {}
-
-
-def _message(body: Mapping[str, Any]) -> tuple[str, bool]:
-    """The sentence of an error, in one line, and whether nova wrote it."""
-    fault = next(iter(body.values()), None)
-    is_novas = isinstance(fault, dict) and "message" in fault
-    message = fault["message"] if is_novas and fault else body.get("message", "")
-    return " ".join(str(message).split()), is_novas

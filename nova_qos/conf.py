@@ -19,6 +19,7 @@ class MarkMask(types.String):
 
 GROUP = cfg.OptGroup("nova_qos", title="Resources of running servers")
 TC_GROUP = cfg.OptGroup("tc", title="Traffic of servers")
+DATABASE_GROUP = cfg.OptGroup("nova_qos_database", title="Database of named policies")
 
 OPTIONS = [
     cfg.IntOpt(
@@ -117,8 +118,32 @@ OPTIONS = [
     cfg.StrOpt(
         "state_directory",
         default="/var/lib/nova-qos",
-        help="Where the agent keeps what must outlive it: a change of several servers together "
-             "that it has yet to finish. It makes the directory if it may.",
+        help="Where the agent keeps what must outlive it: its copy of the named policies, and a "
+             "change of several servers together that it has yet to finish. It makes the directory "
+             "if it may.",
+    ),
+    cfg.IntOpt(
+        "policy_interval",
+        default=60,
+        min=1,
+        max=86400,
+        help="Seconds between two questions of an agent to nova's API whether the named policies "
+        "have changed, give or take a tenth. The API also tells the agents of each change over the "
+        "message bus; the interval bounds the delay where such a message is lost.",
+    ),
+    cfg.StrOpt(
+        "auth_section",
+        help="Section of nova.conf with the credentials (auth_type and the options that it needs) "
+        "by which the agent asks nova's API for the named policies; cafile, insecure, timeout and "
+        "region_name are read there, too. When unset, the first of service_user and placement that "
+        "has an auth_type. The user needs the role service or admin.",
+    ),
+    cfg.URIOpt(
+        "endpoint_override",
+        schemes=["http", "https"],
+        help="URL of nova's API for the agent, with /v2.1, such as http://192.0.2.1:8774/v2.1. "
+        "When unset, that of the internal interface in keystone's catalog, or else of the public "
+        "one.",
     ),
     cfg.FloatOpt(
         "hook_timeout",
@@ -150,6 +175,40 @@ TC_OPTIONS = [
     ),
 ]
 
+DATABASE_OPTIONS = [
+    cfg.StrOpt(
+        "connection",
+        secret=True,
+        help="URL of the database with the named policies, as SQLAlchemy takes it, such as "
+        "mysql+pymysql://nova_qos:PASSWORD@HOST/nova_qos or "
+        "postgresql+psycopg2://nova_qos:PASSWORD@HOST/nova_qos. The API and nova-qos-manage read "
+        "it, agents do not. Without it there are no named policies: requests for them are answered "
+        "501.",
+    ),
+    cfg.IntOpt(
+        "connection_recycle_time",
+        default=3600,
+        min=1,
+        help="Seconds after which a connection to the database is replaced before it is used "
+        "again. Keep it below the time after which a load balancer in front of the database cuts "
+        "idle connections.",
+    ),
+    cfg.IntOpt(
+        "max_pool_size",
+        default=5,
+        min=1,
+        help="Connections to the database that each process of the API keeps open.",
+    ),
+    cfg.IntOpt(
+        "max_overflow",
+        default=50,
+        min=0,
+        help="Connections to the database that each process of the API may open beyond "
+        "max_pool_size while it needs them. A request that gets none within a second is answered "
+        "503.",
+    ),
+]
+
 
 def register(conf: cfg.ConfigOpts) -> None:
     """Make the options known to a service's configuration; doing so twice is harmless."""
@@ -157,8 +216,10 @@ def register(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(OPTIONS, group=GROUP)
     conf.register_group(TC_GROUP)
     conf.register_opts(TC_OPTIONS, group=TC_GROUP)
+    conf.register_group(DATABASE_GROUP)
+    conf.register_opts(DATABASE_OPTIONS, group=DATABASE_GROUP)
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
     """For the sample generator."""
-    return [(GROUP, OPTIONS), (TC_GROUP, TC_OPTIONS)]
+    return [(GROUP, OPTIONS), (TC_GROUP, TC_OPTIONS), (DATABASE_GROUP, DATABASE_OPTIONS)]

@@ -4,10 +4,12 @@
 import argparse
 from collections.abc import Callable, Iterable
 
-from nova_qos.client import Outcome, Report
+from nova_qos.client import Outcome, Report, is_by_policy
 from nova_qos.core import errors
+from nova_qos.core.policy import Value
 from nova_qos.core.reading import LEFT_IN_PLACE
 from nova_qos.core.resource import Resource
+from nova_qos.core.server import POLICY
 from nova_qos.core.units import UNLIMITED
 from nova_qos.resources import TABLE
 
@@ -24,6 +26,30 @@ def quantity(row: Resource) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(error.message) from error
 
     return quantity
+
+
+def policy_value(row: Resource) -> Callable[[str], Value]:
+    """The type of an argument of policies: a value as ``quantity`` makes it, or a relative one."""
+    absolute = quantity(row)
+
+    def policy_value(text: str) -> Value:
+        relative = None if row.relative is None else row.relative.read(text.strip())
+        if relative is not None:
+            return relative
+        try:
+            return absolute(text)
+        except argparse.ArgumentTypeError as error:
+            also = "" if row.relative is None else f"; or {row.relative.words}"
+            raise argparse.ArgumentTypeError(f"{error}{also}") from error
+
+    return policy_value
+
+
+def policy_value_help(row: Resource) -> str:
+    """As ``value_help``, with the relative values; -1 overrules other policies."""
+    relative = "" if row.relative is None else f" Or {row.relative.words}."
+    # argparse fills in what follows a percent sign
+    return value_help(row) + relative.replace("%", "%%")
 
 
 def seconds(text: str) -> int:
@@ -74,15 +100,38 @@ def details(outcome: Outcome) -> str:
         return "; ".join([*told, *(_shortfall(name, report[name]) for name in left)])
     if outcome.pending:
         return saved(_reasons(outcome, outcome.pending))
-    if all(name in outcome.asked and report[name]["requested"] is None for name in TABLE):
-        return "all settings unset"
-    settings = []
-    for name in outcome.asked:
-        requested = report[name]["requested"]
-        words = f"{name} unset" if requested is None else setting(TABLE[name], requested)
-        idle = requested is not None and not report[name]["effective"]
-        settings.append(f"{words}, without effect: {report[name]['reason']}" if idle else words)
-    return ", ".join(settings)
+    told = [_policy(outcome)] if POLICY in outcome.asked else []
+    resources = [name for name in outcome.asked if name != POLICY]
+    if all(name in resources and report[name]["requested"] is None for name in TABLE):
+        return ", ".join(["all settings unset", *told])
+    return ", ".join([*told, *(_of_source(name, report[name]) for name in resources)])
+
+
+def _policy(outcome: Outcome) -> str:
+    """The policy that a server was set to, with what policies come to for the server now."""
+    name = "policy unset" if outcome.policy is None else f"policy {outcome.policy}"
+    settings = [
+        (_result if each.get("source", "").casefold() == name.casefold() else _of_source)(
+            resource, each) for resource in outcome.by_policies
+        for each in (outcome.report[resource],)]
+    return f"{name} ({', '.join(settings)})" if settings else name
+
+
+def _of_source(name: str, report: Report) -> str:
+    """What a resource has now, and which policy decides that, if one does."""
+    of = f" of {report['source']}" if is_by_policy(report) else ""
+    return f"{_result(name, report)}{of}"
+
+
+def _result(name: str, report: Report) -> str:
+    requested = report["requested"]
+    words = f"{name} unset" if requested is None else _setting(name, requested)
+    idle = requested is not None and not report["effective"]
+    return f"{words}, without effect: {report['reason']}" if idle else words
+
+
+def _setting(name: str, value: object) -> str:
+    return setting(TABLE[name], value) if name in TABLE else f"{name} {value}"
 
 
 def late(outcome: Outcome, timeout_s: int) -> str:
@@ -91,13 +140,22 @@ def late(outcome: Outcome, timeout_s: int) -> str:
     return f"saved, but not applied after {timeout_s} s: {told}"
 
 
+def missing(outcome: Outcome) -> str:
+    """How what is applied differs from what is requested, and why; empty where it does not."""
+    return "; ".join(_shortfall(name, outcome.report[name])
+                     for name in (*outcome.failed, *outcome.pending))
+
+
 def _shortfall(name: str, report: Report) -> str:
     """How the value that the host holds differs from the one that it is to hold, and why."""
-    row = TABLE[name]
     requested = report["requested"]
+    why = f": {report['reason']}" if report["reason"] else ""
+    row = TABLE.get(name)
+    if row is None:
+        # of a policy of a newer cloud
+        return f"{name} {requested} requested, {report['applied']} applied{why}"
     wanted = (f"{name} unset, default {_held(row, report['default'])}" if requested is None
               else f"{setting(row, requested)} requested")
-    why = f": {report['reason']}" if report["reason"] else ""
     return f"{wanted}, {_held(row, report['applied'])} applied{why}"
 
 

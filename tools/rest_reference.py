@@ -16,7 +16,7 @@ from nova_qos.core.report import report
 from nova_qos.core.resource import Resource
 from nova_qos.core.server import Flavor
 from nova_qos.core.units import UNLIMITED
-from nova_qos.resources import BALLOON, GET_ALL, MEMORY, SET_ALL, TABLE
+from nova_qos.resources import ASSIGN_RULE, BALLOON, GET_ALL, MEMORY, SET_ALL, TABLE
 
 PAGE = Path(__file__).parents[1] / "doc/source/rest/actions.rst"
 _FLAVOR = Flavor(memory_mib=512)
@@ -28,6 +28,9 @@ Each is ``POST /servers/{server_id}/action``. The examples are of a server whose
 Written by ``tools/rest_reference.py``.
 """
 _RANGE = re.compile(r"\[\s+(\d+),\s+(\d+)\s+\]")
+_POLICY = ("policy", "string or null",
+           "the name or id of a named policy; ``none``: no policy is to reach the server; null: "
+           f"those of its flavor and project, and the default one. Rule: ``{ASSIGN_RULE}``.")
 _FORCE = ("force", "boolean, optional", "take the memory even where the guest cannot spare it.")
 
 
@@ -37,6 +40,24 @@ def page() -> str:
     for row in TABLE.values():
         parts += [*_get(row), *_set(row)]
     return "\n".join([*parts, *_balloon(), *_get_all(), *_set_all()])
+
+
+def policy_values() -> str:
+    """The values that a policy may have for each resource, as doc/source/rest/policies.rst has
+    them."""
+    rows = [(row.name, _kind(row), _in_policies(row)) for row in TABLE.values()]
+    lines = _fields(rows, head=("resource", "type", "values")).splitlines()
+    return "\n".join(
+        wrapped for line in lines for wrapped in textwrap.wrap(
+            line, 100, subsequent_indent=" " * 7, break_on_hyphens=False) or [""])
+
+
+def _in_policies(row: Resource) -> str:
+    words = row.describe(field=row.name).partition(": ")[2].removesuffix(".")
+    words = words.replace(" to lift it", " for none")
+    if row.relative is None:
+        return f"{words}."
+    return f"{words}; or, as a string, " + row.relative.words.replace('"', "``") + "."
 
 
 def _get(row: Resource) -> Iterator[str]:
@@ -84,7 +105,7 @@ def _set_all() -> Iterator[str]:
            "named.\n")
     fields = [(row.name, f"{_kind(row)} or null",
                row.describe(field=row.name).partition(": ")[2]) for row in TABLE.values()]
-    yield _fields([*fields, _FORCE])
+    yield _fields([*fields, _POLICY, _FORCE])
     yield _example("Request; null unsets", {SET_ALL: {
         row.name: None if row is MEMORY else _shown(row) for row in TABLE.values()}})
     yield f"Answer: as ``{GET_ALL}``.\n"
@@ -120,11 +141,14 @@ def _headed(title: str) -> str:
     return f"{title}\n{'-' * len(title)}\n"
 
 
-def _fields(fields: list[tuple[str, str, str]]) -> str:
-    head = ".. list-table::\n   :header-rows: 1\n\n"
-    rows = [("field", "type", "meaning"), *((f"``{name}``", kind, text[0].upper() + text[1:])
+def _fields(
+    fields: list[tuple[str, str, str]],
+    head: tuple[str, str, str] = ("field", "type", "meaning"),
+) -> str:
+    title = ".. list-table::\n   :header-rows: 1\n\n"
+    rows = [head, *((f"``{name}``", kind, text[0].upper() + text[1:])
                                             for name, kind, text in fields)]
-    return head + "".join(
+    return title + "".join(
         f"   * - {name}\n     - {kind}\n     - {text}\n" for name, kind, text in rows)
 
 

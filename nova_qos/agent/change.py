@@ -13,7 +13,7 @@ from nova_qos.core import desired, errors
 from nova_qos.core.balloon import Limits
 from nova_qos.core.desired import Target
 from nova_qos.core.reading import Reading
-from nova_qos.core.server import Entry, SavedServer
+from nova_qos.core.server import POLICY, Entry, SavedServer
 from nova_qos.host import Domain, Host
 from nova_qos.resources import TABLE
 
@@ -26,6 +26,7 @@ class Change:
 
     Used under the server's lock, once. Nothing is saved here: ``entries`` tells what to save.
 
+    :param after: the server as it is to be, with what its policies come to
     :raises InvalidSetting: two settings of the server would contradict each other
     """
 
@@ -33,6 +34,7 @@ class Change:
     machine: Host
     settings: Mapping[str, int | None]
     limits: Limits
+    after: SavedServer
     targets: dict[str, Target] = field(init=False)
     #: What has become of each by now.
     outcomes: dict[str, Outcome] = field(default_factory=dict, init=False)
@@ -40,13 +42,11 @@ class Change:
     _before: dict[str, Reading] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        kept = {name: value for name, value in self.server.own.items()
-                if name not in self.settings}
-        asked = {name: value for name, value in self.settings.items() if value is not None}
-        desired.require_order(TABLE, {**kept, **asked})
-        resolved = desired.resolve(TABLE, replace(self.server, own={**kept, **asked}))
-        self.targets = {name: resolved[name]
-                        for name in desired.held_together(TABLE, self.settings)}
+        desired.require_order(TABLE, {**self.after.hooked, **self.after.own})
+        resolved = desired.resolve(TABLE, self.after)
+        named = [name for name in self.settings if name in TABLE]
+        self.targets = {name: resolved[name] for name in desired.held_together(TABLE, named)
+                        if name in named or not resolved[name].missing}
 
     @property
     def host_targets(self) -> dict[str, int]:
@@ -89,8 +89,9 @@ class Change:
 
         :raises HostRefused, HostCannot: with the numbers
         """
-        self._domain.admit({name: self.host_targets[name] for name in names
-                            if self.settings.get(name) is not None})
+        asked = {name: value for name in names if (value := self.settings.get(name)) is not None}
+        self._domain.admit({name: self.host_targets[name] for name, value in asked.items()
+                            if not TABLE[name].value.is_reset(value)})
 
     def giving(self) -> set[str]:
         """Those that need room on the host: more memory or a larger guarantee than the server has,
@@ -105,12 +106,25 @@ class Change:
 
     def entries(self, stamp: int) -> dict[str, Entry]:
         """What to save once it was carried out. An unset resource is marked unless a reading shows
-        that the host has been reset, or the agent keeps its default."""
-        return {
-            name: Entry(value, stamp=stamp, marked=value is None and (
-                _is_pending(self.outcomes.get(name))
-                or desired.keeps_default(TABLE[name], self.server.flavor)))
+        that the host has been reset; what the agent or a policy keeps is marked, too."""
+        kept = desired.to_mark(TABLE, replace(self.after, marked=frozenset()))
+        found = {name: Entry(value, stamp=stamp, marked=value is None and (
+            _is_pending(self.outcomes.get(name)) or name in kept))
             for name, value in self.settings.items()}
+        if POLICY in self.settings:
+            marked = {*kept, *(name for name in desired.to_reset(TABLE, self.after)
+                               if not _is_reset(self.outcomes.get(name)))}
+            found |= {name: Entry(marked=name in marked, stamp=stamp)
+                      for name in {*kept, *self.after.marked} if name not in found}
+        return found
+
+    @property
+    def by_policy(self) -> list[str]:
+        """The resources that another policy may change, beside those that are set."""
+        if POLICY not in self.settings:
+            return []
+        wanted = {*desired.to_reset(TABLE, self.after), *desired.requested(TABLE, self.after)}
+        return [name for name in TABLE if name in wanted and name not in self.targets]
 
     def _guarded(self, domain: Domain) -> dict[str, Outcome]:
         unset = [name for name in self.targets if self.settings.get(name) is None]
@@ -160,12 +174,22 @@ class Change:
         return None
 
 
+def changed(server: SavedServer, settings: Mapping[str, int | None]) -> SavedServer:
+    """The server as these settings make it; what policies come to is as before."""
+    kept = {name: each for name, each in server.entries.items() if name not in settings}
+    return server.having({**kept, **{name: Entry(value) for name, value in settings.items()}})
+
+
 def _to_come(error: errors.QosError) -> Outcome:
     return Outcome(Reading.unread(error), SOON_S)
 
 
 def _is_pending(outcome: Outcome | None) -> bool:
     return outcome is not None and outcome.reading.unmet == "pending"
+
+
+def _is_reset(outcome: Outcome | None) -> bool:
+    return outcome is not None and outcome.error is None and outcome.reading.unmet is None
 
 
 def _raise_first(outcomes: Mapping[str, Outcome]) -> None:

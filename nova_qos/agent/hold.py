@@ -11,11 +11,12 @@ from nova_qos.agent.history import DEFLATED, History
 from nova_qos.agent.outcome import SOON_S, Outcome
 from nova_qos.core import desired, errors
 from nova_qos.core.balloon import Limits
-from nova_qos.core.desired import DEFAULT, Target
+from nova_qos.core.desired import Target
 from nova_qos.core.reading import LEFT_IN_PLACE, Reading
 from nova_qos.core.report import shortfall
 from nova_qos.core.resource import Resource
 from nova_qos.core.server import Flavor
+from nova_qos.core.source import DEFAULT
 from nova_qos.host import Domain, SeenDomain
 from nova_qos.resources import TABLE
 

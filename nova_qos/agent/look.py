@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reconcile one server: apply its saved settings to the host, as far as possible."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from nova_qos.agent.history import History
 from nova_qos.agent.hold import Past
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.locks import locked
-from nova_qos.agent.outcome import SELDOM_S, SOON_S
+from nova_qos.agent.outcome import SELDOM_S, SOON_S, Outcome
 from nova_qos.agent.records import Record, Records
 from nova_qos.agent.schedule import Again
 from nova_qos.core import desired, errors
@@ -35,7 +35,7 @@ class Looker:
     """Looks at the servers of one host; used by many threads.
 
     ``new_since``: post-create hooks see servers that were launched here after that time
-    (s since 1970).
+    (s since 1970). ``assigned`` fills in what the policies of a server come to.
     """
 
     host: str
@@ -46,6 +46,7 @@ class Looker:
     history: History
     accepted: Accepted
     new_since: float
+    assigned: Callable[[SavedServer], SavedServer] = lambda server: server
 
     def limits(self, force: bool = False) -> Limits:
         """How far a guest's memory may be taken."""
@@ -86,7 +87,7 @@ class Looker:
 
     def _converge(self, record: Record, domain: Domain) -> Again | None:
         record.mend()
-        record.mark_defaults()
+        record.mark(desired.to_mark(TABLE, self._wanted(record)))
         server = self._wanted(record)
         stale = desired.to_reset(TABLE, server)
         again = self._hold(server, domain, {**stale, **desired.requested(TABLE, server)})
@@ -94,14 +95,30 @@ class Looker:
             record.forget(stale)
         return again
 
-    def _hold(
+    def converge(self, server: SavedServer, names: Iterable[str]) -> dict[str, Outcome]:
+        """Make the host hold what is requested of these resources, or their defaults, as far as it
+        can; used under the server's lock.
+
+        :raises ServerNotRunning, HostAway: there is nothing to write to
+        """
+        targets = desired.resolve(TABLE, server)
+        return self._outcomes(server, self.machine.domain(server.uuid),
+                              {name: targets[name] for name in names})
+
+    def _outcomes(
         self, server: SavedServer, domain: Domain, wanted: Mapping[str, Target]
-    ) -> Again | None:
+    ) -> dict[str, Outcome]:
         targets = {name: target.host_value for name, target in
                    hold.at_host(domain, wanted, server.flavor).items()}
         past = Past(self.history, server.uuid, self.options.nova_qos.drift == "correct")
         outcomes = hold.hold(domain, targets, self.limits(), past)
         hold.record(self.history, server.uuid, targets, outcomes)
+        return outcomes
+
+    def _hold(
+        self, server: SavedServer, domain: Domain, wanted: Mapping[str, Target]
+    ) -> Again | None:
+        outcomes = self._outcomes(server, domain, wanted)
         for name, outcome in outcomes.items():
             if outcome.written and outcome.reading.unmet is None:
                 LOG.info("Applied %s again to server %s", name, server.uuid)
@@ -127,8 +144,9 @@ class Looker:
                 server = self._wanted(self.records.load(server_uuid))
                 unsaved = newer(entries, server.entries)
                 targets = desired.resolve(TABLE, server)
+                # beside a policy stands what it has changed
                 self._hold(server, self.machine.domain(server_uuid),
-                           {name: targets[name] for name in unsaved})
+                           {name: targets[name] for name in unsaved if name in targets})
             again.pop_all()
 
     def restore(self, server_uuid: str, names: Iterable[str]) -> None:
@@ -162,6 +180,8 @@ class Looker:
         targets = {**stale, **desired.requested(TABLE, server)}
         if not targets:
             return True
+        if desired.to_mark(TABLE, server):
+            return False
         try:
             readings = hold.read(seen.domain(server.uuid), targets)
         except errors.ServerNotRunning:
@@ -178,7 +198,7 @@ class Looker:
 
     def _wanted(self, record: Record) -> SavedServer:
         """The server with what it is to have: what is saved, and what is about to be."""
-        return self.accepted.newest(record.server)
+        return self.assigned(self.accepted.newest(record.server))
 
     def is_new(self, record: Record) -> bool:
         """Whether it is to be decided whether post-create hooks see the server."""

@@ -102,6 +102,10 @@ class Loop:
         """Have a server looked at now."""
         self._schedule.put_afresh(server_uuid)
 
+    def check_soon(self) -> None:
+        """Have all servers checked now."""
+        self._check_now.set()
+
     def check(self) -> None:
         """Put every server that does not hold what is saved for it on the schedule.
 

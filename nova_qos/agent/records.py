@@ -32,9 +32,9 @@ class Record(Protocol):
         """Remove the marks of resources that have been reset; where the agent keeps a default, the
         mark stays."""
 
-    def mark_defaults(self) -> None:
-        """Mark the defaults that the agent keeps, so that they are reset when it keeps them no
-        more."""
+    def mark(self, names: Iterable[str]) -> None:
+        """Mark resources without a setting, so that they are reset when nobody asks for what the
+        host holds any more."""
 
     def is_new(self, host: str, since: float) -> bool:
         """Whether it may be new: it was launched on this host after that time (s since 1970), and

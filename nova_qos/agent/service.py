@@ -12,6 +12,8 @@ from oslo_config import cfg
 
 from nova_qos.agent import hold
 from nova_qos.agent.accepted import Accepted
+from nova_qos.agent.copy import Fetch, Policies
+from nova_qos.agent.fetching import Fetcher
 from nova_qos.agent.history import History
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.look import Looker
@@ -24,6 +26,7 @@ from nova_qos.bus import endpoint, wire
 from nova_qos.bus.wire import SetAnswer, Wire
 from nova_qos.core import errors
 from nova_qos.core.reading import Reading
+from nova_qos.core.server import POLICY
 from nova_qos.host import Host
 from nova_qos.instances import service
 from nova_qos.instances.records import Records
@@ -39,19 +42,27 @@ class AgentManager(manager.Manager):
     target = messaging.Target(version=wire.VERSION)
 
     def __init__(
-        self, host: str, machine: Host, options: cfg.ConfigOpts, hooks: Hooks | None = None
+        self, host: str, machine: Host, options: cfg.ConfigOpts, hooks: Hooks | None = None,
+        fetch: Fetch | None = None,
     ) -> None:
-        """:param hooks: in place of those that are installed"""
+        """:param hooks: in place of those that are installed
+        :param fetch: asks for the policies, in place of nova's API
+        """
         self._machine = machine
         history, accepted = History(), Accepted()
         hooks = Hooks.installed(options) if hooks is None else hooks
+        self._policies = Policies(
+            Fetcher(options) if fetch is None else fetch, options.nova_qos.state_directory,
+            options.nova_qos.policy_interval, lambda: self.loop.check_soon())
         self.looker = Looker(
-            host, machine, Records(), options, hooks, history, accepted, new_since=time.time())
+            host, machine, Records(), options, hooks, history, accepted, new_since=time.time(),
+            assigned=self._policies.assigned)
         unfinished = Unfinished(options.nova_qos.state_directory)
         self.loop = Loop(self.looker, options, unfinished)
         self._readings = Readings(machine, history)
         self._sets = Sets(
-            machine, options, self.looker, accepted, self._readings, later=self.loop.put)
+            machine, options, self.looker, accepted, self._readings, later=self.loop.put,
+            refresh=self._policies.refresh)
         self._together = Together(self._sets, self.looker, accepted, unfinished)
         super().__init__(host=host, service_name="nova-qos-agent")
 
@@ -66,6 +77,7 @@ class AgentManager(manager.Manager):
 
     def post_start_hook(self) -> None:
         """Called by nova's service when it can be asked."""
+        self._policies.start()
         self.loop.start()
 
     def graceful_shutdown(self, timeout: int = 0) -> None:
@@ -74,6 +86,7 @@ class AgentManager(manager.Manager):
 
     def cleanup_host(self) -> None:
         """Called by the services of all releases, once more after ``graceful_shutdown``."""
+        self._policies.stop()
         self.loop.stop()
 
     @endpoint.answers
@@ -144,7 +157,7 @@ class AgentManager(manager.Manager):
             return wire.readings_to_wire(self._sets.save_and_wait(
                 context, server_uuid, settings, force, answer_by))
         others = (name for name in endpoint.known(names, partly) if name not in settings)
-        wanted = [*settings, *others]
+        wanted = [*(name for name in settings if name != POLICY), *others]
         loaded = wire.server_from_wire(server_uuid, self.host, server)
         try:
             return self._sets.carry_out(loaded, settings, force, answer_by, wanted).to_wire()
@@ -172,3 +185,12 @@ class AgentManager(manager.Manager):
     def discard(self, context: Any, server_uuid: str, entries: Wire) -> None:
         """Take a set back that the API could not save."""
         self.looker.undo(server_uuid, wire.entries_from_wire(entries))
+
+    def policies_changed_ignore_errors(self, context: Any, revision: int) -> None:
+        """Fetch the policies soon; of an API since 1.5. An older agent that does not know this logs
+        no error, since the name ends like that.
+
+        :param revision: of the catalog, at least
+        """
+        if isinstance(revision, int):
+            self._policies.hint(revision)

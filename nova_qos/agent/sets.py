@@ -15,14 +15,16 @@ from oslo_log import log
 
 from nova_qos.agent import hold
 from nova_qos.agent.accepted import Accepted
-from nova_qos.agent.change import Change
+from nova_qos.agent.change import Change, changed
 from nova_qos.agent.locks import locked
 from nova_qos.agent.look import Looker
+from nova_qos.agent.outcome import SOON_S, Outcome
 from nova_qos.agent.readings import Readings
 from nova_qos.bus.wire import Result, SetAnswer, Wish
 from nova_qos.core import desired, errors
+from nova_qos.core.policy import check_number
 from nova_qos.core.reading import Reading
-from nova_qos.core.server import SavedServer, next_stamp
+from nova_qos.core.server import POLICY, SavedServer, next_stamp
 from nova_qos.host import Host
 from nova_qos.resources import TABLE
 
@@ -30,6 +32,8 @@ LOG = log.getLogger(__name__)
 #: How long a message, and its answer, may be under way.
 _TRANSIT_S = 0.5
 _POLL_S = 0.1
+#: How long a set waits for a policy that the agent does not know yet.
+_REFRESH_S = 3.0
 #: The name of the lock under which a host is promised more.
 PROMISES = "promises"
 #: How many servers of one request are changed side by side.
@@ -41,15 +45,17 @@ class Sets:
 
     def __init__(
         self, machine: Host, options: cfg.ConfigOpts, looker: Looker, accepted: Accepted,
-        readings: Readings, later: Callable[[str], None],
+        readings: Readings, later: Callable[[str], None], refresh: Callable[[float], None],
     ) -> None:
-        """:param later: takes a server that is to be looked at"""
+        """:param later: takes a server that is to be looked at
+        :param refresh: asks for the policies, for so many seconds at most
+        """
         self._machine = machine
         self._options = options
         self._looker = looker
         self._accepted = accepted
         self._readings = readings
-        self._later = later
+        self._later, self._refresh = later, refresh
 
     def answer_by(self, within_s: float | None = None) -> float:
         """Until when (monotonic) the API waits for the answer to what arrives now.
@@ -70,11 +76,13 @@ class Sets:
         :raises AgentAway: the lock was not free by then
         :raises TooEarly: the guest has yet to report
         """
+        self._learn(server, settings)
         try:
             with locked(server.uuid, answer_by), _weighed(settings, answer_by):
                 server = self._accepted.newest(server)
                 change = self.change(server, settings, force)
                 change.carry_out()
+                self._follow_policy(change)
                 answer = self.answer(change)
                 is_late = time.monotonic() > answer_by
                 if not is_late:
@@ -106,7 +114,7 @@ class Sets:
         workers = ThreadPoolExecutor(_WORKERS, "qos-set")
         begun = {wish.server.uuid: workers.submit(
             self.carry_out, wish.server, wish.settings, force, answer_by,
-            desired.held_together(TABLE, wish.settings)) for wish in wishes}
+            desired.held_together(TABLE, wish.settings.keys() - {POLICY})) for wish in wishes}
         workers.shutdown(wait=False)
         futures.wait(begun.values(), max(0.0, answer_by - time.monotonic()))
         return {uuid: self._result(uuid, future) for uuid, future in begun.items()}
@@ -158,9 +166,36 @@ class Sets:
 
         :raises InvalidSetting: a value is outside its range
         """
-        checked = {name: TABLE[name].check(value, server.flavor, name)
-                   for name, value in settings.items()}
-        return Change(server, self._machine, checked, self._looker.limits(force is True))
+        policy = {POLICY: check_number(settings[POLICY])} if POLICY in settings else {}
+        assigned = self._looker.assigned(changed(server, policy))
+        named = desired.names_of(assigned)
+        checked = policy | {name: TABLE[name].check(value, server.flavor, name, name in named)
+                            for name, value in settings.items() if name != POLICY}
+        after = replace(changed(server, checked), assigned=assigned.assigned)
+        return Change(
+            server, self._machine, checked, self._looker.limits(force is True), after)
+
+    def _learn(self, server: SavedServer, settings: Mapping[str, Any]) -> None:
+        """Ask for the policies where the one that is set is not known here: it may have been made
+        a moment ago."""
+        if POLICY in settings:
+            after = changed(server, {POLICY: check_number(settings[POLICY])})
+            if self._looker.assigned(after).assigned.missing is not None:
+                self._refresh(_REFRESH_S)
+
+    def _follow_policy(self, change: Change) -> None:
+        """Apply what another policy comes to, as far as the host can: no part of that is a reason
+        against the policy."""
+        names = change.by_policy
+        if not names:
+            return
+        try:
+            outcomes = self._looker.converge(change.after, names)
+        except (errors.ServerNotRunning, errors.HostAway) as error:
+            outcomes = dict.fromkeys(names, Outcome(Reading.unread(error), SOON_S))
+        targets = desired.resolve(TABLE, change.after)
+        change.targets |= {name: targets[name] for name in names}
+        change.outcomes |= outcomes
 
     def answer(self, change: Change) -> SetAnswer:
         """The answer to a change that was carried out, which is remembered."""
@@ -178,6 +213,6 @@ class Sets:
 
 def _weighed(settings: Mapping[str, Any], until: float) -> AbstractContextManager[None]:
     """Guarantees one after another: each is weighed against those that all others have."""
-    promises = any(value is not None and TABLE[name].at_most is not None
+    promises = any(value is not None and name in TABLE and TABLE[name].at_most is not None
                    for name, value in settings.items())
     return locked(PROMISES, until) if promises else nullcontext()

@@ -99,14 +99,15 @@ class AllResources(QosController):
     @wsgi.action(SET_ALL)
     def set_all(self, req: Any, id: str, body: Body) -> wsgi.ResponseObject:
         named = body[SET_ALL] if isinstance(body[SET_ALL], dict) else {}
+        rules = schemas.rules_of(named) or schemas.rules_of(TABLE)
         rows = [row for name, row in TABLE.items() if name in named] or list(TABLE.values())
-        server = self.server(req, id, *(row.names.set_rule for row in rows))
+        server = self.server(req, id, *rules)
         require(_SET_ALL_BODY, body, req,
                 (row.describe(server.flavor, row.name) for row in rows))
         values = {name: value for name, value in body[SET_ALL].items() if name != "force"}
         changes = server.check({name: (name, value) for name, value in values.items()})
         readings = server.set(SET_ALL, changes, body[SET_ALL].get("force", False), TABLE)
-        waits = any(readings[name].waits for name in changes)
+        waits = server.waits(changes, readings)
         return wsgi.ResponseObject(server.reports(readings), code=202 if waits else 200)
 
 

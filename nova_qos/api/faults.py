@@ -15,6 +15,10 @@ STATUS: tuple[tuple[type[errors.QosError], type[exc.HTTPError]], ...] = (
     (errors.InvalidSetting, exc.HTTPBadRequest),
     (errors.ServerGone, exc.HTTPNotFound),
     (errors.NoSuchHost, exc.HTTPNotFound),
+    (errors.NoSuchPolicy, exc.HTTPNotFound),
+    (errors.PolicyConflict, exc.HTTPConflict),
+    (errors.PolicyChanged, exc.HTTPPreconditionFailed),
+    (errors.NoDatabase, exc.HTTPNotImplemented),
     (errors.TaskInProgress, exc.HTTPConflict),
     (errors.ServerNotRunning, exc.HTTPConflict),
     (errors.HostRefused, exc.HTTPConflict),
@@ -33,7 +37,7 @@ _NOVAS: dict[type[Exception], type[exc.HTTPError]] = {
 #: What our code lets pass.
 EXPECTED: tuple[type[Exception], ...] = (errors.QosError, *_NOVAS)
 #: For nova's declaration of what an action may answer.
-CODES = (400, 403, 404, 409, 501, 503)
+CODES = (400, 403, 404, 409, 412, 501, 503)
 
 _Action = TypeVar("_Action", bound=Callable[..., object])
 

@@ -9,8 +9,8 @@ from nova_qos.api.faults import fault_of
 from nova_qos.api.server import ON_NO_HOST, Server
 from nova_qos.bus.wire import Result, SetAnswer, Wish
 from nova_qos.core.reading import Reading
+from nova_qos.core.server import POLICY
 from nova_qos.instances.saving import Trace
-from nova_qos.resources import TABLE
 
 
 @dataclass
@@ -50,7 +50,9 @@ class Item:
             fault = fault_of(self.error)
             return {"server": self.server_id, "code": fault.code,
                     "error": {"message": fault.explanation}}
-        shown = {name: self.begun.readings[name] for name in TABLE if name in self.begun.changes}
-        waits = any(each.waits for each in shown.values())
-        return {"server": self.server_id, "code": 202 if waits else 200,
-                "qos": self.begun.server.reports(shown)}
+        begun = self.begun
+        shown = {name: each for name, each in begun.readings.items()
+                 if name in begun.changes or POLICY in begun.changes}
+        return {"server": self.server_id,
+                "code": 202 if begun.server.waits(begun.changes, shown) else 200,
+                "qos": begun.server.reports(shown)}

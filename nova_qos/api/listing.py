@@ -9,6 +9,7 @@ from nova.api.openstack import common, wsgi
 from nova.api.validation import parameter_types
 from nova.compute import api as compute
 
+from nova_qos.api.assigning import Assigner, assigner
 from nova_qos.api.faults import translated
 from nova_qos.api.scope import require_project, require_user
 from nova_qos.bus.client import AgentClient
@@ -73,8 +74,9 @@ class ServerList(wsgi.Controller):
             context.can(rule)
         sees_hosts = context.can(LIST_HOST_RULE, target={}, fatal=False)
         instances, unknown = hosts.page_of_project(self._compute_api, context, limit, marker)
+        assigned = assigner()
         return {"servers": [
-            _server(each, each.host if sees_hosts else None, _saved(each))
+            _server(each, each.host if sees_hosts else None, _saved(each, assigned))
             for each in instances]}, unknown
 
     def _of_host(self, context: Any, host: str, limit: int, marker: str | None) -> Body:
@@ -86,8 +88,10 @@ class ServerList(wsgi.Controller):
             host = node.host
             instances = hosts.page_of_host(cell, host, limit, marker)
             readings = self._ask(cell, host, [each.uuid for each in instances])
+            assigned = assigner()
             return {
-                "servers": [_server(each, host, _held(cell, each, readings[each.uuid]))
+                "servers": [_server(each, host, _held(
+                    cell, each, readings[each.uuid], assigned))
                             for each in instances],
                 "host": {"name": host, "vcpus": node.vcpus, "memory_mib": node.memory_mb},
             }
@@ -120,18 +124,20 @@ def _unknown(instance: Instance) -> Body:
     }
 
 
-def _saved(instance: Instance) -> Body:
-    server = settings.saved_server(instance)
+def _saved(instance: Instance, assigned: Assigner) -> Body:
+    server = assigned(settings.saved_server(instance))
     targets = desired.resolve(TABLE, server)
     return {name: saved(row, targets[name], server.flavor) for name, row in TABLE.items()}
 
 
-def _held(cell: Any, instance: Instance, readings: Mapping[str, Reading]) -> Body:
-    server = settings.saved_server(instance)
+def _held(
+    cell: Any, instance: Instance, readings: Mapping[str, Reading], assigned: Assigner
+) -> Body:
+    server = assigned(settings.saved_server(instance))
     targets = desired.at_host(TABLE, desired.resolve(TABLE, server), server.flavor, readings)
     if any(reading.applied is not None and not reading.holds(targets[name].host_value)
            for name, reading in readings.items()):
-        server = saving.newest(cell, server)
+        server = assigned(saving.newest(cell, server))
         targets = desired.resolve(TABLE, server)
     shown = reports(TABLE, targets, server, readings)
     return {name: {**shown[name], "weight": row.weight_of(readings[name])}

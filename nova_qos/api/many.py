@@ -20,6 +20,7 @@ from nova_qos.api.validated import require
 from nova_qos.bus.client import AgentClient
 from nova_qos.bus.many import ManyClient
 from nova_qos.core import errors
+from nova_qos.core.server import POLICY
 from nova_qos.instances import hosts
 from nova_qos.instances.settings import Instance
 from nova_qos.resources import SET_ALL, TABLE
@@ -53,6 +54,7 @@ class ManyServers(wsgi.Controller):
         self._load(context, items)
         force = body.get("force", False)
         if body.get("together", False):
+            _require_no_policy(items)
             change_together(self._many, items, force)
         else:
             self._change_each(items, force)
@@ -76,8 +78,8 @@ class ManyServers(wsgi.Controller):
     def _begin(self, item: Item, instance: Instance | None) -> Begun:
         if instance is None:
             raise exception.InstanceNotFound(instance_id=item.server_id)
-        rules = [TABLE[name].names.set_rule for name in item.asked]
-        server = Server(self._agent, instance._context, instance, rules)
+        server = Server(
+            self._agent, instance._context, instance, schemas.rules_of(item.asked))
         changes = server.check({name: (name, value) for name, value in item.asked.items()})
         return Begun(server, server.begin_set(SET_ALL, changes), changes)
 
@@ -118,6 +120,13 @@ def _keep(item: Item) -> None:
 
 def _begun(items: Sequence[Item]) -> list[Begun]:
     return [item.begun for item in items if item.begun is not None]
+
+
+def _require_no_policy(items: Sequence[Item]) -> None:
+    if any(POLICY in item.asked for item in items):
+        raise errors.InvalidSetting(
+            "together: a policy cannot be changed together, since a host need not be able to do "
+            "all that it says; change it in a request of its own")
 
 
 def _require_once(items: Sequence[Item]) -> None:

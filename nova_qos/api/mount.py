@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mounting our actions and our list into nova's router: the only file that knows nova's internals.
+"""Mounting what is ours into nova's router: the only file that knows nova's internals.
 
 nova has no API extensions any more; ``[app:osapi_compute_app_v21] paste.app_factory`` in
 api-paste.ini is the seam left, and takes ``nova_qos.api.mount:Router.factory``.
@@ -20,8 +20,10 @@ from nova.objects import fields  # noqa: E402
 from nova_qos import conf  # noqa: E402
 from nova_qos.api import rules  # noqa: E402
 from nova_qos.api.actions import controllers  # noqa: E402
+from nova_qos.api.catalog import store  # noqa: E402
 from nova_qos.api.listing import ServerList  # noqa: E402
 from nova_qos.api.many import ManyServers  # noqa: E402
+from nova_qos.api.policies import ROUTES, Policies  # noqa: E402
 from nova_qos.bus import wire  # noqa: E402
 from nova_qos.core import errors  # noqa: E402
 from nova_qos.resources import LIST_PATH  # noqa: E402
@@ -31,7 +33,7 @@ _novas_source_of = fields.NotificationSource.get_source_by_binary
 
 
 class Router(APIRouterV21):
-    """nova's compute API with our server actions and our list."""
+    """nova's compute API with our server actions, lists and policies."""
 
     def __init__(self) -> None:
         conf.register(nova_conf.CONF)
@@ -43,6 +45,11 @@ class Router(APIRouterV21):
             resource.register_subcontroller_actions(controller)
         self.map.create_route(LIST_PATH, "GET", wsgi.Resource(ServerList()), "index")
         self.map.create_route(LIST_PATH, "POST", wsgi.Resource(ManyServers()), "create")
+        # made before requests come, so that there is one
+        store()
+        policies = wsgi.Resource(Policies())
+        for path, verb, method in ROUTES:
+            self.map.create_route(path, verb, policies, method)
 
 
 def _register_rules() -> None:

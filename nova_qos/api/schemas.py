@@ -5,9 +5,12 @@ They hold the shape; the range depends on the server's flavor and is checked by 
 the API's side and again by the agent.
 """
 
+from collections.abc import Iterable
+
 from nova_qos.core.resource import Resource
+from nova_qos.core.server import POLICY
 from nova_qos.core.value import Schema
-from nova_qos.resources import SET_ALL, TABLE
+from nova_qos.resources import ASSIGN_RULE, SET_ALL, TABLE
 
 _FORCE: Schema = {"type": "boolean"}
 #: The most servers that one request may change.
@@ -51,7 +54,7 @@ def set_all_body() -> Schema:
     """Any resources by name; null unsets one."""
     # force alone asks for nothing, so something else must stand beside it
     body = _object({**_any_settings(), "force": _FORCE}, [])
-    body["anyOf"] = [{"required": [name]} for name in TABLE]
+    body["anyOf"] = [{"required": [name]} for name in (*TABLE, POLICY)]
     return _action(SET_ALL, body)
 
 
@@ -64,8 +67,16 @@ def set_many_body() -> Schema:
     return _object({"changes": changes, **more}, ["changes"])
 
 
+def rules_of(names: Iterable[str]) -> list[str]:
+    """The access rules to change these."""
+    asked = set(names)
+    rules = [row.names.set_rule for name, row in TABLE.items() if name in asked]
+    return [*rules, ASSIGN_RULE] if POLICY in asked else rules
+
+
 def _any_settings() -> Schema:
-    return {name: _or_null(row.value.schema) for name, row in TABLE.items()}
+    settings = {name: _or_null(row.value.schema) for name, row in TABLE.items()}
+    return {**settings, POLICY: {"type": ["string", "null"], "minLength": 1, "maxLength": 255}}
 
 
 def _or_null(schema: Schema) -> Schema:

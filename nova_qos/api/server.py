@@ -11,6 +11,7 @@ from nova.compute import api as compute
 from nova.compute import vm_states
 
 from nova_qos.api import rights
+from nova_qos.api.assigning import Assigner, assigner, number_of
 from nova_qos.api.scope import require_user
 from nova_qos.bus.client import AgentClient
 from nova_qos.bus.wire import Result, SetAnswer
@@ -18,7 +19,7 @@ from nova_qos.core import desired, errors
 from nova_qos.core.desired import Target
 from nova_qos.core.reading import Reading
 from nova_qos.core.report import Report, held, reports
-from nova_qos.core.server import Entries, Entry, Flavor, SavedServer, next_stamp
+from nova_qos.core.server import POLICY, Entries, Entry, Flavor, SavedServer, next_stamp
 from nova_qos.instances import hosts, saving, settings
 from nova_qos.instances.saving import Trace
 from nova_qos.resources import TABLE
@@ -41,6 +42,7 @@ class Server:
         owner = {"project_id": instance.project_id, "user_id": instance.user_id}
         rights.require(context, rules, owner)
         self._saved: SavedServer | None = None
+        self._assigner: Assigner | None = None
 
     @classmethod
     def load(
@@ -72,10 +74,15 @@ class Server:
 
     @property
     def saved(self) -> SavedServer:
-        """The server with its desired state, as it was loaded."""
+        """The server with its desired state, as it was loaded, and what its policies come to."""
         if self._saved is None:
-            self._saved = settings.saved_server(self._instance)
+            self._saved = self._assigned(settings.saved_server(self._instance))
         return self._saved
+
+    def _assigned(self, server: SavedServer) -> SavedServer:
+        if self._assigner is None:
+            self._assigner = assigner()
+        return self._assigner(server)
 
     @property
     def flavor(self) -> Flavor:
@@ -103,13 +110,21 @@ class Server:
 
     def check(self, values: Mapping[str, tuple[str, object]]) -> dict[str, int | None]:
         """Check values by resource, each given with its field in the request, and return them as
-        settings to save.
+        settings to save; and ``POLICY`` with the policy's name or id, which becomes its number.
 
         :raises InvalidSetting: one is out of its range, or contradicts another of the server
+        :raises NoDatabase, DatabaseAway: the policy cannot be looked up
         """
-        checked = {name: TABLE[name].check(value, self.flavor, field)
-                   for name, (field, value) in values.items()}
-        together = {**self.saved.own, **checked}
+        after = self.saved
+        if POLICY in values:
+            number = number_of(values[POLICY][1])
+            after = self._assigned(after.having({**after.entries, POLICY: Entry(number)}))
+        named = desired.names_of(after)
+        checked = {name: TABLE[name].check(value, self.flavor, field, name in named)
+                   for name, (field, value) in values.items() if name != POLICY}
+        if POLICY in values:
+            checked[POLICY] = after.policy
+        together = {**self.saved.hooked, **self.saved.own, **checked}
         desired.require_order(
             TABLE, {name: value for name, value in together.items() if value is not None})
         return checked
@@ -166,7 +181,7 @@ class Server:
 
     def kept(self, entries: Entries, answer: SetAnswer) -> dict[str, Reading]:
         """The readings of a set, once it is saved."""
-        self._saved = self.saved.having(entries)
+        self._saved = self._assigned(self.saved.having(entries))
         return self._with_kept(answer.readings)
 
     def held(self) -> dict[str, Report]:
@@ -174,19 +189,26 @@ class Server:
         try:
             answer = self._begin_read(TABLE)
             # while the host looks
-            self._saved = saving.load(self._context, self._instance)
+            self._saved = self._assigned(saving.load(self._context, self._instance))
             readings = answer()
         except (errors.ServerNotRunning, errors.Unreachable) as error:
             readings = dict.fromkeys(TABLE, Reading.unread(error))
         if self._saved is None or not self._is_in_force(readings):
             # before that is said: it may have been changed since
-            self._saved = saving.load(self._context, self._instance)
+            self._saved = self._assigned(saving.load(self._context, self._instance))
         return self.reports(readings)
 
     def reports(self, readings: Mapping[str, Reading]) -> dict[str, Report]:
         """The resources that were read, each beside what is saved of it."""
         read = {name: row for name, row in TABLE.items() if name in readings}
         return reports(read, self._targets(readings), self.saved, readings)
+
+    def waits(self, changes: Iterable[str], readings: Mapping[str, Reading]) -> bool:
+        """Whether a part of what was changed is to be applied later: nothing could be written."""
+        targets = desired.resolve(TABLE, self.saved)
+        asked = {name for name in readings if name in changes or (
+            POLICY in changes and targets[name].source.kind == "policy")}
+        return any(readings[name].waits for name in asked)
 
     def _is_in_force(self, readings: Mapping[str, Reading]) -> bool:
         targets = self._targets(readings)
@@ -220,7 +242,7 @@ class Server:
         return {**readings, **followed}
 
     def _save(self, trace: Trace, change: saving.Changes, waits_for: str | None) -> None:
-        self._saved = self.saved.having(saving.save(trace, change, waits_for))
+        self._saved = self._assigned(self.saved.having(saving.save(trace, change, waits_for)))
 
 
 #: A set that was carried out: of which server, what it leaves, what was changed, what came of it.
@@ -251,8 +273,9 @@ def _changed(changes: Mapping[str, int | None], answer: SetAnswer) -> saving.Cha
 
 def _why_waiting(changes: Iterable[str], readings: Mapping[str, Reading]) -> str | None:
     """Why those of the changes wait that nothing could be written for yet, if any."""
-    reasons = {name: readings[name].reason for name in changes if readings[name].waits}
-    if len(set(reasons.values())) == 1 and reasons.keys() == set(changes):
+    asked = readings.keys() & set(changes)
+    reasons = {name: readings[name].reason for name in asked if readings[name].waits}
+    if len(set(reasons.values())) == 1 and reasons.keys() == asked:
         return next(iter(reasons.values()))
     return "; ".join(f"{name}: {reason}" for name, reason in reasons.items()) or None
 
@@ -261,5 +284,5 @@ def _entries(
     changes: Mapping[str, int | None], known: Entries, pending: Container[str]
 ) -> dict[str, Entry]:
     stamp = next_stamp(known, time.time())
-    return {name: Entry(value, value is None and name in pending, stamp)
+    return {name: Entry(value, value is None and name in pending and name != POLICY, stamp)
             for name, value in changes.items()}

@@ -14,7 +14,7 @@ from nova_qos.bus.asking import Asker, UnknownVersion
 from nova_qos.bus.wire import SetAnswer
 from nova_qos.core import errors
 from nova_qos.core.reading import Reading
-from nova_qos.core.server import Entries, SavedServer
+from nova_qos.core.server import POLICY, Entries, SavedServer
 from nova_qos.resources import FIRST
 
 #: The pauses between two questions whether a guest has followed: they grow from the first.
@@ -80,9 +80,9 @@ class AgentClient:
             "server_uuid": server.uuid, "settings": dict(settings), "force": force}
         give_up = time.monotonic() + nova_conf.CONF.nova_qos.rpc_timeout
         more = {"names": list(names), "server": wire.server_to_wire(server), "partly": True}
+        version = wire.POLICY_VERSION if POLICY in settings else wire.PARTLY_VERSION
         try:
-            answer = self._set_when_due(
-                context, host, wire.PARTLY_VERSION, arguments | more, give_up)
+            answer = self._set_when_due(context, host, version, arguments | more, give_up)
         except UnknownVersion:
             answer = self._set_by_older(context, host, arguments, more, give_up)
         return replace(answer, readings=_completed(answer.readings, names, host))

@@ -11,6 +11,7 @@ from oslo_utils import uuidutils
 from nova_qos.bus import wire
 from nova_qos.bus.wire import Wish
 from nova_qos.core import errors
+from nova_qos.core.server import POLICY
 from nova_qos.resources import TABLE
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -50,7 +51,8 @@ def settings_of(settings: Any, partly: Any) -> dict[str, Any]:
     :raises InvalidSetting, HostCannot: one is no resource
     """
     try:
-        return {name: settings[name] for name in known(settings)}
+        names = known([name for name in settings if name != POLICY])
+        return {name: settings[name] for name in (*names, POLICY) if name in settings}
     except errors.InvalidSetting as error:
         if partly is True:
             raise errors.HostCannot(

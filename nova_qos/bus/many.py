@@ -13,6 +13,7 @@ from nova_qos.bus.client import FIRST_PAUSE_S, LONGEST_PAUSE_S, AgentClient, old
 from nova_qos.bus.wire import Result, SetAnswer, Wish
 from nova_qos.core import errors
 from nova_qos.core.reading import Reading
+from nova_qos.core.server import POLICY
 
 
 class ManyClient:
@@ -32,17 +33,20 @@ class ManyClient:
         :param together: change all of them or none; then all results are errors, or none is
         """
         more = {"together": True} if together else {}
+        has_policy = any(POLICY in wish.settings for wish in wishes)
+        version = wire.POLICY_VERSION if has_policy else wire.SET_MANY_VERSION
         waits_s = nova_conf.CONF.nova_qos.rpc_timeout
         give_up = time.monotonic() + waits_s
         left, results = {wish.server.uuid: wish for wish in wishes}, dict[str, Result]()
         while left:
             try:
                 found = self._bus.call(
-                    context, host, "set_many", wire.SET_MANY_VERSION, force=force,
+                    context, host, "set_many", version, force=force,
                     items=[wish.to_wire() for wish in left.values()], answer_s=waits_s, **more)
             except UnknownVersion:
-                if together:
-                    return dict.fromkeys(left, older(host, ["changes together"]))
+                if together or has_policy:
+                    return dict.fromkeys(left, older(
+                        host, ["changes together" if together else "policies"]))
                 return self._one_by_one(context, host, wishes, force, give_up)
             except errors.QosError as error:
                 return results | dict.fromkeys(left, error)

@@ -4,7 +4,8 @@
 Versions: 1.0 had read, set and balloon; 1.1 read_many; since 1.2 a set brings the server along and
 names the readings that it wants answered, and the API saves, and waits for guests, in place of the
 agent; since 1.3 a flavor has its number of vCPUs, and an agent that is asked ``partly`` leaves out
-resources that it does not know; 1.4 has set_many. Each message asks for the version that its method
+resources that it does not know; 1.4 has set_many; 1.5 sets a
+server's policy. Each message asks for the version that its method
 came with, so API and agent of neighbouring releases understand each other.
 A reader ignores fields that it does not know; a new field needs a new version, since readers before
 1.2 refuse it.
@@ -20,9 +21,9 @@ from nova_qos.core.reading import Reading
 from nova_qos.core.server import Entries, Entry, Flavor, SavedServer
 
 TOPIC = "nova-qos-agent"
-VERSION = "1.4"
+VERSION = "1.5"
 FIRST_VERSION, READ_MANY_VERSION, WAITING_VERSION, PARTLY_VERSION = "1.0", "1.1", "1.2", "1.3"
-SET_MANY_VERSION = "1.4"
+SET_MANY_VERSION, POLICY_VERSION = "1.4", "1.5"
 #: The most servers that one read_many or set_many may name.
 MOST_SERVERS = 100
 
@@ -69,13 +70,15 @@ def readings_from_wire(wire: Mapping[str, Mapping[str, Any]]) -> dict[str, Readi
 
 def entries_to_wire(entries: Entries) -> Wire:
     """Entries of a desired state as JSON types."""
-    return {name: {"value": each.value, "marked": each.marked, "stamp": each.stamp}
+    return {name: {"value": each.value, "marked": each.marked, "stamp": each.stamp,
+                   **({"by_hook": True} if each.by_hook else {})}
             for name, each in entries.items()}
 
 
 def entries_from_wire(wire: Mapping[str, Mapping[str, Any]]) -> dict[str, Entry]:
     """Entries, back again."""
-    return {name: Entry(each.get("value"), each.get("marked", False), each.get("stamp", 0))
+    return {name: Entry(each.get("value"), each.get("marked", False), each.get("stamp", 0),
+                        each.get("by_hook", False))
             for name, each in wire.items()}
 
 
@@ -85,7 +88,9 @@ def server_to_wire(server: SavedServer) -> Wire:
     return {
         "entries": entries_to_wire(server.entries),
         "flavor": {"memory_mib": flavor.memory_mib, "cpu_shares": flavor.cpu_shares,
-                   "fair_cpu_shares": flavor.fair_cpu_shares, "vcpus": flavor.vcpus},
+                   "fair_cpu_shares": flavor.fair_cpu_shares, "vcpus": flavor.vcpus,
+                   "policy": flavor.policy},
+        "project": server.project,
     }
 
 
@@ -95,7 +100,8 @@ def server_from_wire(server_uuid: str, host: str, wire: Mapping[str, Any]) -> Sa
     return SavedServer(
         server_uuid, host, task=None, flavor=Flavor(
             flavor.get("memory_mib", 0), flavor.get("cpu_shares"), flavor.get("fair_cpu_shares"),
-            vcpus=flavor.get("vcpus", 1)),
+            vcpus=flavor.get("vcpus", 1), policy=flavor.get("policy")),
+        project=wire.get("project", ""),
     ).having(entries_from_wire(wire.get("entries", {})))
 
 

@@ -8,6 +8,10 @@
     ├── TaskInProgress         nova is at work on the server; ask again when it is done
     ├── ServerGone             the server was deleted meanwhile
     ├── NoSuchHost             nova has no compute host of this name
+    ├── NoSuchPolicy           no named policy has this id or name
+    ├── PolicyConflict         the name is taken, there is a default, or somebody uses the policy
+    ├── PolicyChanged          the policy is not what the caller has seen any more
+    ├── NoDatabase             named policies have no database that this service could use
     ├── ServerNotRunning       no domain, or a paused one, that could take the value now
     ├── HostCannot             this host does not support it as it is configured
     ├── HostRefused            this host could, but not now or not this value
@@ -16,6 +20,7 @@
     │   └── TooEarly           what the guest can spare is not known yet
     ├── Unreachable            nobody there to ask
     │   ├── AgentAway          no answer from the agent on the server's host
+    │   ├── DatabaseAway       no answer from the database of policies
     │   └── HostAway           the agent is there, libvirt is not
     ├── UnknownNova            (start) this nova, or its api-paste.ini, is none that we know
     └── ApiRefused             (client) nova's API answered with an error
@@ -55,6 +60,22 @@ class NoSuchHost(QosError):
     """Nova has no compute host of this name."""
 
 
+class NoSuchPolicy(QosError):
+    """No named policy has this id or name."""
+
+
+class PolicyConflict(QosError):
+    """The name is taken, another policy is the default, or somebody uses the policy."""
+
+
+class PolicyChanged(QosError):
+    """Somebody has changed the policy since the caller has read it."""
+
+
+class NoDatabase(QosError):
+    """Named policies have no database, or one that this service cannot use."""
+
+
 class ServerNotRunning(QosError):
     """The server has no running domain, or a paused or incoming one where a running guest is
     required."""
@@ -91,6 +112,10 @@ class Unreachable(QosError):
 
 class AgentAway(Unreachable):
     """The agent on the server's host did not answer in time."""
+
+
+class DatabaseAway(Unreachable):
+    """The database of policies did not answer in time."""
 
 
 class HostAway(Unreachable):

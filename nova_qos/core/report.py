@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from nova_qos.core.desired import DEFAULT, Target
+from nova_qos.core.desired import Target
 from nova_qos.core.reading import Reading, State
 from nova_qos.core.resource import Resource, Rows
 from nova_qos.core.server import Flavor, SavedServer
+from nova_qos.core.source import DEFAULT
 
 Report = dict[str, object]
 
@@ -17,13 +18,17 @@ def state_of(target: Target, reading: Reading) -> State:
     """Whether the requested value is in force, or why not."""
     if reading.unmet == "unsupported":
         return "unsupported"
+    if target.missing:
+        return "pending"
     if target.source == DEFAULT:
         return "unset"
     if reading.holds(target.host_value):
         return "applied"
     if reading.unmet is not None:
         return reading.unmet
-    return "pending" if reading.applied is None else "drifted"
+    # an edited policy reaches hosts one after another
+    is_to_come = reading.applied is None or target.source.kind == "policy"
+    return "pending" if is_to_come else "drifted"
 
 
 def report(
@@ -37,15 +42,18 @@ def report(
     state = state_of(target, reading)
     since = reading.since and datetime.fromtimestamp(int(reading.since), UTC).isoformat()
     kept = saved(row, target, flavor)
+    source, revision = kept.pop("source"), kept.pop("policy_revision")
     return {
         "requested": kept.pop("requested"),
         "applied": row.shown(reading.applied),
         **kept,
         "default": row.value.shown(row.default.on(flavor, reading)),
         "state": state,
-        "effective": reading.effective,
+        "effective": reading.effective and not _is_cut_by_another(target),
         "reason": "; ".join(filter(None, (fault, _reason(row, target, reading, state)))) or None,
         "since": since,
+        "source": source,
+        "policy_revision": revision,
     }
 
 
@@ -63,6 +71,8 @@ def saved(row: Resource, target: Target, flavor: Flavor) -> Report:
         "unit": row.unit.name,
         "range": list(row.value.range_of(flavor)),
         "default": row.value.shown(row.default.of(flavor)),
+        "source": target.source.words,
+        "policy_revision": target.source.revision,
     }
 
 
@@ -82,9 +92,30 @@ def shortfall(row: Resource, target: int, reading: Reading) -> str:
 
 
 def _reason(row: Resource, target: Target, reading: Reading, state: State) -> str | None:
+    if target.missing:
+        return f"{target.missing}; the host keeps what it has"
+    if state == "pending" and target.source.kind == "policy" and reading.reason is None:
+        return f"the host has yet to apply revision {target.source.revision} of the policy"
     if state == "drifted" and reading.reason is None:
         return "the host holds another value than was requested"
     if state == "applied" and target.is_reduced:
-        most = f"the server's {target.bound}" if target.bound else "the most for the flavor"
-        return f"reduced to {target.value} {row.unit.name}, {most}"
+        return _reduced(row, target)
     return reading.reason
+
+
+def _reduced(row: Resource, target: Target) -> str:
+    """Why another value is applied than was requested."""
+    value = f"{target.value} {row.unit.name}"
+    if target.requested is not None and target.value > target.requested:
+        return f"raised to {value}, the least there is"
+    if target.bound is None:
+        return f"reduced to {value}, the most for the flavor"
+    if not _is_cut_by_another(target) or target.bound_by is None:
+        return f"reduced to {value}, the server's {target.bound}"
+    return (f"{target.source.words} asks for {target.requested}, reduced to {value}, the "
+            f"{target.bound} of {target.bound_by.words}")
+
+
+def _is_cut_by_another(target: Target) -> bool:
+    """Whether what another source asks for leaves less than this one does."""
+    return target.bound is not None and target.bound_by != target.source

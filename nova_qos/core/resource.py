@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nova_qos.core import errors
 from nova_qos.core.balloon import Balloon, Limits
 from nova_qos.core.reading import Reading
+from nova_qos.core.relative import Relative
 from nova_qos.core.server import Flavor
 from nova_qos.core.sharing import Rule
 from nova_qos.core.units import Unit
@@ -93,7 +94,8 @@ class Resource:
 
     ``at_most`` names the resource that bounds this one: a guarantee is not above its limit.
     ``held_with`` names the resource that is written together with this one, since the host makes
-    one number of both. ``unused`` says why nothing uses a setting that no knob holds.
+    one number of both. ``unused`` says why nothing uses a setting that no knob holds. ``relative``
+    is the form of values that scale with the flavor, which policies may have.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Resource:
     at_most: str | None = None
     held_with: str | None = None
     unused: str | None = None
+    relative: Relative | None = None
 
     @property
     def forceable(self) -> bool:
@@ -125,18 +128,21 @@ class Resource:
         unit = "" if self.unit.name == self.names.key else f" in {self.unit.name}"
         return f"{field or self.names.key}: {self.title}{unit}, {self.value.in_words(flavor)}."
 
-    def check(self, value: object, flavor: Flavor, field: str | None = None) -> int | None:
+    def check(
+        self, value: object, flavor: Flavor, field: str | None = None, keeps_reset: bool = False
+    ) -> int | None:
         """The value to keep as desired state; None unsets.
 
         :param value: as a request has it; None unsets
         :param field: what the request calls the value where that is not ``key``
+        :param keeps_reset: the number that asks for no setting is kept, since a policy asks for one
         :raises InvalidSetting: of the wrong type, or outside the range for this flavor
         """
         if value is None:
             return None
         number = self.value.read(value)
         if number is not None and self.value.is_reset(number):
-            return None
+            return number if keeps_reset else None
         least, most = self.value.range_of(flavor)
         if number is None or not least <= number <= most:
             raise errors.InvalidSetting(
@@ -146,7 +152,10 @@ class Resource:
 
     def within(self, value: int, flavor: Flavor) -> int:
         """A saved setting as far as the server's present flavor allows it."""
-        return min(value, self.value.range_of(flavor)[1])
+        if self.value.is_reset(value):
+            return value
+        least, most = self.value.range_of(flavor)
+        return max(least, min(value, most))
 
     def shown(self, applied: int | None) -> object:
         """An applied value, in the host's unit, as the API shows it."""

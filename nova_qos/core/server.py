@@ -4,14 +4,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from nova_qos.core.source import Assigned
+
+#: The name under which a server's policy is saved beside its resources, by its number.
+POLICY = "policy"
+#: The extra spec by which a flavor names its policy.
+FLAVOR_POLICY = "qos:policy"
+
 
 @dataclass(frozen=True)
 class Flavor:
     """The part of the flavor that settings depend on: memory in MiB, the number of vCPUs, and CPU
     shares where the flavor sets them.
 
-    ``fair_cpu_shares`` is the operator's default by vCPUs where the flavor sets none. ``faults``
-    tells by resource what of the flavor cannot be read, as a sentence.
+    ``fair_cpu_shares`` is the operator's default by vCPUs where the flavor sets none. ``policy`` is
+    the name of the policy that the flavor assigns. ``faults`` tells by resource what of the flavor
+    cannot be read, as a sentence.
     """
 
     memory_mib: int
@@ -19,6 +27,7 @@ class Flavor:
     fair_cpu_shares: int | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
     vcpus: int = 1
+    policy: str | None = None
 
 
 @dataclass(frozen=True)
@@ -38,12 +47,14 @@ class Entry:
 
     ``value`` is the server's own setting in the API's unit, None for none. ``marked``: there is no
     setting, but the host holds, or may hold, a value of ours that is to be reset. ``stamp`` orders
-    the changes of one server, see ``next_stamp``; 0 where nobody noted one.
+    the changes of one server, see ``next_stamp``; 0 where nobody noted one. ``by_hook``: the value
+    is a post-create hook's.
     """
 
     value: int | None = None
     marked: bool = False
     stamp: int = 0
+    by_hook: bool = False
 
 
 Entries = Mapping[str, Entry]
@@ -54,11 +65,13 @@ class SavedServer:
     """A server with its desired state.
 
     ``host`` is the compute host that nova has it on, None for none; ``task`` what nova does with
-    it at the moment, None for nothing. ``own`` are its own settings by resource, in the API's
-    units. ``marked`` names the resources that have no setting, but of which the host holds, or may
-    hold, a value of ours that is to be reset. ``stamps`` tells when each resource was last changed.
+    it at the moment, None for nothing; ``project`` its project's id. ``own`` are its own settings
+    by resource, in the API's units, and ``hooked`` those that a post-create hook gave it.
+    ``marked`` names the resources that have no setting, but of which the host holds, or may hold, a
+    value of ours that is to be reset. ``stamps`` tells when each resource was last changed.
     ``unreadable`` tells by resource what is saved of it and cannot be read, as a sentence; such a
-    resource counts as one that nobody ever changed.
+    resource counts as one that nobody ever changed. ``assigned`` is what its policies come to, as
+    far as whoever loaded it knows them.
     """
 
     uuid: str
@@ -69,6 +82,14 @@ class SavedServer:
     marked: frozenset[str] = frozenset()
     stamps: Mapping[str, int] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    hooked: Mapping[str, int] = field(default_factory=dict)
+    project: str = ""
+    assigned: Assigned = field(default_factory=Assigned)
+
+    @property
+    def policy(self) -> int | None:
+        """The number of the policy that it is set to; 0 = none is to reach it."""
+        return self.own.get(POLICY)
 
     @property
     def faults(self) -> dict[str, str]:
@@ -78,9 +99,10 @@ class SavedServer:
     @property
     def entries(self) -> dict[str, Entry]:
         """Its desired state by resource; a resource that nobody ever changed is left out."""
-        names = sorted({*self.own, *self.marked, *self.stamps})
-        return {name: Entry(self.own.get(name), name in self.marked, self.stamps.get(name, 0))
-                for name in names}
+        values = {**self.hooked, **self.own}
+        names = sorted({*values, *self.marked, *self.stamps})
+        return {name: Entry(values.get(name), name in self.marked, self.stamps.get(name, 0),
+                            name in self.hooked) for name in names}
 
     def updated(self, entries: Entries) -> "SavedServer":
         """The server with those entries that were changed later than its own."""
@@ -93,7 +115,9 @@ class SavedServer:
         """The server with this desired state."""
         return replace(
             self, own={name: each.value for name, each in entries.items()
-                       if each.value is not None},
+                       if each.value is not None and not each.by_hook},
+            hooked={name: each.value for name, each in entries.items()
+                    if each.value is not None and each.by_hook},
             marked=frozenset(name for name, each in entries.items() if each.marked),
             stamps={name: each.stamp for name, each in entries.items() if each.stamp},
             unreadable={name: fault for name, fault in self.unreadable.items()

@@ -22,6 +22,10 @@ class Value(Protocol):
     def range_of(self, flavor: Flavor) -> tuple[int, int]:
         """The least and the most for a server of this flavor."""
 
+    @property
+    def widest(self) -> tuple[int, int]:
+        """The least and the most for a server of any flavor."""
+
     def in_words(self, flavor: Flavor | None) -> str:
         """The range in words; without a flavor, for every flavor."""
 
@@ -71,6 +75,10 @@ class Number:
         most = self.flavor_maximum
         return self.minimum, most.of(flavor) if most else self.maximum
 
+    @property
+    def widest(self) -> tuple[int, int]:
+        return self.minimum, self.maximum
+
     def in_words(self, flavor: Flavor | None) -> str:
         least = f"{self.minimum} (highest)" if self.lowest_wins else str(self.minimum)
         reset = "" if self.reset is None else f", or {self.reset} to lift it"
@@ -107,6 +115,10 @@ class Switch:
         return {"type": ["boolean", "string"], "pattern": "^(on|off)$"}
 
     def range_of(self, flavor: Flavor) -> tuple[int, int]:
+        return 0, 1
+
+    @property
+    def widest(self) -> tuple[int, int]:
         return 0, 1
 
     def in_words(self, flavor: Flavor | None) -> str:

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from nova import objects
 
 from nova_qos.core.server import Entries, Entry, newer
-from nova_qos.instances.settings import MARK, PREFIX, Context
-from nova_qos.resources import TABLE
+from nova_qos.instances.settings import KEYS, MARK, PREFIX, Context
 
 #: How many of a server's last actions are looked through: more than happen to it between two looks
 #: of the agent.
@@ -22,7 +21,7 @@ LAST = 50
 #: nova's names of the action that a server begins with, and of those that launch it once more.
 _CREATE = "create"
 _LAUNCHING = {"rebuild", "evacuate", "rescue", "resize", "migrate", "unshelve"}
-_BY_KEY = {row.names.stored_as.removeprefix(PREFIX): name for name, row in TABLE.items()}
+_BY_KEY = {key.removeprefix(PREFIX): name for name, key in KEYS.items()}
 _NONE = "none"
 #: How the message of each action of ours begins.
 BEGINNING = "qos "
@@ -32,7 +31,7 @@ _LINE = re.compile(rf"{BEGINNING}(\d{{1,15}})((?: [a-z_]+=(?:-?\d{{1,15}}|{MARK}
 def line(changes: Entries) -> str:
     """The message of the action that made these changes, all with one stamp."""
     stamp = max(each.stamp for each in changes.values())
-    words = [f"{TABLE[name].names.stored_as.removeprefix(PREFIX)}={_value(each)}"
+    words = [f"{KEYS[name].removeprefix(PREFIX)}={_value(each)}"
              for name, each in changes.items()]
     return BEGINNING + " ".join([str(stamp), *words])
 

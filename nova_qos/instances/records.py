@@ -81,13 +81,12 @@ class Record:
         self.save({name: Entry(stamp=entries[name].stamp) for name in names
                    if name in entries and entries[name].marked and name not in kept})
 
-    def mark_defaults(self) -> None:
-        """Mark the defaults that the agent keeps, so that they are reset when it keeps them no
-        more."""
+    def mark(self, names: Iterable[str]) -> None:
+        """Mark resources without a setting, so that they are reset when nobody asks for what the
+        host holds any more."""
         entries = self.server.entries
         unmarked = {
-            name: Entry(marked=True, stamp=entries.get(name, Entry()).stamp)
-            for name in self._kept_defaults()
+            name: Entry(marked=True, stamp=entries.get(name, Entry()).stamp) for name in names
             if entries.get(name, Entry()).value is None
             and not entries.get(name, Entry()).marked}
         if unmarked:
@@ -112,7 +111,8 @@ class Record:
         done."""
         server = self.server
         stamp = next_stamp(server.entries, time.time())
-        self._save({name: Entry(value, stamp=stamp) for name, value in changes.items()
+        self._save({name: Entry(value, stamp=stamp, by_hook=True)
+                    for name, value in changes.items()
                     if name not in server.own and value is not None}, {settings.CREATED: "1"})
 
     def _kept_defaults(self) -> set[str]:

@@ -14,7 +14,15 @@ from nova import conf as nova_conf
 from nova import exception, objects
 
 from nova_qos.core import errors
-from nova_qos.core.server import Entries, Entry, Flavor, NewServer, SavedServer
+from nova_qos.core.server import (
+    FLAVOR_POLICY,
+    POLICY,
+    Entries,
+    Entry,
+    Flavor,
+    NewServer,
+    SavedServer,
+)
 from nova_qos.resources import TABLE
 
 #: What an instance must be loaded with for everything here.
@@ -28,6 +36,11 @@ MARK = "lifted"
 _STAMP = "@"
 _NUMBER = re.compile(r"-?\d{1,15}", re.ASCII)
 _SHARES = "quota:cpu_shares"
+#: What each entry of a server is saved under.
+KEYS = {**{name: row.names.stored_as for name, row in TABLE.items()}, POLICY: "qos:policy"}
+#: Follows the stamp of a value that a post-create hook gave.
+_BY_HOOK = "h"
+_MARKED_STAMP = re.compile(rf"(\d{{1,15}})({_BY_HOOK}?)", re.ASCII)
 #: The post-create hooks have seen the server, or are never to see it.
 CREATED = "qos:created"
 
@@ -58,7 +71,7 @@ def saved_server(instance: Instance, kept: Mapping[str, str] | None = None) -> S
     task = instance.task_state if instance.obj_attr_is_set("task_state") else None
     return SavedServer(
         uuid=instance.uuid, host=instance.host, task=task, flavor=flavor_of(instance),
-        unreadable=_unreadable(kept),
+        unreadable=_unreadable(kept), project=instance.project_id or "",
     ).having(entries_of(kept))
 
 
@@ -66,12 +79,13 @@ def entries_of(kept: Mapping[str, str]) -> dict[str, Entry]:
     """The entries that are saved under keys of system_metadata; one that cannot be read is left
     out, so that what the journal tells of it counts."""
     found = {}
-    for name, row in TABLE.items():
-        value, stamp = kept.get(row.names.stored_as), kept.get(row.names.stored_as + _STAMP)
+    for name, key in KEYS.items():
+        value, stamp = kept.get(key), kept.get(key + _STAMP)
         if _is_readable(value) and (value is not None or stamp is not None):
+            read = _MARKED_STAMP.fullmatch(stamp or "")
             found[name] = Entry(
                 None if value in (None, MARK) else int(value), value == MARK,
-                int(stamp) if stamp is not None and _NUMBER.fullmatch(stamp) else 0)
+                int(read[1]) if read else 0, read is not None and bool(read[2]))
     return found
 
 
@@ -91,9 +105,11 @@ def kept_as(entries: Entries) -> dict[str, str | None]:
     the key."""
     kept: dict[str, str | None] = {}
     for name, entry in entries.items():
-        key = TABLE[name].names.stored_as
+        key = KEYS[name]
         kept[key] = str(entry.value) if entry.value is not None else MARK if entry.marked else None
-        kept[key + _STAMP] = str(entry.stamp) if entry.stamp else None
+        # releases before policies take the stamp of a hook's value for none
+        kept[key + _STAMP] = (
+            f"{entry.stamp}{_BY_HOOK if entry.by_hook else ''}" if entry.stamp else None)
     return kept
 
 
@@ -110,7 +126,7 @@ def flavor_of(instance: Instance) -> Flavor:
     per_vcpu = nova_conf.CONF.nova_qos.cpu_share_per_vcpu
     return Flavor(
         memory_mib=instance.flavor.memory_mb, cpu_shares=number, faults=faults,
-        vcpus=instance.flavor.vcpus,
+        vcpus=instance.flavor.vcpus, policy=instance.flavor.extra_specs.get(FLAVOR_POLICY),
         fair_cpu_shares=per_vcpu * instance.flavor.vcpus if per_vcpu and not shares else None)
 
 

@@ -30,8 +30,11 @@ NET_PRIORITIES_COMMAND = "tc-get-net-priorities"
 LIST_PATH = "/os-qos"
 LIST_RULE = "os_compute_api:os-qos:list"
 LIST_HOST_RULE = "os_compute_api:os-qos:list:host"
+POLICIES_PATH = "/os-qos-policies"
+ASSIGN_RULE = "os_compute_api:os-qos:policies:assign"
 
 __all__ = [
-    "BALLOON", "BALLOON_COMMAND", "BY_FAMILY", "FIRST", "GET_ALL", "LIST_HOST_RULE", "LIST_PATH",
-    "LIST_RULE", "MEMORY", "NET_PRIORITIES_COMMAND", "NET_PRIORITY", "SET_ALL", "TABLE",
+    "ASSIGN_RULE", "BALLOON", "BALLOON_COMMAND", "BY_FAMILY", "FIRST", "GET_ALL", "LIST_HOST_RULE",
+    "LIST_PATH", "LIST_RULE", "MEMORY", "NET_PRIORITIES_COMMAND", "NET_PRIORITY", "POLICIES_PATH",
+    "SET_ALL", "TABLE",
 ]

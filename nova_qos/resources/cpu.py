@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """CPU: in what proportion servers get the host's processors, and how much at most."""
 
+from nova_qos.core import relative
 from nova_qos.core.reading import Reading
 from nova_qos.core.resource import Default, Division, Names, Resource
 from nova_qos.core.scales import (
@@ -61,6 +62,7 @@ CPU_PRIORITY = Resource(
     answer_get=lambda reading: {"share": reading.applied},
     answer_set=lambda reading: {"share": reading.asked},
     division=Division(lambda reading: reading.applied, among_processors, "CPU %"),
+    relative=relative.SHARES_PER_VCPU,
 )
 
 CPU_LIMIT = Resource(
@@ -84,6 +86,7 @@ CPU_LIMIT = Resource(
     knob="cpu_quota",
     answer_get=lambda reading: {"percent": reading.applied},
     answer_set=lambda reading: {"percent": reading.applied},
+    relative=relative.CPU_PER_VCPU,
 )
 
 CPU_GUARANTEE = Resource(
@@ -111,6 +114,7 @@ CPU_GUARANTEE = Resource(
     none_word="none",
     at_most="cpu_limit",
     held_with="cpu_priority",
+    relative=relative.CPU_PER_VCPU,
 )
 
 ROWS = (CPU_PRIORITY, CPU_LIMIT, CPU_GUARANTEE)

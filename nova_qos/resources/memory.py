@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory: what a guest has, by its balloon, and what its host leaves it when short of memory."""
 
-from nova_qos.core import errors
+from nova_qos.core import errors, relative
 from nova_qos.core.balloon import Balloon, Limits
 from nova_qos.core.reading import Reading
 from nova_qos.core.resource import Default, Follow, Names, Resource
@@ -98,6 +98,7 @@ MEMORY = Resource(
     answer_get=lambda reading: {**reading.details, "actual": reading.applied},
     answer_set=_answer_set,
     follow=Follow(guard, _has_deflated, _intermediate),
+    relative=relative.MEMORY,
 )
 
 MEMORY_SOFT_LIMIT = Resource(
@@ -121,6 +122,7 @@ MEMORY_SOFT_LIMIT = Resource(
     knob="memory_group",
     answer_get=lambda reading: {"soft_limit": reading.applied},
     answer_set=lambda reading: {"success": 1},
+    relative=relative.MEMORY,
 )
 
 MEMORY_GUARANTEE = Resource(
@@ -147,6 +149,7 @@ MEMORY_GUARANTEE = Resource(
     answer_set=lambda reading: {"memory_guarantee": reading.applied},
     none_word="none",
     at_most="memory",
+    relative=relative.MEMORY,
 )
 
 MEMORY_PRIORITY = Resource(

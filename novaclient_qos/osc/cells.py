@@ -5,6 +5,7 @@ from typing import Any
 
 from cliff.columns import FormattableColumn
 
+from nova_qos.client import Saved
 from nova_qos.core.resource import Resource
 from nova_qos.core.units import UNLIMITED
 from nova_qos.resources import TABLE
@@ -37,6 +38,14 @@ def figure(name: str, value: object) -> Cell:
     if row is not None and value == UNLIMITED:
         return Cell(value, row.none_word)
     return Cell(value, str(in_words(value)) if isinstance(value, bool) else None)
+
+
+def source(report: Saved) -> Cell:
+    """Whose wish a value is; people also see a policy's revision. Older clouds do not say."""
+    said, revision = report.get("source"), report.get("policy_revision")
+    if said is None:
+        return Cell(None, "-")
+    return Cell(said, said if revision is None else f"{said} ({revision})")
 
 
 def heading(row: Resource) -> str:

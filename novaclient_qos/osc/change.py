@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from osc_lib import exceptions
 from osc_lib.command import command
 
-from nova_qos.client import PAGE
+from nova_qos.client import PAGE, Setting
+from nova_qos.core.policy import NONE_NAME
+from nova_qos.core.server import POLICY
 from nova_qos.resources import TABLE
 from novaclient_qos import output, words
 from novaclient_qos.osc.cloud import FAILURES, Cloud, add_server, sentence
@@ -16,8 +18,8 @@ from novaclient_qos.osc.forecast import Forecast
 from novaclient_qos.osc.several import Progress, Several
 
 #: The agent tries again what a host or guest refuses after five minutes at the latest.
-_TIMEOUT_SECONDS = 600
-_OPTIONS = ", ".join(row.names.option for row in TABLE.values())
+TIMEOUT_SECONDS = 600
+_OPTIONS = ", ".join([*(row.names.option for row in TABLE.values()), "--policy"])
 
 
 class _Change(command.Lister):
@@ -36,7 +38,7 @@ class _Change(command.Lister):
         parser.add_argument(
             "--timeout", metavar="<seconds>", type=words.seconds,
             help="Wait no longer than this with --wait; what is pending then is applied later, but "
-                 f"the exit status is 1. Default: {_TIMEOUT_SECONDS}.")
+                 f"the exit status is 1. Default: {TIMEOUT_SECONDS}.")
         add_server(parser, nargs="+")
         return parser
 
@@ -45,8 +47,8 @@ class _Change(command.Lister):
         """Add the options that say what is changed."""
 
     @abc.abstractmethod
-    def settings(self, parsed_args: argparse.Namespace) -> Mapping[str, int | None]:
-        """What these options say, by resource; None unsets."""
+    def settings(self, parsed_args: argparse.Namespace) -> Mapping[str, Setting]:
+        """What these options say, by resource and of the policy; None unsets."""
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         try:
@@ -68,13 +70,14 @@ class _Change(command.Lister):
         together = getattr(parsed_args, "together", False)
         if together and len(parsed_args.server) > PAGE:
             raise exceptions.CommandError(f"At most {PAGE} servers can be changed together.")
+        if POLICY in settings:
+            _require_policies(cloud)
         several = Several(cloud, parsed_args.server, Progress(self.app.stderr), together)
         try:
             several.change(settings, getattr(parsed_args, "force", False))
             if parsed_args.wait:
                 timeout_s = parsed_args.timeout
-                several.wait(
-                    list(settings), _TIMEOUT_SECONDS if timeout_s is None else timeout_s)
+                several.wait(settings, TIMEOUT_SECONDS if timeout_s is None else timeout_s)
         except KeyboardInterrupt:
             self.app.stderr.write(f"{several.interrupted()}\n")
             raise
@@ -90,7 +93,7 @@ class SetQos(_Change):
     The command tries every server, unless --together asks for all or none. If a server does not
     run, or its host is away, its settings are saved and applied later; the result is then
     "pending". For each server, either all settings are saved or none. A setting holds until it is
-    unset.
+    unset, whatever a policy says.
     """
 
     def add_resources(self, parser: argparse.ArgumentParser) -> None:
@@ -98,6 +101,11 @@ class SetQos(_Change):
             parser.add_argument(
                 row.names.option, dest=row.name, metavar=f"<{row.names.argument}>",
                 type=words.quantity(row), help=words.value_help(row))
+        parser.add_argument(
+            "--policy", metavar="<policy>",
+            help="Name or ID of a named policy, which decides what has no setting of the server's "
+                 f'own; or "{NONE_NAME}": no policy is to reach the server, not even those of its '
+                 "flavor and project and the default policy.")
         parser.add_argument("--force", action="store_true", help=words.FORCE_HELP)
         parser.add_argument(
             "--together", action="store_true",
@@ -115,10 +123,12 @@ class SetQos(_Change):
     ) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
         if not parsed_args.dry_run:
             return super().take_action(parsed_args)
-        settings = self.settings(parsed_args)
+        if POLICY in self.settings(parsed_args):
+            raise exceptions.CommandError(
+                "A dry run cannot show what a policy changes: give either --dry-run or --policy.")
         try:
-            forecast = Forecast(
-                Cloud(self.app, parsed_args.all_projects), parsed_args.server, settings)
+            forecast = Forecast(Cloud(self.app, parsed_args.all_projects), parsed_args.server,
+                                self._resources(parsed_args))
         except FAILURES as error:
             raise exceptions.CommandError(sentence(error)) from error
         for line in forecast.promises:
@@ -126,32 +136,50 @@ class SetQos(_Change):
         self._any_failed = forecast.is_refused
         return forecast.table(whole=parsed_args.formatter != "table")
 
-    def settings(self, parsed_args: argparse.Namespace) -> Mapping[str, int | None]:
-        given = {name: getattr(parsed_args, name) for name in TABLE}
-        settings = {name: value for name, value in given.items() if value is not None}
+    def settings(self, parsed_args: argparse.Namespace) -> Mapping[str, Setting]:
+        policy = {} if parsed_args.policy is None else {POLICY: parsed_args.policy}
+        settings = {**self._resources(parsed_args), **policy}
         if not settings:
             raise exceptions.CommandError(f"Nothing to set: give one or more of {_OPTIONS}.")
         return settings
 
+    def _resources(self, parsed_args: argparse.Namespace) -> dict[str, int]:
+        given = {name: getattr(parsed_args, name) for name in TABLE}
+        return {name: value for name, value in given.items() if value is not None}
+
 
 class UnsetQos(_Change):
-    """Unset settings of one or more servers, which then get the defaults.
+    """Unset settings of one or more servers, which then get what their policies say, or the
+    defaults.
 
     The command tries every server, as "openstack server qos set" does.
     """
 
     def add_resources(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--all", action="store_true", help="Unset everything.")
+        parser.add_argument("--all", action="store_true",
+                            help="Unset everything but the policy.")
         for row in TABLE.values():
             parser.add_argument(
                 row.names.option, dest=row.name, action="store_true",
                 help=f"Unset the {row.title}.")
+        parser.add_argument(
+            "--policy", action="store_true",
+            help="Unset the policy of the server; those of its flavor and project and the default "
+                 "policy then decide.")
 
-    def settings(self, parsed_args: argparse.Namespace) -> Mapping[str, int | None]:
+    def settings(self, parsed_args: argparse.Namespace) -> Mapping[str, Setting]:
         named = [name for name in TABLE if getattr(parsed_args, name)]
         if parsed_args.all and named:
             raise exceptions.CommandError("Give either --all or what to unset, not both.")
-        if not (parsed_args.all or named):
+        policy = [POLICY] if parsed_args.policy else []
+        if not (parsed_args.all or named or policy):
             raise exceptions.CommandError(
                 f"Nothing to unset: give --all or one or more of {_OPTIONS}.")
-        return dict.fromkeys(named or TABLE)
+        return dict.fromkeys([*(TABLE if parsed_args.all else named), *policy])
+
+
+def _require_policies(cloud: Cloud) -> None:
+    try:
+        cloud.require_policies()
+    except FAILURES as error:
+        raise exceptions.CommandError(sentence(error)) from error

@@ -2,13 +2,17 @@
 """The cloud as ``openstack`` hands it to a command."""
 
 import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from keystoneauth1 import exceptions as connection
 from openstack import exceptions as sdk
 
 from nova_qos.client import Client
+from nova_qos.client_policies import Policies
 from nova_qos.core import errors
+from nova_qos.core.policy import NONE_NAME
 
 #: All that can go wrong between a command and the cloud.
 FAILURES = (errors.QosError, sdk.SDKException, connection.ClientException)
@@ -22,13 +26,39 @@ def add_server(parser: argparse.ArgumentParser, **several: Any) -> None:
         help="Find servers of other projects by name too (admin only).")
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a server is; ``host``: None for none."""
+
+    server_id: str
+    name: str
+    host: str | None
+    is_running: bool
+
+
 class Cloud:
-    """Finds servers, and talks to the API through openstacksdk."""
+    """Finds servers and projects, and talks to the API through openstacksdk."""
 
     def __init__(self, app: Any, all_projects: bool = False) -> None:
-        self._compute = app.client_manager.sdk_connection.compute
+        self._connection = app.client_manager.sdk_connection
+        self._compute = self._connection.compute
         self._all_projects = all_projects
         self.qos = Client(self._compute)
+        self.policies = Policies(self._compute)
+
+    def require_policies(self) -> None:
+        """Ask whether the API has named policies; a set would only say that it knows no such field.
+
+        :raises NotInstalled: it has none
+        """
+        try:
+            # the shortest answer: no policy has this name
+            self.policies.list(NONE_NAME)
+        except errors.NotInstalled:
+            raise
+        except errors.ApiRefused:
+            # whatever else there is to say, the set says of its server
+            return
 
     def find(self, name: str) -> str:
         """The id of the server of that name or id, as ``openstack server show`` finds it.
@@ -50,6 +80,37 @@ class Cloud:
         """
         server_id = self.find(name)
         return server_id, self._compute.get_server(server_id).compute_host
+
+    def places(self, **query: Any) -> Iterator[Place]:
+        """Where the servers of all projects are, or those that a query of nova's list selects (for
+        administrators)."""
+        for server in self._compute.servers(all_projects=True, **query):
+            yield _place(server)
+
+    def place(self, server_id: str) -> Place | None:
+        """Where a server is now; None: nowhere, since it was deleted."""
+        try:
+            return _place(self._compute.get_server(server_id))
+        except sdk.NotFoundException:
+            return None
+
+    def find_project(self, name: str) -> str:
+        """The id of the project of that name or id. Who may not look up projects gives the id.
+
+        :raises SDKException: there is none, or more than one
+        """
+        try:
+            project = self._connection.identity.find_project(name, ignore_missing=False)
+        except sdk.ForbiddenException:
+            return name
+        except sdk.DuplicateResource as error:
+            raise sdk.DuplicateResource(f"{error} Give the ID of one of them.") from error
+        return str(project.id)
+
+
+def _place(server: Any) -> Place:
+    return Place(
+        str(server.id), str(server.name), server.compute_host, server.status == "ACTIVE")
 
 
 def sentence(error: Exception) -> str:

@@ -9,17 +9,18 @@ from typing import Any, TextIO
 from cliff.formatters.base import ListFormatter
 from osc_lib.command import command
 
-from nova_qos.client import Client, HeldReport, Host, Listed
+from nova_qos.client import Client, HeldReport, Host, Listed, is_by_policy
 from nova_qos.core.resource import Division
 from nova_qos.core.sharing import Claim
 from nova_qos.resources import FIRST, MEMORY, TABLE
 from novaclient_qos import words
-from novaclient_qos.osc.cells import Cell, figure, heading
+from novaclient_qos.osc.cells import Cell, figure, heading, source
 from novaclient_qos.osc.cloud import Cloud
 
 LOG = logging.getLogger(__name__)
 Row = dict[str, object]
 _WHOSE = ("Name", "ID")
+_SOURCE = "Source"
 #: How each resource is divided that is divided at all.
 _DIVISIONS: Mapping[str, Division] = {
     name: row.division for name, row in TABLE.items() if row.division is not None}
@@ -33,7 +34,9 @@ class ListQos(command.Lister):
     there with its state in brackets. The columns with % show the part of the host that a server
     gets while all servers are busy. Memory is in MiB. A table has columns for memory, memory soft
     limit and the priorities, and for whatever else some server has a setting of; formats for
-    programs have all columns.
+    programs have all columns. Source names who asks for the values of a server: itself, named
+    policies with their revisions, a post-create hook; a table has it where some server has a
+    policy. For programs it tells that by resource.
     """
 
     _total: Row | None = None
@@ -50,7 +53,7 @@ class ListQos(command.Lister):
     ) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
         client: Client = Cloud(self.app).qos
         if parsed_args.host is None:
-            titles: list[str] = [*_WHOSE, *map(heading, TABLE.values())]
+            titles: list[str] = [*_WHOSE, *map(heading, TABLE.values()), _SOURCE]
             servers = list(client.servers())
             rows = [_requested(server) for server in servers]
             _warn(sum(_is_unknown(server) for server in servers))
@@ -94,14 +97,17 @@ def _titles() -> list[str]:
     titles = list(_WHOSE)
     for row in TABLE.values():
         titles += [heading(row), row.division.column] if row.division else [heading(row)]
-    return titles
+    return [*titles, _SOURCE]
 
 
 def _without_settings(servers: Sequence[Listed]) -> set[str]:
-    """The columns of resources that no server has a setting of, but for the first ones."""
+    """The columns of resources that no server has a setting of, but for the first ones; and that
+    of the sources where no server has a policy."""
     unset = [row for name, row in TABLE.items() if name not in FIRST and not any(
         server["qos"].get(name, {}).get("requested") is not None for server in servers)]
-    return {*map(heading, unset), *(row.division.column for row in unset if row.division)}
+    told = any(is_by_policy(each) for server in servers for each in server["qos"].values())
+    return {*map(heading, unset), *(row.division.column for row in unset if row.division),
+            *(() if told else (_SOURCE,))}
 
 
 def _whose(server: Listed) -> Row:
@@ -121,13 +127,13 @@ def _warn(unknown: int) -> None:
 def _requested(server: Listed) -> Row:
     if _is_unknown(server):
         nothing: Row = {heading(row): Cell(None, "unknown") for row in TABLE.values()}
-        return {"Name": Cell(None), "ID": server["id"], **nothing}
-    return _whose(server) | {
+        return {"Name": Cell(None), "ID": server["id"], **nothing, _SOURCE: Cell(None, "unknown")}
+    return _whose(server) | {_SOURCE: _sources(server)} | {
         heading(row): figure(name, server["qos"][name]["requested"]) for name, row in TABLE.items()}
 
 
 def _held(host: Host) -> list[Row]:
-    rows = [_whose(server) for server in host.servers]
+    rows = [_whose(server) | {_SOURCE: _sources(server)} for server in host.servers]
     for name, row in TABLE.items():
         for server, cells in zip(host.servers, rows, strict=True):
             cells[heading(row)] = _holding(name, server["qos"][name])
@@ -137,6 +143,15 @@ def _held(host: Host) -> list[Row]:
         for percent, cells in zip(division.rule(claims, host.vcpus), rows, strict=True):
             cells[division.column] = _percent(percent)
     return rows
+
+
+def _sources(server: Listed) -> Cell:
+    """Who asks for what a server has, each once; for programs by resource."""
+    found = {name: source(each) for name, each in server["qos"].items()}
+    known = {name: each.machine_readable() for name, each in found.items()}
+    said = dict.fromkeys(each.human_readable() for name, each in found.items()
+                         if known[name] != "none")
+    return Cell(known if any(known.values()) else None, ", ".join(said))
 
 
 def _percent(value: float | None) -> Cell:

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from osc_lib import exceptions
 
-from nova_qos.client import PAGE, Outcome, Result
+from nova_qos.client import PAGE, Outcome, Result, Setting
 from nova_qos.core.errors import NotInstalled
 from novaclient_qos import words
 from novaclient_qos.osc.cloud import FAILURES, Cloud, sentence
@@ -84,7 +84,7 @@ class Several:
         self._together = together
         self.attempts: list[Attempt] = []
 
-    def change(self, settings: Mapping[str, int | None], force: bool) -> None:
+    def change(self, settings: Mapping[str, Setting], force: bool) -> None:
         """Try each server once.
 
         :raises NotInstalled: this cloud does not know any of it
@@ -111,7 +111,7 @@ class Several:
         return attempt
 
     def _change(
-        self, attempts: Sequence[Attempt], settings: Mapping[str, int | None], force: bool
+        self, attempts: Sequence[Attempt], settings: Mapping[str, Setting], force: bool
     ) -> None:
         # two names may be of one server
         ids = dict.fromkeys(each.server_id for each in attempts if each.server_id)
@@ -126,7 +126,7 @@ class Several:
             self.attempts.append(attempt)
 
     def _set_many(
-        self, ids: Iterable[str], settings: Mapping[str, int | None], force: bool
+        self, ids: Iterable[str], settings: Mapping[str, Setting], force: bool
     ) -> Mapping[str, Outcome | Exception]:
         """By server; none where this cloud's nova-qos is older than that request."""
         try:
@@ -140,7 +140,7 @@ class Several:
             return dict.fromkeys(ids, error)
 
     def _set(
-        self, attempt: Attempt, settings: Mapping[str, int | None], force: bool
+        self, attempt: Attempt, settings: Mapping[str, Setting], force: bool
     ) -> Outcome | Exception:
         self._progress.say(f"{len(self.attempts) + 1} of {len(self._names)}: {attempt.name}")
         try:
@@ -150,7 +150,7 @@ class Several:
         except FAILURES as error:
             return error
 
-    def wait(self, asked: Sequence[str], timeout_s: int) -> None:
+    def wait(self, settings: Mapping[str, Setting], timeout_s: int) -> None:
         """Look every second until no requested setting is pending on any server, or the time is
         over."""
         ends_s = time.monotonic() + timeout_s
@@ -164,12 +164,12 @@ class Several:
             self._progress.say(f"waiting for {len(waiting)} of {len(self._names)}: {names}")
             time.sleep(min(_POLL_SECONDS, left_s))
             for attempt in waiting:
-                self._look(attempt, tuple(asked))
+                self._look(attempt, settings)
         self._progress.say("")
 
-    def _look(self, attempt: Attempt, asked: tuple[str, ...]) -> None:
+    def _look(self, attempt: Attempt, settings: Mapping[str, Setting]) -> None:
         try:
-            attempt.judge(Outcome(self._cloud.qos.get(attempt.server_id), asked))
+            attempt.judge(Outcome.of(self._cloud.qos.get(attempt.server_id), settings))
         except FAILURES as error:
             attempt.fail(error)
 

@@ -8,19 +8,21 @@ from osc_lib.command import command
 
 from nova_qos.client import Report
 from nova_qos.resources import BY_FAMILY, FIRST
-from novaclient_qos.osc.cells import Cell, figure
+from novaclient_qos.osc.cells import Cell, figure, source
 from novaclient_qos.osc.cloud import Cloud, add_server
 
 _COLUMNS = (
-    "Resource", "Requested", "Applied", "Unit", "Range", "Default", "State", "Effective", "Since",
-    "Reason")
-_LONG = ("Range", "Default", "Since")
+    "Resource", "Requested", "Applied", "Unit", "Range", "Default", "State", "Effective", "Source",
+    "Policy Revision", "Since", "Reason")
+_LONG = ("Range", "Default", "Policy Revision", "Since")
 
 
 class ShowQos(command.Lister):
     """Show the resources of a server: requested, applied, and whether the applied value works.
 
     Effective is False where the host holds the value but it has no effect; the reason says why.
+    Source says who asks for the value: the server's own setting, a named policy with its revision,
+    a post-create hook, or none.
     A table lists by family - memory, CPU, disk, network out, network in - what is set or what the
     host holds without a setting; it always has memory, memory soft limit and the priorities of CPU,
     disk and network out. With --unset, and in formats for programs, all resources are there.
@@ -31,7 +33,8 @@ class ShowQos(command.Lister):
         add_server(parser)
         parser.add_argument(
             "--long", action="store_true",
-            help="Also show the range, the default and the time of the last change of state.")
+            help="Also show the range, the default, the revision of the policy and the time of the "
+                 "last change of state.")
         parser.add_argument(
             # --all would else be read as short for --all-projects
             "--unset", "--all", action="store_true", help="Also show everything that is not set.")
@@ -71,4 +74,5 @@ def _row(name: str, report: Report) -> Sequence[object]:
     return (
         name, figure(name, report["requested"]), figure(name, report["applied"]), report["unit"],
         Cell(report["range"], f"{least} to {most}"), figure(name, report["default"]),
-        report["state"], report["effective"], Cell(report["since"]), Cell(report["reason"]))
+        report["state"], report["effective"], source(report), Cell(report.get("policy_revision")),
+        Cell(report["since"]), Cell(report["reason"]))

@@ -2,7 +2,8 @@
 """Somebody who calls the API over HTTP."""
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import requests
@@ -15,10 +16,11 @@ ENDPOINT = f"http://{uuidsentinel.osapi_host}:80"
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: the status and the body, parsed."""
+    """What came back: the status, the body, parsed, and the headers."""
 
     status: int
     body: Any
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def message(self) -> str:
@@ -50,11 +52,16 @@ class Caller:
         """A server action with any text as its body."""
         return self.request("POST", f"/servers/{server.uuid}/action", text)
 
-    def request(self, method: str, path: str, text: str | None = None) -> Answer:
+    def request(
+        self, method: str, path: str, text: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         """Any request."""
         response = requests.request(
-            method, ENDPOINT + self.prefix + path, data=text, headers=self._headers(), timeout=60)
-        return Answer(response.status_code, response.json() if response.content else None)
+            method, ENDPOINT + self.prefix + path, data=text,
+            headers={**self._headers(), **(headers or {})}, timeout=60)
+        return Answer(response.status_code, response.json() if response.content else None,
+                      response.headers)
 
     def _headers(self) -> dict[str, str]:
         headers = {
@@ -73,4 +80,6 @@ class Caller:
 ADMIN = Caller("admin", ("reader", "member", "admin"))
 MEMBER = Caller("member", ("reader", "member"))
 READER = Caller("reader", ("reader",))
+#: As agents log in.
+SERVICE = Caller("nova", ("service",), project="00000000000000000000000000000001")
 STRANGER = Caller("stranger", ("reader", "member"), project="0123456789abcdef0123456789abcdef")

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """One nova for the whole tier: starting it takes longer than most tests."""
 
+import contextlib
 import os
+import shutil
+import sqlite3
+import uuid
 from collections.abc import Callable, Iterator
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 # first of all: nova decides its threading on import, and its services run on native threads;
@@ -16,7 +21,10 @@ import nova.test  # the one that patches in 32, which has to be before the HTTP 
 import nova.conf
 import pytest
 
+from nova_qos.api import catalog
 from nova_qos.bus.asking import Asker
+from nova_qos.policies import schema
+from nova_qos.policies.engine import Database
 from tests.functional.cloud import Cloud, Server
 
 
@@ -87,3 +95,44 @@ def option() -> Iterator[Callable[[str, object], None]]:
     yield override
     for name in names:
         nova.conf.CONF.clear_override(name, "nova_qos")
+
+
+@pytest.fixture
+def database(cloud: Cloud) -> Iterator[Callable[[str | None], None]]:
+    """Sets ``[nova_qos_database] connection`` for one test, as if the API had started with it."""
+    conf = nova.conf.CONF
+
+    def configure(url: str | None) -> None:
+        conf.set_override("connection", url, "nova_qos_database")
+        catalog.store.cache_clear()
+
+    yield configure
+    conf.clear_override("connection", "nova_qos_database")
+    catalog.store.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def no_policies(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a database for policies that has none."""
+    path = tmp_path_factory.mktemp("policies") / "empty.sqlite"
+    conf = nova.conf.CONF
+    conf.set_override("connection", f"sqlite:///{path}", "nova_qos_database")
+    with Database(conf, patient=True).engine().connect() as connection:
+        schema.upgrade(connection)
+    conf.clear_override("connection", "nova_qos_database")
+    return path
+
+
+@pytest.fixture
+def policies(
+    no_policies: Path, database: Callable[[str | None], None], tmp_path: Path, cloud: Cloud
+) -> Iterator[None]:
+    """A database for policies, without any yet, and not the one of another test."""
+    path = shutil.copy(no_policies, tmp_path / "policies.sqlite")
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE nova_qos_state SET database = ?", [str(uuid.uuid4())])
+    database(f"sqlite:///{path}")
+    yield
+    database(None)
+    for host in ("compute", "second"):
+        cloud.agents[host].manager.policies.refresh(10)

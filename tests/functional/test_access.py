@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from nova import policy
 
-from nova_qos.resources import LIST_HOST_RULE, LIST_RULE, TABLE
+from nova_qos.api.rules import GET_POLICIES_RULE, SET_POLICIES_RULE
+from nova_qos.resources import ASSIGN_RULE, LIST_HOST_RULE, LIST_RULE, TABLE
 from tests.functional.caller import ADMIN, MEMBER, READER, STRANGER
 from tests.functional.cloud import Cloud, Server
+from tests.functional.policies import create, names, send
 
 SETS = {row.names.set_action: {row.names.key: row.value.minimum} for row in TABLE.values()} | {
     "set-qos": {"cpu_priority": 2}}
@@ -119,3 +121,31 @@ def test_a_locked_server(server: Server, rules: Callable[[dict[str, str]], None]
     assert ADMIN.act(server, "set-cpu-priority", {"share": 5}).status == 200
     assert ADMIN.send(server, '{"unlock": null}').status == 202
     assert MEMBER.act(server, "set-cpu-priority", {"share": 6}).status == 200
+
+
+@pytest.mark.usefixtures("policies")
+@pytest.mark.parametrize("rule", [SET_POLICIES_RULE, ASSIGN_RULE])
+def test_who_may_change_or_assign_policies_sees_all_of_them(
+    rules: Callable[[dict[str, str]], None], rule: str
+) -> None:
+    policy = create("gold")
+    assert names(MEMBER) == []
+    rules({rule: "role:member"})
+    assert (names(MEMBER), names(READER)) == (["gold"], [])
+    answer = send("GET", f"/{policy}?in_use=true", caller=MEMBER)
+    assert set(answer.body) == {"policy", "in_use", "used_by"}
+    may_set = rule == SET_POLICIES_RULE
+    for method, path, body, status in (
+            ("PUT", f"/{policy}", {"policy": {"description": "x"}}, 200 if may_set else 403),
+            ("PUT", f"/{policy}/projects/abc", None, 403 if may_set else 204),
+            ("DELETE", f"/{policy}/projects/abc", None, 403 if may_set else 204),
+            ("DELETE", f"/{policy}", None, 204 if may_set else 403)):
+        assert send(method, path, body, caller=MEMBER).status == status
+
+
+@pytest.mark.usefixtures("policies")
+def test_an_overridden_rule_to_see_policies(rules: Callable[[dict[str, str]], None]) -> None:
+    create("bronze", is_default=True)
+    rules({GET_POLICIES_RULE: "rule:context_is_admin"})
+    assert send("GET", caller=READER).status == 403
+    assert names(ADMIN) == ["bronze"]

@@ -82,7 +82,10 @@ def timeless(report: dict[str, dict[str, object]]) -> dict[str, dict[str, object
     """get-qos without the times; each is there and in UTC."""
     for shown in report.values():
         assert str(shown["since"]).endswith("+00:00")
-    return {name: {key: value for key, value in shown.items() if key != "since"}
+        assert shown["source"] == ("none" if shown["requested"] is None else "server")
+        assert shown["policy_revision"] is None
+    return {name: {key: value for key, value in shown.items()
+                   if key not in ("since", "source", "policy_revision")}
             for name, shown in report.items()}
 
 

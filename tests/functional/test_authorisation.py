@@ -5,14 +5,17 @@ The same matrix stands in the documentation for operators.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from nova_qos.api.catalog import store
 from nova_qos.resources import BALLOON, GET_ALL, LIST_PATH, SET_ALL, TABLE
 from tests.functional.caller import ADMIN, MEMBER, READER, STRANGER, Answer, Caller
 from tests.functional.cloud import Server
+from tests.functional.policies import create, send
 
 PAGE = Path(__file__).parents[2] / "doc/source/admin/security.rst"
 CALLERS = {
@@ -29,6 +32,8 @@ GET = (403, 200, 200, 200, 200, 404, 403)
 SET = (403, 403, 403, 403, 200, 404, 403)
 LIST = (403, 200, 200, 200, 200, 200, 403)
 LIST_HOST = (403, 403, 403, 403, 200, 403, 403)
+#: A policy that the callers' project has.
+GET_POLICY = (403, 200, 200, 200, 200, 404, 403)
 WORDS = {200: "yes", 403: "no", 404: "unknown"}
 _SETTINGS: dict[str, object] = {row.name: row.value.minimum for row in TABLE.values()}
 EVERYTHING = _SETTINGS | {"force": True}
@@ -85,6 +90,41 @@ def _requests() -> list[Request]:
 REQUESTS = _requests()
 
 
+@dataclass(frozen=True)
+class PolicyRequest:
+    """One that concerns named policies; ``{id}`` in its path stands for the id of one, and
+    ``{project}`` for that of a project."""
+
+    method: str
+    path: str
+    statuses: tuple[int, ...]
+    body: dict[str, object] | None = None
+
+    @property
+    def name(self) -> str:
+        """As the page has it, in lines that are not too long."""
+        path = self.path.removeprefix("/").replace("{id}/projects/{project}", ".../projects/{id}")
+        return f"{self.method} {path}".strip()
+
+    def send(self, caller: Caller, policy: str) -> Answer:
+        """Ask for it."""
+        project = "old" if self.method == "DELETE" else "new"
+        path = self.path.replace("{id}", policy).replace("{project}", project)
+        return send(self.method, path, self.body, caller)
+
+
+POLICY_REQUESTS = [
+    PolicyRequest("GET", "", LIST),
+    PolicyRequest("GET", "/{id}", GET_POLICY),
+    PolicyRequest("GET", "/for-agents", LIST_HOST),
+    PolicyRequest("POST", "", LIST_HOST, {"policy": {"name": "new", "settings": {}}}),
+    PolicyRequest("PUT", "/{id}", LIST_HOST, {"policy": {"description": "new"}}),
+    PolicyRequest("DELETE", "/{id}", LIST_HOST),
+    PolicyRequest("PUT", "/{id}/projects/{project}", LIST_HOST),
+    PolicyRequest("DELETE", "/{id}/projects/{project}", LIST_HOST),
+]
+
+
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request.name)
 @pytest.mark.parametrize("who", CALLERS)
 def test_who_may_do_what(server: Server, who: str, request_: Request) -> None:
@@ -95,6 +135,24 @@ def test_who_may_do_what(server: Server, who: str, request_: Request) -> None:
         assert "os_compute_api:os-qos:" in answer.message
     if answer.status != 200:
         assert (server.saved(), server.domain.writes) == ({}, [])
+
+
+@pytest.mark.usefixtures("policies")
+@pytest.mark.parametrize("request_", POLICY_REQUESTS, ids=lambda request: request.name)
+@pytest.mark.parametrize("who", CALLERS)
+def test_who_may_do_what_with_policies(who: str, request_: PolicyRequest) -> None:
+    policy = create()
+    if request_.method != "DELETE" or "projects" in request_.path:
+        store().assign(int(policy), MEMBER.project)
+        store().assign(int(policy), "old")
+    before = store().version()
+    expected = request_.statuses[list(CALLERS).index(who)]
+    answer = request_.send(CALLERS[who], policy)
+    assert (200 if answer.status in (201, 204) else answer.status) == expected, answer
+    if answer.status == 403:
+        assert "os_compute_api:os-qos:policies:" in answer.message
+    is_changed = expected == 200 and request_.method != "GET"
+    assert (store().version() != before) == is_changed
 
 
 def test_another_project_lists_its_own_alone(server: Server) -> None:
@@ -131,11 +189,11 @@ def test_hosts_are_named_to_administrators_alone(
     assert {each["host"] for each in listed if each["id"] == server.uuid} == hosts
 
 
-def table() -> str:
-    """The matrix as the page is to show it."""
+def table(requests: Sequence[Request | PolicyRequest]) -> str:
+    """A matrix as the page is to show it."""
     head = ["request", *CALLERS]
     rows = [[f"``{each.name}``", *(WORDS[status] for status in each.statuses)]
-            for each in REQUESTS]
+            for each in requests]
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     line = "  ".join("=" * width for width in widths)
     cells = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -143,5 +201,7 @@ def table() -> str:
     return "\n".join([line, cells[0], line, *cells[1:], line])
 
 
-def test_the_matrix_is_documented() -> None:
-    assert table() in PAGE.read_text(), f"{PAGE} is to have this table:\n{table()}"
+@pytest.mark.parametrize("requests", [REQUESTS, POLICY_REQUESTS], ids=["servers", "policies"])
+def test_the_matrix_is_documented(requests: Sequence[Request | PolicyRequest]) -> None:
+    wanted = table(requests)
+    assert wanted in PAGE.read_text(), f"{PAGE} is to have this table:\n{wanted}"

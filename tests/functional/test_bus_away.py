@@ -6,6 +6,7 @@ The driver is oslo.messaging's own for RabbitMQ, with its connections, retries a
 
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,8 @@ import pytest
 from nova import rpc
 
 from tests.functional.caller import ADMIN, READER
-from tests.functional.cloud import Server
+from tests.functional.cloud import Server, eventually
+from tests.functional.policies import create, send
 
 #: The second: what a busy machine may add; twelve readers one after another would wait for 24 s.
 TIMEOUT, A_BIT = 2, 8
@@ -66,3 +68,16 @@ def test_gets_and_sets_while_the_broker_is_away(server: Server) -> None:
     shown = READER.act(server, "get-qos")
     assert (shown.status, shown.body["cpu_priority"]["requested"]) == (200, 77)
     assert time.monotonic() - began < TIMEOUT
+
+
+@pytest.mark.usefixtures("away", "policies")
+def test_policies_are_changed_while_the_broker_is_away() -> None:
+    """Nobody waits for the hint to agents."""
+    began = time.monotonic()
+    policy = create()
+    for number in range(40):
+        assert send("PUT", f"/{policy}", {"policy": {"description": str(number)}}).status == 200
+    assert time.monotonic() - began < A_BIT
+    # nor do the threads that send it pile up
+    eventually(lambda: not [each for each in threading.enumerate() if each.name == "qos-hint"])
+    assert len([each for each in threading.enumerate() if each.name == "qos-send"]) < 40

@@ -18,7 +18,10 @@ def _printed(*words: str) -> str:
 def test_openstack_completes_our_commands_and_their_options() -> None:
     lines = dict(line.strip().split("=", 1)
                  for line in _printed("openstack", "complete").splitlines() if "=" in line)
-    assert lines["cmds_server_qos"].strip("'").split() == ["list", "move", "set", "show", "unset"]
+    assert lines["cmds_server_qos"].strip("'").split() == [
+        "list", "move", "policy", "set", "show", "unset"]
+    assert lines["cmds_server_qos_policy"].strip("'").split() == [
+        "add", "create", "delete", "list", "remove", "set", "show", "unset"]
     offered = set(lines["cmds_server_qos_set"].strip("'").split())
     assert offered >= {row.names.option for row in TABLE.values()} | {"--wait", "--timeout"}
 

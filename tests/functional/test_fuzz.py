@@ -16,6 +16,7 @@ from nova_qos.core.server import Flavor
 from nova_qos.resources import BALLOON, GET_ALL, LIST_PATH, SET_ALL, TABLE
 from tests.functional.caller import ADMIN, Answer
 from tests.functional.cloud import Server
+from tests.functional.policies import create, names, send
 from tests.functional.values import FLAVOR_MIB
 
 SETS = {row.names.set_action: row.names.key for row in TABLE.values()} | {SET_ALL: "cpu_priority"}
@@ -101,3 +102,37 @@ def test_broken_text(server: Server, data: st.DataObject, action: str, insert: b
 def test_any_query(server: Server, query: dict[str, str]) -> None:
     answer = ADMIN.request("GET", f"{LIST_PATH}?{urlencode(query)}")
     assert answer.status in (200, 400, 404), answer
+
+
+POLICY_FIELDS = st.dictionaries(
+    st.sampled_from(["name", "description", "settings", "is_default", "id"]),
+    SCALARS | st.dictionaries(
+        st.sampled_from([*TABLE]) | st.text(max_size=5),
+        SCALARS | st.sampled_from(["75%", "512/vcpu", "50%/vcpu", "101%", "0%", "1%/vcpu "]),
+        max_size=4), max_size=5)
+
+
+@pytest.mark.usefixtures("policies")
+@examples(150)
+@given(method=st.sampled_from(["POST", "PUT"]), fields=POLICY_FIELDS | JSON)
+def test_any_policy(method: str, fields: object) -> None:
+    found = names(ADMIN)
+    policy = send("GET").body["policies"][0]["id"] if found else create("first")
+    answer = send(method, "" if method == "POST" else f"/{policy}", {"policy": fields})
+    assert answer.status in (200, 201, 400, 409), answer
+    if answer.status < 300:
+        assert answer.body["policy"] in send("GET").body["policies"]
+    else:
+        assert answer.message
+
+
+@pytest.mark.usefixtures("policies")
+@examples(60)
+@given(query=st.dictionaries(
+    st.sampled_from(["name", "in_use", "limit"]),
+    st.text(st.characters(codec="utf-8"), max_size=12), max_size=2))
+def test_any_query_for_policies(query: dict[str, str]) -> None:
+    policy = create() if not names(ADMIN) else send("GET").body["policies"][0]["id"]
+    for path in ("", f"/{policy}"):
+        answer = send("GET", f"{path}?{urlencode(query)}")
+        assert answer.status in (200, 400), answer

@@ -200,7 +200,8 @@ def test_a_project_is_told_what_is_saved_and_no_agent_is_asked(
     for name, row in TABLE.items():
         shown = ADMIN.act(server, "get-qos").body[name]
         assert found[server.uuid]["qos"][name] == {
-            key: shown[key] for key in ("requested", "unit", "range", "default")}
+            key: shown[key] for key in (
+                "requested", "unit", "range", "default", "source", "policy_revision")}
         assert found[server.uuid]["qos"][name]["requested"] == SETTINGS[row.name]
     assert {name: each["requested"] for name, each in found[other.uuid]["qos"].items()} == (
         dict.fromkeys(TABLE) | {"memory": 400})

@@ -68,10 +68,11 @@ def test_clients_are_light_and_run(installed: Callable[[str], Run]) -> None:
                       "errors, sharing; from novaclient_qos.osc import change; print(Client)")
     assert from_python.stdout == "<class 'nova_qos.client.Client'>\n", from_python.stderr
     assert "enable" in run("nova-qos-paste", "--help").stdout
-    without = run("nova-qos-agent")
-    assert without.returncode == 1
-    assert "pip install 'nova-qos[agent]'" in without.stderr
-    assert "Traceback" not in without.stderr
+    for program, extra in (("nova-qos-agent", "agent"), ("nova-qos-manage", "policies")):
+        without = run(program)
+        assert without.returncode == 1
+        assert f"pip install 'nova-qos[{extra}]'" in without.stderr
+        assert "Traceback" not in without.stderr
 
 
 def test_the_openstack_command_finds_it(installed: Callable[[str], Run]) -> None:
@@ -86,6 +87,18 @@ def test_the_extra_of_the_api_mounts(installed: Callable[[str], Run]) -> None:
     done = run("python", "-c", "import nova_qos.api.mount as mount; print(mount.Router.factory)")
     assert done.returncode == 0, done.stderr
     assert "Router" in done.stdout
+
+
+def test_the_extra_of_the_policies_manages_them(
+    installed: Callable[[str], Run], tmp_path: Path
+) -> None:
+    run = installed("[policies]")
+    assert distributions(run).isdisjoint({"nova", "libvirt-python"})
+    conf = tmp_path / "nova.conf"
+    conf.write_text(f"[nova_qos_database]\nconnection = sqlite:///{tmp_path}/policies.db\n")
+    for command in ("sync", "check"):
+        done = run("nova-qos-manage", "--config-file", str(conf), "db", command)
+        assert done.returncode == 0, done.stderr
 
 
 def test_the_extra_of_the_agent_runs(installed: Callable[[str], Run], tmp_path: Path) -> None:

@@ -26,6 +26,13 @@ function pip_uninstall { note pip_uninstall "$@" from "${PIP_VIRTUAL_ENV:-the sy
 # FILE SECTION OPTION VALUE
 function iniset { note iniset "$@"; }
 
+# FILE SECTION OPTION
+function inidelete { note inidelete "$@"; }
+
+function recreate_database { note recreate_database "$@"; }
+
+function database_connection_url { echo "mysql+pymysql://root:secret@127.0.0.1/$1?charset=utf8&plugin=dbcounter"; }
+
 # NAME COMMAND GROUP USER
 function run_process {
     [[ "$2" == /* ]] && is_service_enabled "$1" && note run_process "$1" "$2" "group=${3:-}" "user=${4:-stack}"

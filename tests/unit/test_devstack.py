@@ -37,10 +37,21 @@ class Stack:
         tool.write_text(f'#!/bin/sh\necho edit-constraints "$@" >> {self.calls_file}\n')
         tool.chmod(0o755)
         (self.home / "openrc").write_text("export OS_CLOUD=$1\n")
+        self.programs.mkdir()
+        for name in ("nova-qos-paste", "nova-qos-agent"):
+            (self.programs / name).symlink_to(Path(sys.executable).with_name(name))
+        manage = self.programs / "nova-qos-manage"
+        manage.write_text(f'#!/bin/sh\necho nova-qos-manage "$@" >> {self.calls_file}\n')
+        manage.chmod(0o755)
 
     @property
     def paste(self) -> Path:
         return self.home / "api-paste.ini"
+
+    @property
+    def programs(self) -> Path:
+        """Those of nova-qos; the one for the database notes how it was called."""
+        return self.home / "nova-bin"
 
     @property
     def calls_file(self) -> Path:
@@ -64,7 +75,7 @@ class Stack:
             "ENABLED_SERVICES": self.services, "VIRT_DRIVER": "libvirt",
             "REQUIREMENTS_DIR": str(self.home / "requirements"), "GLOBAL_VENV": "True",
             "DEVSTACK_VENV": "/opt/stack/data/venv",
-            "NOVA_BIN_DIR": str(Path(sys.executable).parent),
+            "NOVA_BIN_DIR": str(self.programs),
             "NOVA_CONF": "/etc/nova/nova.conf", "NOVA_CPU_CONF": "/etc/nova/nova-cpu.conf",
             "NOVA_API_PASTE_INI": str(self.paste), **self.variables}
 
@@ -88,7 +99,11 @@ def test_configured(stack: Stack) -> None:
     assert stack.run("stack", "post-config") == [
         "iniset /etc/nova/nova.conf nova_qos uplinks eth1,eth2",
         "iniset /etc/nova/nova.conf tc htb_rate 900",
-        "iniset /etc/nova/nova.conf libvirt ballooning_ram_ratio 2.0"]
+        "iniset /etc/nova/nova.conf libvirt ballooning_ram_ratio 2.0",
+        "recreate_database nova_qos",
+        "iniset /etc/nova/nova.conf nova_qos_database connection "
+        "mysql+pymysql://root:secret@127.0.0.1/nova_qos",
+        "nova-qos-manage --config-file /etc/nova/nova.conf db sync"]
     assert paste.is_enabled(stack.paste)
 
 
@@ -98,8 +113,9 @@ def test_what_it_configures_are_options_of_ours(stack: Stack) -> None:
     ours = {(_group(group), option.name)
             for group, options in [*conf.list_opts(), *ballooning.list_opts()]
             for option in options}
-    written = {tuple(call.split()[2:4]) for call in stack.run("stack", "post-config")}
-    assert len(written) == 3
+    written = {tuple(call.split()[2:4]) for call in stack.run("stack", "post-config")
+               if call.startswith("iniset ")}
+    assert len(written) == 4
     assert written <= ours
 
 
@@ -108,8 +124,9 @@ def _group(group: cfg.OptGroup | str) -> str:
 
 
 def test_started_and_stopped(stack: Stack) -> None:
-    agent = Path(sys.executable).with_name("nova-qos-agent")
+    agent = stack.programs / "nova-qos-agent"
     assert stack.run("stack", "extra") == [
+        "inidelete /etc/nova/nova-cpu.conf nova_qos_database connection",
         f"run_process n-qos {agent} --config-file /etc/nova/nova-cpu.conf group= user=root"]
     assert stack.run("stack", "test-config") == []
     assert stack.run("unstack") == ["stop_process n-qos"]

@@ -120,7 +120,7 @@ def test_installed_it_brings_programs_and_samples(built: Path, tmp_path: Path) -
     _run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index",
          "--ignore-installed", "--disable-pip-version-check", "--prefix", tmp_path, path)
     assert {each.name for each in (tmp_path / "bin").iterdir()} == {
-        "nova-qos-agent", "nova-qos-paste"}
+        "nova-qos-agent", "nova-qos-manage", "nova-qos-paste"}
     brought = {str(each.relative_to(tmp_path)): each.read_bytes()
                for each in (tmp_path / "etc").rglob("*") if each.is_file()}
     assert brought == {name: (ROOT / name).read_bytes() for name in in_tree("etc/nova-qos/*")}

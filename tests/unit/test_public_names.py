@@ -60,6 +60,9 @@ def public_names() -> str:
     lines += [f"balloon {BALLOON} | {BALLOON_COMMAND} | {MEMORY.names.get_rule}"]
     lines += [f"several {NET_PRIORITIES_COMMAND} | {NET_PRIORITY.names.get_action}"]
     lines += [f"list    GET {LIST_PATH} | {LIST_RULE} | {LIST_HOST_RULE}"]
+    lines += [f"policies {each.name} | {operation['method']} {operation['path']}"
+              for each in rules.list_rules() if ":policies:" in each.name
+              for operation in each.operations]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -123,13 +126,16 @@ def test_a_body_has_the_field(names: Written) -> None:
 def test_the_fields_of_set_qos() -> None:
     action = schemas.set_all_body()["properties"]
     assert isinstance(action, dict)
-    assert list(action["set-qos"]["properties"]) == [*(r.name for r in WRITTEN), "force"]
+    assert list(action["set-qos"]["properties"]) == [
+        *(r.name for r in WRITTEN), "policy", "force"]
 
 
 def test_every_rule_and_no_other() -> None:
     written = {name for r in WRITTEN for name in (r.get_rule, r.set_rule)}
     assert {rule.name for rule in rules.list_rules()} == written | {
-        "os_compute_api:os-qos:list", "os_compute_api:os-qos:list:host"}
+        "os_compute_api:os-qos:list", "os_compute_api:os-qos:list:host",
+        "os_compute_api:os-qos:policies:get", "os_compute_api:os-qos:policies:set",
+        "os_compute_api:os-qos:policies:assign", "os_compute_api:os-qos:policies:agents"}
 
 
 def test_every_nova_command_and_no_other() -> None:

@@ -45,9 +45,8 @@ class MemoryRecord:
     def forget(self, names: Iterable[str]) -> None:
         self.save({name: Entry() for name in names})
 
-    def mark_defaults(self) -> None:
-        if self.now.flavor.fair_cpu_shares and "cpu_priority" not in self.now.own:
-            self.now = replace(self.now, marked=self.now.marked | {"cpu_priority"})
+    def mark(self, names: Iterable[str]) -> None:
+        self.now = replace(self.now, marked=self.now.marked | set(names))
 
     def is_new(self, host: str, since: float) -> bool:
         return self.new
@@ -57,7 +56,8 @@ class MemoryRecord:
 
     def request_for_new(self, changes: Mapping[str, int | None]) -> None:
         self.new = False
-        self.save({name: Entry(value) for name, value in changes.items() if value is not None})
+        self.save({name: Entry(value, by_hook=True)
+                   for name, value in changes.items() if value is not None})
 
 
 class MemoryRecords:

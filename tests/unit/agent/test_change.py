@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from nova_qos.agent.change import Change
+from nova_qos.agent.change import Change, changed
 from nova_qos.agent.outcome import Outcome
 from nova_qos.core import errors
 from nova_qos.core.balloon import Limits
@@ -14,7 +14,9 @@ from tests.unit.agent.conftest import Site
 
 
 def change(site: Site, force: bool = False, **settings: int | None) -> Change:
-    return Change(site.records.load("one").server, site.machine, settings, Limits(32 * 1024, force))
+    server = site.records.load("one").server
+    return Change(server, site.machine, settings, Limits(32 * 1024, force),
+                  changed(server, settings))
 
 
 def states(outcomes: dict[str, Outcome]) -> dict[str, str | None]:

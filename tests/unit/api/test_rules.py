@@ -9,7 +9,7 @@ from oslo_policy import policy
 
 from nova_qos.api import rules
 from nova_qos.core.resource import Resource
-from nova_qos.resources import LIST_HOST_RULE, LIST_RULE, TABLE
+from nova_qos.resources import ASSIGN_RULE, LIST_HOST_RULE, LIST_RULE, TABLE
 from tests.unit.rows import each_row
 
 PROJECT = {"project_id": "p1", "user_id": "u1"}
@@ -66,10 +66,32 @@ def test_admins_alone_list_a_host(enforcer: policy.Enforcer) -> None:
     assert not may(enforcer, LIST_HOST_RULE, READER)
 
 
-def test_one_rule_to_get_and_one_to_set_each_and_two_to_list() -> None:
+def test_readers_of_the_project_and_admins_see_policies(enforcer: policy.Enforcer) -> None:
+    assert may(enforcer, rules.GET_POLICIES_RULE, READER)
+    assert may(enforcer, rules.GET_POLICIES_RULE, ADMIN, project="other")
+    assert not may(enforcer, rules.GET_POLICIES_RULE, [])
+
+
+@pytest.mark.parametrize("rule", [rules.SET_POLICIES_RULE, ASSIGN_RULE])
+def test_admins_alone_change_and_assign_policies(enforcer: policy.Enforcer, rule: str) -> None:
+    assert may(enforcer, rule, ADMIN, project="other")
+    for roles in (MEMBER, READER, ["service"], []):
+        assert not may(enforcer, rule, roles)
+
+
+def test_agents_get_policies_with_either_role(enforcer: policy.Enforcer) -> None:
+    """As the guides give nova's user one or the other, or both."""
+    for roles in (["service"], ["admin"], ["admin", "service"]):
+        assert may(enforcer, rules.AGENTS_RULE, roles, project="service")
+    for roles in (MEMBER, ["reader"], ["manager"], []):
+        assert not may(enforcer, rules.AGENTS_RULE, roles)
+
+
+def test_one_rule_to_get_and_one_to_set_each_two_to_list_and_those_of_policies() -> None:
     assert [rule.name for rule in rules.list_rules()] == [
         *(name for row in TABLE.values() for name in (row.names.get_rule, row.names.set_rule)),
-        LIST_RULE, LIST_HOST_RULE]
+        LIST_RULE, LIST_HOST_RULE, rules.GET_POLICIES_RULE, rules.SET_POLICIES_RULE, ASSIGN_RULE,
+        rules.AGENTS_RULE]
 
 
 def test_the_rules_to_list_tell_what_is_asked() -> None:

@@ -8,10 +8,11 @@ import json
 import threading
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-Answer = tuple[int, object]
+#: Status, body and, where they matter, headers.
+Answer = tuple[int, object] | tuple[int, object, dict[str, str]]
 #: nova's answer to an action that it does not know.
 UNKNOWN = "There is no such action: {}"
 
@@ -25,8 +26,8 @@ class RecordedCloud:
     """``servers`` maps names to ids; ``answers`` maps (name, action) to what nova answers;
     ``asked`` lists (name, action, value) of every action that arrived. ``listed`` is what GET
     /os-qos shows, ``page`` a page; None: this nova has no nova-qos. ``queries`` lists what it was
-    asked with. ``takes_many``: whether it has POST /os-qos. ``compute_url``: where nova is,
-    if not here."""
+    asked with, ``headers`` are those of the last request. ``takes_many``: whether it has POST
+    /os-qos. ``compute_url``: where nova is, if not here."""
 
     page = 2
     takes_many = True
@@ -38,11 +39,12 @@ class RecordedCloud:
         self.listed: list[dict[str, Any]] | None = None
         self.host: dict[str, object] | None = None
         self.queries: list[dict[str, list[str]]] = []
+        self.headers: dict[str, str] = {}
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._http.server_port}"
         self._compute_url = compute_url or f"{self.url}/v2.1"
 
-    def __enter__(self) -> "RecordedCloud":
+    def __enter__(self) -> Self:
         threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
@@ -87,11 +89,13 @@ class RecordedCloud:
             answer = self.act(each["server"], {"set-qos": each["settings"] | more})
             if answer is None:
                 return None
-            code, found = answer
+            code, found = answer[0], answer[1]
+            assert isinstance(found, dict)
             if found == fault(400, UNKNOWN.format("set-qos"))[1]:
                 return absent
             results.append({"server": each["server"], "code": code, **(
-                {"qos": {name: found[name] for name in each["settings"]}} if code < 400
+                {"qos": {name: row for name, row in found.items()
+                         if {name, "policy"} & each["settings"].keys()}} if code < 400
                 else {"error": next(iter(found.values()))})})
         codes = {each["code"] for each in results}
         return 200 if len(codes) == 1 else 207, {"results": results}
@@ -160,19 +164,23 @@ def _handler(cloud: RecordedCloud) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
+            cloud.headers = dict(self.headers)
             answer = cloud.answer(self.command, self.path, body)
             if answer is None:
                 self.close_connection = True
                 return
-            content = json.dumps(answer[1]).encode()
+            # an answer without content, as 204 is
+            content = b"" if answer[1] is None else json.dumps(answer[1]).encode()
             self.send_response(answer[0])
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.send_header("X-Subject-Token", f"token-of-{_user(body)}")
+            for name, value in (answer[2] if len(answer) > 2 else {}).items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
 
-        do_POST = do_GET
+        do_POST = do_PUT = do_DELETE = do_GET
 
         def log_message(self, format: str, *args: object) -> None:
             """Requests are kept in ``asked``."""

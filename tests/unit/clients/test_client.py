@@ -109,6 +109,14 @@ def test_an_unset_is_done_as_far_as_the_scale_of_the_host_can_tell(
     assert client.set(cloud.servers["vm1"], cpu_priority=None).result == result
 
 
+def test_shares_that_a_guarantee_raises_are_not_waited_for(
+    client: Client, cloud: RecordedCloud
+) -> None:
+    cloud.answers["vm1", SET_ALL] = (200, reports(
+        cpu_priority={"applied": 3000, "reason": "raised by cpu_guarantee"}))
+    assert client.set(cloud.servers["vm1"], cpu_priority=None).result == "applied"
+
+
 def test_an_exact_scale_is_compared_exactly(client: Client, cloud: RecordedCloud) -> None:
     cloud.answers["vm1", SET_ALL] = (200, reports(
         io_priority={"applied": 133, "default": 128}) | {

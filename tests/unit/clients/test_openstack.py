@@ -171,15 +171,15 @@ def test_show(openstack: OpenStack, cloud: RecordedCloud) -> None:
         cpu_priority=applied(2048), memory=waiting(256),
         io_priority={**applied(500), "effective": False, "reason": "the scheduler is none"}))
     assert openstack.good("show", "vm1").rows() == [
-        ["Resource", "Requested", "Applied", "Unit", "State", "Effective", "Reason"],
-        ["memory", "256", "", "MiB", "pending", "False", "the server is not running"],
-        ["memory_soft_limit", "", "unlimited", "MiB", "unset", "True", ""],
-        ["cpu_priority", "2048", "2048", "shares", "applied", "True", ""],
-        ["io_priority", "500", "500", "weight", "applied", "False", "the scheduler is none"],
-        ["net_priority", "", "none", "prio", "unset", "True", ""]]
+        ["Resource", "Requested", "Applied", "Unit", "State", "Effective", "Source", "Reason"],
+        ["memory", "256", "", "MiB", "pending", "False", "-", "the server is not running"],
+        ["memory_soft_limit", "", "unlimited", "MiB", "unset", "True", "-", ""],
+        ["cpu_priority", "2048", "2048", "shares", "applied", "True", "-", ""],
+        ["io_priority", "500", "500", "weight", "applied", "False", "-", "the scheduler is none"],
+        ["net_priority", "", "none", "prio", "unset", "True", "-", ""]]
     assert openstack.good("show", "--long", "vm1").rows()[1] == [
-        "memory", "256", "", "MiB", "1 to 512", "512", "pending", "False",
-        "2026-01-31T12:00:00+00:00", "the server is not running"]
+        "memory", "256", "", "MiB", "1 to 512", "512", "pending", "False", "-",
+        "", "2026-01-31T12:00:00+00:00", "the server is not running"]
     assert openstack.good("show", "-c", "default", "-c", "Resource", "vm1").rows()[2] == [
         "memory_soft_limit", "unlimited"]
 
@@ -189,8 +189,9 @@ def test_show_for_programs(openstack: OpenStack, cloud: RecordedCloud) -> None:
     first, soft = json.loads(openstack.good("show", "--long", "vm1", "-f", "json").out)[:2]
     assert first == {
         "Resource": "memory", "Requested": 256, "Applied": None, "Unit": "MiB", "Range": [1, 512],
-        "Default": 512, "State": "pending", "Effective": False,
-        "Since": "2026-01-31T12:00:00+00:00", "Reason": "the server is not running"}
+        "Default": 512, "State": "pending", "Effective": False, "Source": None,
+        "Policy Revision": None, "Since": "2026-01-31T12:00:00+00:00",
+        "Reason": "the server is not running"}
     assert soft["Applied"] == -1
     assert yaml.safe_load(openstack.good("show", "--long", "vm1", "-f", "yaml").out)[0] == first
     table = csv.DictReader(io.StringIO(openstack.good("show", "vm1", "-f", "csv").out))
@@ -240,7 +241,7 @@ def test_a_table_has_what_the_host_holds_without_a_setting(
     cloud.answers["vm1", GET_ALL] = (200, reports(io_limit=left, cpu_limit=waiting(None)))
     rows = openstack.good("show", "vm1").rows()[1:]
     assert [row[0] for row in rows if row[0] not in FIRST] == ["io_limit"]
-    assert rows[4] == ["io_limit", "", "500", "IOPS", "unset", "True", LEFT_IN_PLACE]
+    assert rows[4] == ["io_limit", "", "500", "IOPS", "unset", "True", "-", LEFT_IN_PLACE]
 
 
 def test_an_error_of_show_is_one_line(openstack: OpenStack, cloud: RecordedCloud) -> None:

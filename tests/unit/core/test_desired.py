@@ -1,25 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """The resolver: for each resource the first source that names it decides."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_qos.core import desired
-from nova_qos.core.desired import DEFAULT, SERVER, Layer, Source
 from nova_qos.core.errors import InvalidSetting
 from nova_qos.core.reading import Reading
 from nova_qos.core.server import Flavor, SavedServer
+from nova_qos.core.source import DEFAULT, HOOK, SERVER, Assigned, Layer, Source
 from nova_qos.core.units import UNLIMITED
 from nova_qos.resources import TABLE
 
-#: Stands for a source that is to come, such as a policy.
-OTHER = Source("default")
+GOLD, BASIC = Source("policy", "gold", 3), Source("policy", "basic", 1, is_default=True)
 FAIR = Flavor(512, fair_cpu_shares=600)
 
 
 def server(flavor: Flavor = FAIR, marked: frozenset[str] = frozenset(), **own: int) -> SavedServer:
     return SavedServer("uuid", "compute", None, flavor, own, marked)
+
+
+def having(
+    saved: SavedServer, gold: dict[str, int], basic: dict[str, int] | None = None
+) -> SavedServer:
+    """The server with a policy, and the default policy."""
+    return replace(saved, assigned=Assigned((Layer(GOLD, gold), Layer(BASIC, basic or {}))))
 
 
 def test_a_default_is_what_the_host_makes_of_the_flavor() -> None:
@@ -52,12 +60,66 @@ def test_every_resource_has_a_target() -> None:
 
 
 def test_the_server_comes_first_then_the_layers_in_their_order() -> None:
-    first, second = Layer(OTHER, {"memory": 200, "io_priority": 300}), Layer(
-        OTHER, {"io_priority": 400, "net_priority": 5})
-    resolved = desired.resolve(TABLE, server(memory=100), [first, second])
+    resolved = desired.resolve(TABLE, having(
+        server(memory=100), {"memory": 200, "io_priority": 300},
+        {"io_priority": 400, "net_priority": 5}))
     assert (resolved["memory"].value, resolved["memory"].source) == (100, SERVER)
-    assert resolved["io_priority"].value == 300
-    assert resolved["net_priority"].value == 5
+    assert (resolved["io_priority"].value, resolved["io_priority"].source) == (300, GOLD)
+    assert (resolved["net_priority"].value, resolved["net_priority"].source) == (5, BASIC)
+
+
+def test_a_hook_comes_after_all_policies_and_before_the_default() -> None:
+    ballooned = replace(server(), hooked={"memory": 128, "io_priority": 200})
+    assert desired.resolve(TABLE, ballooned)["memory"].source == HOOK
+    resolved = desired.resolve(TABLE, having(ballooned, {}, {"memory": 300}))
+    assert (resolved["memory"].value, resolved["memory"].source) == (300, BASIC)
+    assert (resolved["io_priority"].value, resolved["io_priority"].source) == (200, HOOK)
+
+
+def test_none_of_its_own_overrules_a_policy_and_is_nothing_without_one() -> None:
+    own = server(Flavor(512), net_priority=UNLIMITED)
+    alone = desired.resolve(TABLE, own)["net_priority"]
+    assert (alone.requested, alone.source) == (None, DEFAULT)
+    over = desired.resolve(TABLE, having(own, {"net_priority": 5}))["net_priority"]
+    assert (over.requested, over.value, over.source) == (UNLIMITED, UNLIMITED, SERVER)
+    assert desired.requested(TABLE, own) == {}
+    assert list(desired.requested(TABLE, having(own, {"net_priority": 5}))) == ["net_priority"]
+
+
+def test_a_policys_value_comes_into_the_range_of_the_server() -> None:
+    resolved = desired.resolve(TABLE, having(
+        server(Flavor(512, vcpus=2)), {"memory": 600, "cpu_limit": 3, "cpu_priority": 10**6}))
+    values = {name: resolved[name].value for name in ("memory", "cpu_limit", "cpu_priority")}
+    assert values == {"memory": 512, "cpu_limit": 10, "cpu_priority": 262144}
+    assert resolved["cpu_limit"].is_reduced
+
+
+def test_a_limit_of_one_source_cuts_the_guarantee_of_another() -> None:
+    target = desired.resolve(TABLE, having(
+        server(Flavor(512, vcpus=4), cpu_limit=60), {"cpu_guarantee": 150}))["cpu_guarantee"]
+    assert (target.value, target.source, target.bound_by) == (60, GOLD, SERVER)
+    unlimited = desired.resolve(TABLE, having(
+        server(Flavor(512, vcpus=4), cpu_limit=UNLIMITED), {"cpu_guarantee": 150},
+        {"cpu_limit": 60}))["cpu_guarantee"]
+    assert (unlimited.value, unlimited.bound) == (150, None)
+
+
+def test_while_a_policy_is_missing_only_own_settings_are_touched() -> None:
+    lost = replace(server(FAIR, frozenset({"io_priority"}), memory=100), hooked={"net_priority": 5},
+                   assigned=Assigned(missing="policy 7 is assigned, which is not known here"))
+    assert list(desired.requested(TABLE, lost)) == ["memory"]
+    assert desired.to_reset(TABLE, lost) == {}
+    assert desired.to_mark(TABLE, lost) == []
+    assert desired.resolve(TABLE, lost)["net_priority"].missing == lost.assigned.missing
+
+
+def test_what_a_policy_gives_is_marked_so_that_it_is_reset_after_it() -> None:
+    served = having(server(Flavor(512), frozenset({"memory"}), io_priority=200),
+                    {"memory": 200, "io_priority": 300, "net_priority": 5})
+    assert desired.to_mark(TABLE, served) == ["net_priority"]
+    left = replace(served, assigned=Assigned(), marked=frozenset({"memory", "net_priority"}))
+    assert list(desired.to_reset(TABLE, left)) == ["memory", "net_priority"]
+    assert desired.to_mark(TABLE, server(FAIR)) == ["cpu_priority"]
 
 
 def test_a_target_is_what_the_flavor_allows_in_the_units_of_both_sides() -> None:

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.bed.stack import services
+from tools.bed.stack import schema, services
 from tools.bed.stack.layout import Layout
 
 _PACKAGES = ("nova_qos", "novaclient_qos", "hooks")
@@ -38,6 +38,7 @@ def restart(layout: Layout) -> None:
 
     :raises TestbedError: one does not start
     """
+    schema.synchronise_policies(layout)
     for daemon in (services.apis(layout)[-1], services.agent(layout)):
         daemon.stop()
         daemon.start()

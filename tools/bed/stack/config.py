@@ -149,6 +149,7 @@ def _write_nova(layout: Layout) -> None:
         **common,
         "database": {"connection": layout.database_url("nova")},
         "api_database": {"connection": layout.database_url("nova_api")},
+        "nova_qos_database": {"connection": layout.database_url("nova_qos")},
         "wsgi": {"api_paste_config": layout.etc("nova") / "api-paste.ini"},
         "api": {"auth_strategy": "keystone"},
     })

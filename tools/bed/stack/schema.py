@@ -35,8 +35,15 @@ def initialise_switch(layout: Layout) -> None:
 
 def synchronise(layout: Layout) -> None:
     """Every service's tables, at the same time."""
-    steps: list[Callable[[Layout], None]] = [_keystone, _glance, _placement, _neutron, _nova]
+    steps: list[Callable[[Layout], None]] = [
+        _keystone, _glance, _placement, _neutron, _nova, synchronise_policies]
     together(lambda step: step(layout), steps)
+
+
+def synchronise_policies(layout: Layout) -> None:
+    """The tables of the named policies, as the source tree has them."""
+    run(layout.program("nova-qos-manage"),
+        "--config-file", layout.etc("nova") / "nova.conf", "db", "sync")
 
 
 def discover_hosts(layout: Layout) -> None:

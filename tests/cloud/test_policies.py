@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Named policies on the real cloud, observed with virsh and in control groups."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.cloud.api import Person, wait_for
+from tests.cloud.host import Observer
+
+PATH = "/os-qos-policies"
+#: In which an edit is in force on every running server.
+_SOON_S = 5.0
+#: In which an agent that was away catches up.
+_BACK_S = 60.0
+
+
+@pytest.fixture
+def policy(admin: Person, clean: None) -> Iterator[Callable[..., str]]:
+    """Makes policies, which end with the test."""
+    made: list[str] = []
+
+    def create(name: str, **settings: object) -> str:
+        answer = admin.request("POST", PATH, json={"policy": {"name": name, "settings": settings}})
+        assert answer.status_code == 201, answer.text
+        made.append(answer.json()["policy"]["id"])
+        return made[-1]
+
+    yield create
+    for each in made:
+        edit(admin, each, is_default=False)
+        for project in admin.request("GET", f"{PATH}/{each}").json()["policy"]["projects"]:
+            admin.request("DELETE", f"{PATH}/{each}/projects/{project}")
+    for each in made:
+        used = admin.request("GET", f"{PATH}/{each}?in_use=true").json()["used_by"]
+        for server in used["servers"]:
+            admin.act(server["id"], "set-qos", {"policy": None})
+        answer = admin.request("DELETE", f"{PATH}/{each}")
+        assert answer.status_code == 204, answer.text
+
+
+def edit(admin: Person, policy: str, **fields: object) -> None:
+    answer = admin.request("PUT", f"{PATH}/{policy}", json={"policy": fields})
+    assert answer.status_code == 200, answer.text
+
+
+def assign(admin: Person, server: str, policy: str | None) -> None:
+    answer = admin.act(server, "set-qos", {"policy": policy})
+    assert answer.status_code == 200, answer.text
+
+
+def shares(host: Observer, server: str) -> int:
+    return host.cgroup(server, "cpu", "cpu.shares")
+
+
+def memory_mib(host: Observer, server: str) -> int:
+    return host.virsh_value("dommemstat", server, "actual") // 1024
+
+
+def test_tiers_by_server_project_and_default(
+    admin: Person, host: Observer, policy: Callable[..., str], servers: dict[str, str]
+) -> None:
+    first, second, third = servers.values()
+    policy("gold", cpu_priority="4096/vcpu", memory="75%")
+    silver = policy("silver", cpu_priority=2048)
+    bronze = policy("bronze", cpu_priority=512)
+    assign(admin, first, "gold")
+    assert (shares(host, first), memory_mib(host, first)) == (4096, 384)
+    edit(admin, bronze, is_default=True)
+    wait_for(lambda: [shares(host, each) for each in (second, third)] == [512, 512], _SOON_S,
+             "the default policy has reached all")
+    project = admin.show(third)["tenant_id"]
+    assert admin.request("PUT", f"{PATH}/{silver}/projects/{project}").status_code == 204
+    wait_for(lambda: [shares(host, each) for each in (first, second, third)] == [
+        4096, 2048, 2048], _SOON_S, "the project's policy has reached it")
+    row = admin.act(third, "get-qos").json()["cpu_priority"]
+    assert (row["source"], row["policy_revision"], row["state"]) == ("policy silver", 1, "applied")
+
+
+def test_an_edit_is_in_force_within_seconds(
+    admin: Person, host: Observer, policy: Callable[..., str], servers: dict[str, str]
+) -> None:
+    gold = policy("gold", cpu_priority=3000, io_priority=500)
+    for server in servers.values():
+        assign(admin, server, gold)
+    for value in (3001, 3002):
+        began = time.monotonic()
+        edit(admin, gold, settings={"cpu_priority": value})
+        wait_for(lambda value=value: {shares(host, each) for each in servers.values()} == {value},
+                 _SOON_S, "the edit is in force")
+        print(f"an edit is in force on three servers after {time.monotonic() - began:.1f} s")
+    for server in servers.values():
+        row = admin.act(server, "get-qos").json()["io_priority"]
+        assert (row["applied"], row["source"], row["state"]) == (100, "none", "unset")
+
+
+def test_an_agent_that_was_killed_meanwhile(
+    admin: Person, host: Observer, policy: Callable[..., str], vm1: str
+) -> None:
+    gold = policy("gold", cpu_priority=3000)
+    assign(admin, vm1, gold)
+    host.kill_agent()
+    edit(admin, gold, settings={"cpu_priority": 3500})
+    assert shares(host, vm1) == 3000
+    host.start_agent()
+    wait_for(lambda: shares(host, vm1) == 3500, _BACK_S, "the agent has caught up")
+
+
+def test_a_start_without_the_api(
+    admin: Person, host: Observer, policy: Callable[..., str], vm1: str
+) -> None:
+    """The file that the agent keeps stands in."""
+    assign(admin, vm1, policy("gold", cpu_priority=3000))
+    host.kill_agent()
+    api = host.daemon("nova")
+    api.stop()
+    try:
+        host.start_agent()
+        host.libvirt.virsh("schedinfo", host.domain_name(vm1), "--live", "cpu_shares=1024")
+        wait_for(lambda: shares(host, vm1) == 3000, _BACK_S, "the copy is in force")
+    finally:
+        api.start()
+
+
+def test_a_reboot_gets_it_again(
+    admin: Person, host: Observer, policy: Callable[..., str], vm1: str
+) -> None:
+    assign(admin, vm1, policy("gold", cpu_priority=3000))
+    assert admin.act(vm1, "reboot", {"type": "HARD"}).status_code == 202
+    admin.wait_for_status(vm1, "ACTIVE")
+    wait_for(lambda: shares(host, vm1) == 3000, _BACK_S, "the policy is in force again")

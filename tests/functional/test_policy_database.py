@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The store on real servers: MariaDB and PostgreSQL, each started here and gone afterwards."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from oslo_config import cfg
+
+from nova_qos import conf
+from nova_qos.core import errors
+from nova_qos.policies import schema
+from nova_qos.policies.engine import Database
+from nova_qos.policies.models import METADATA, VERSION_TABLE
+from nova_qos.policies.store import Store
+
+SETTINGS = {"memory": "75%", "cpu_priority": 2048}
+#: In seconds: what a request may take while the database is away, and what measuring adds.
+AT_MOST_S = 2.0 + 0.5
+
+
+@dataclass
+class Running:
+    """A database server; ``url`` for a database of that name, with another password if told."""
+
+    process: subprocess.Popen[bytes]
+    url: Callable[..., str]
+    run: Callable[[str], None]
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """It takes connections, as its kernel does, and says nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+
+def _user(name: str) -> int | None:
+    """The account that a server runs as where root starts it."""
+    return pwd.getpwnam(name).pw_uid if os.geteuid() == 0 else None
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _execute(url: str) -> Callable[[str], None]:
+    def run(statement: str) -> None:
+        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(sa.text(statement))
+        engine.dispose()
+
+    return run
+
+
+@contextmanager
+def mariadb(place: Path) -> Iterator[Running]:
+    """MariaDB with databases in latin1, as Debian's is without options."""
+    data, path, port = place / "data", place / "socket", _free_port()
+    subprocess.run(["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}",
+                    "--auth-root-authentication-method=normal", "--skip-test-db"],
+                   check=True, capture_output=True)
+    process = subprocess.Popen(
+        ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={path}",
+         f"--port={port}", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=16M",
+         f"--pid-file={place}/pid", "--character-set-server=latin1"], stderr=subprocess.DEVNULL)
+    execute = _execute(f"mysql+pymysql://root@localhost/?unix_socket={path}")
+    with _ended(process):
+        _wait(process, lambda: execute("SELECT 1"))
+        execute("CREATE USER 'qos'@'127.0.0.1' IDENTIFIED BY 'p%rd'")
+        execute("GRANT ALL ON *.* TO 'qos'@'127.0.0.1'")
+        yield Running(
+            process, lambda name, password="p%25rd":
+            f"mysql+pymysql://qos:{password}@127.0.0.1:{port}/{name}", execute)
+
+
+@contextmanager
+def postgresql(place: Path) -> Iterator[Running]:
+    """PostgreSQL with passwords, whatever its version."""
+    account, port, data = _user("postgres"), _free_port(), place / "data"
+    programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: int(each.parts[-2]))
+    if account is not None:
+        os.chown(place, account, -1)
+        for above in place.parents[:3]:
+            above.chmod(above.stat().st_mode | 0o111)
+    (place / "password").write_text("p%rd")
+    (place / "password").chmod(0o644)
+    subprocess.run([programs / "initdb", "-D", data, "-U", "qos", "-A", "scram-sha-256", "-E",
+                    "UTF8", "--locale=C", f"--pwfile={place}/password", "--no-sync"],
+                   check=True, capture_output=True, user=account, cwd=place)
+    process = subprocess.Popen(
+        [programs / "postgres", "-D", data, "-p", str(port), "-k", place, "-h", "127.0.0.1",
+         "-c", "shared_buffers=4MB", "-c", "fsync=off"],
+        stderr=subprocess.DEVNULL, user=account, cwd=place)
+
+    def url(name: str, password: str = "p%25rd") -> str:
+        return f"postgresql+psycopg2://qos:{password}@127.0.0.1:{port}/{name}"
+
+    with _ended(process):
+        execute = _execute(url("postgres"))
+        _wait(process, lambda: execute("SELECT 1"))
+        yield Running(process, url, execute)
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        # of both: at once, without waiting for clients
+        process.send_signal(signal.SIGINT if "postgres" in str(process.args) else signal.SIGTERM)
+        process.wait(30)
+
+
+def _wait(process: subprocess.Popen[bytes], ask: Callable[[], None]) -> None:
+    give_up = time.monotonic() + 60
+    while True:
+        try:
+            return ask()
+        except sa.exc.OperationalError:
+            assert process.poll() is None, "the server has ended"
+            assert time.monotonic() < give_up, "the server does not answer"
+            time.sleep(0.1)
+
+
+KINDS = {"mariadb": mariadb, "postgresql": postgresql}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+            ) -> Iterator[Running]:
+    """Each of the servers."""
+    if shutil.which("mariadbd", path="/usr/sbin:/usr/bin") is None:
+        pytest.skip("needs the packages of tools/bed/test.apt")
+    with KINDS[request.param](tmp_path_factory.mktemp(request.param)) as server:
+        yield server
+
+
+def options_for(url: str) -> cfg.ConfigOpts:
+    """nova.conf with this database."""
+    options = cfg.ConfigOpts()
+    # of its own: what is overridden in a registered group holds for all that share it
+    options.register_group(cfg.OptGroup("nova_qos_database"))
+    conf.register(options)
+    options([], default_config_files=[])
+    options.set_override("connection", url, "nova_qos_database")
+    return options
+
+
+@pytest.fixture
+def options(running: Running) -> Iterator[cfg.ConfigOpts]:
+    """nova.conf with an empty database."""
+    running.run("CREATE DATABASE qos_test")
+    made = options_for(running.url("qos_test"))
+    yield made
+    running.run("DROP DATABASE qos_test" + (
+        " WITH (FORCE)" if "postgresql" in running.url("") else ""))
+
+
+@pytest.fixture
+def store(options: cfg.ConfigOpts) -> Store:
+    """The store of a database that was synced."""
+    Database(options, patient=True).read(schema.upgrade)
+    return Store(options)
+
+
+def test_all_that_can_be_done(store: Store, options: cfg.ConfigOpts) -> None:
+    gold = store.create("Göld \N{SNOWMAN}", "\N{FIRST PLACE MEDAL}", SETTINGS, True)
+    silver = store.create("gold", "", {}, False)
+    assert store.update(gold.number, {"settings": {"memory": 5}}, 1).revision == 2
+    store.assign(silver.number, "p1")
+    store.assign(gold.number, "p1")
+    store.assign(gold.number, "p2")
+    store.unassign(gold.number, "p2")
+    found = Store(options).catalog()
+    assert found == store.catalog()
+    assert (found.default, found.projects) == (gold.number, {"p1": gold.number})
+    assert found.policies[gold.number].description == "\N{FIRST PLACE MEDAL}"
+    assert found.policies[gold.number].settings == {"memory": 5}
+    store.delete(silver.number, 1)
+    assert store.version() == (found.database, found.revision + 1)
+
+
+@pytest.mark.parametrize(("first", "second", "both"), [
+    ("gold", "GOLD", False), ("Stra\xdfe", "STRASSE", False), ("gold", "g\xf6ld", True),
+    ("\u0390" * 255, "\u0390" * 254, True), ("\u0390" * 255, "\u0390" * 255, False)])
+def test_what_a_unique_name_is(store: Store, first: str, second: str, both: bool) -> None:
+    """The same on every database; the longest folded names are three times as long."""
+    store.create(first, "", {}, False)
+    if both:
+        store.create(second, "", {}, False)
+    else:
+        with pytest.raises(errors.PolicyConflict):
+            store.create(second, "", {}, False)
+    assert len(store.catalog().policies) == 1 + both
+
+
+def test_no_change_is_lost(store: Store, options: cfg.ConfigOpts) -> None:
+    """Of many processes, here each a store: all changes are made, and each is counted."""
+    gold, stores = store.create("gold", "", {}, False), [Store(options) for _ in range(4)]
+    before = store.version()[1]
+
+    def work(number: int) -> None:
+        each = stores[number % len(stores)]
+        each.update(gold.number, {"description": str(number)}, None)
+        each.assign(gold.number, f"p{number}")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(24)))
+    found = store.catalog()
+    assert (found.policies[gold.number].revision, found.revision) == (25, before + 48)
+    assert len(found.projects) == 24
+
+
+def test_of_changes_of_one_revision_one_wins(store: Store, options: cfg.ConfigOpts) -> None:
+    gold = store.create("gold", "", {}, False)
+
+    def work(number: int) -> bool:
+        try:
+            Store(options).update(gold.number, {"description": str(number)}, 1)
+        except errors.PolicyChanged:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(work, range(6))) == 1
+    assert store.catalog().policies[gold.number].revision == 2
+
+
+@pytest.mark.parametrize("before", schema.revisions())
+def test_an_upgrade_from_each_revision(options: cfg.ConfigOpts, before: str) -> None:
+    database = Database(options, patient=True)
+    database.read(lambda connection: schema.upgrade(connection, before))
+    if before != schema.revisions()[-1]:
+        with pytest.raises(errors.NoDatabase, match="db sync"):
+            Store(options).catalog()
+    database.read(schema.upgrade)
+    assert Store(options).catalog().revision == 0
+    assert database.read(lambda connection: compare_metadata(MigrationContext.configure(
+        connection, opts={"version_table": VERSION_TABLE, "compare_type": True}), METADATA)) == []
+
+
+def test_an_upgrade_that_was_interrupted_is_repeated(
+    options: cfg.ConfigOpts, running: Running
+) -> None:
+    """MariaDB keeps a table though its revision was not noted."""
+    database = Database(options, patient=True)
+    database.read(lambda connection: schema.upgrade(connection, "0003"))
+    database.change(lambda connection: connection.execute(
+        sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'")))
+    database.read(schema.upgrade)
+    assert Store(options).catalog().policies == {}
+
+
+def test_tables_hold_every_character_whatever_the_database_has(store: Store, running: Running,
+                                                               options: cfg.ConfigOpts) -> None:
+    if "mysql" not in running.url(""):
+        pytest.skip("PostgreSQL's databases have one encoding")
+    names = Database(options).read(lambda connection: set(connection.scalars(sa.text(
+        "SELECT table_collation FROM information_schema.tables WHERE table_schema = 'qos_test' "
+        "AND table_name LIKE 'nova_qos_%' AND table_name NOT LIKE '%alembic%'"))))
+    assert names == {"utf8mb4_bin"}
+
+
+def test_what_is_wrong_with_it(running: Running, options: cfg.ConfigOpts) -> None:
+    for url, says in ((running.url("qos_none"), "does not exist"),
+                      (running.url("qos_test", "wrong"), "refuses the account"),
+                      (running.url("qos_test"), "nova-qos-manage db sync")):
+        with pytest.raises(errors.NoDatabase, match=says) as caught:
+            Store(options_for(url)).version()
+        assert "127.0.0.1" not in caught.value.message
+
+
+def test_a_server_that_is_away(store: Store, running: Running) -> None:
+    """Its machine is there; nobody listens."""
+    url = running.url("qos_test").replace("127.0.0.1:", "127.0.0.2:")
+    began = time.monotonic()
+    with pytest.raises(errors.DatabaseAway):
+        Store(options_for(url)).version()
+    assert time.monotonic() - began < AT_MOST_S
+
+
+def test_a_machine_that_is_away(running: Running) -> None:
+    """No packet comes back from an address for documentation, or the network says so."""
+    url = running.url("qos_test").replace("127.0.0.1:", "192.0.2.1:")
+    began = time.monotonic()
+    with pytest.raises(errors.DatabaseAway):
+        Store(options_for(url)).version()
+    assert time.monotonic() - began < AT_MOST_S
+
+
+def test_a_server_that_says_nothing(store: Store, running: Running, options: cfg.ConfigOpts
+                                    ) -> None:
+    """To new connections; on MariaDB also on those of the pool."""
+    before = store.version()
+    with running.stopped():
+        for each in (Store(options), *([store] if "mysql" in running.url("") else [])):
+            began = time.monotonic()
+            with pytest.raises(errors.DatabaseAway):
+                each.version()
+            assert time.monotonic() - began < AT_MOST_S
+    assert store.version() == before

@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's copy of the policies: when it is fetched, kept, replaced and believed."""
+
+import json
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nova_qos.agent import copy
+from nova_qos.agent.copy import Policies
+from nova_qos.core import errors
+from nova_qos.core.policy import NONE_ID, Catalog, Policy
+from nova_qos.core.server import POLICY, Flavor, SavedServer
+from nova_qos.core.source import Assigned
+
+GOLD = Policy(5, "gold", {"cpu_priority": 2048, "memory": "50%"}, 2)
+CATALOG = Catalog("db", 7, {5: GOLD}, {"project": 5})
+SERVER = SavedServer("uuid", "host", None, Flavor(512), project="project")
+OTHER = replace(SERVER, project="other")
+AWAY, NONE = errors.Unreachable("nobody there"), errors.NoDatabase("not configured")
+
+
+class Api:
+    """Answers with the catalogs, or errors, that it has, one after another; the last one stays."""
+
+    def __init__(self, *answers: Catalog | Exception) -> None:
+        self.answers = list(answers)
+        self.etags: list[str | None] = []
+        #: Unless it is set, nobody gets an answer.
+        self.is_there = threading.Event()
+        self.is_there.set()
+
+    def __call__(self, known: Catalog, etag: str | None) -> Catalog | None:
+        self.etags.append(etag)
+        self.is_there.wait(10)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return None if etag == f'"{answer.database}-{answer.revision}"' else answer
+
+
+class Site:
+    """The directory of an agent that may start several times."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.file = directory / "policies.json"
+        self.changes = 0
+        self._started: list[Policies] = []
+
+    def policies(self, api: Api, interval_s: float = 3600.0) -> Policies:
+        made = Policies(api, str(self.directory), interval_s, self._changed)
+        self._started.append(made)
+        return made
+
+    def started(self, api: Api, interval_s: float = 3600.0) -> Policies:
+        made = self.policies(api, interval_s)
+        made.start()
+        return made
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    def stop(self) -> None:
+        for each in self._started:
+            each.stop()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    # what lasts seconds lasts milliseconds
+    monkeypatch.setattr(copy, "_SPREAD_S", 0.01)
+    monkeypatch.setattr(copy, "_LAG_S", 0.01)
+    monkeypatch.setattr(copy, "_FIRST_S", 0.5)
+    site = Site(tmp_path / "state")
+    yield site
+    site.stop()
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < give_up, "it did not come to hold"
+        time.sleep(0.005)
+
+
+def names_of(policies: Policies, server: SavedServer = SERVER) -> list[str | None]:
+    """The policies that a server gets."""
+    assigned = policies.assigned(server).assigned
+    assert assigned.missing is None
+    return [layer.source.name for layer in assigned.layers]
+
+
+def missing_of(policies: Policies, server: SavedServer = SERVER) -> str | None:
+    return policies.assigned(server).assigned.missing
+
+
+def test_known_as_soon_as_it_has_started(site: Site) -> None:
+    policies = site.started(Api(CATALOG))
+    (layer,) = policies.assigned(SERVER).assigned.layers
+    assert (layer.settings, layer.source.revision) == ({"cpu_priority": 2048, "memory": 256}, 2)
+    assert policies.assigned(OTHER).assigned == Assigned()
+    assert (site.changes, policies.complaint) == (1, None)
+    assert policies.age_s is not None
+    assert policies.age_s < 5
+
+
+def test_kept_for_the_next_start(site: Site) -> None:
+    site.started(Api(CATALOG))
+    later = site.policies(Api(AWAY))
+    assert names_of(later) == ["gold"]
+    assert stat.S_IMODE(site.file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(site.directory.stat().st_mode) == 0o700
+    assert [path.name for path in site.directory.iterdir()] == ["policies.json"]
+
+
+def test_the_next_start_asks_whether_it_is_current(site: Site) -> None:
+    site.started(Api(CATALOG))
+    api = Api(CATALOG)
+    site.started(api).refresh(1)
+    assert api.etags[0] == '"db-7"'
+    assert site.changes == 1
+
+
+def test_asked_again_and_again(site: Site) -> None:
+    api = Api(CATALOG)
+    policies = site.started(api, 0.01)
+    eventually(lambda: len(api.etags) > 5)
+    assert api.etags[:3] == [None, '"db-7"', '"db-7"']
+    assert site.changes == 1
+    api.answers = [replace(CATALOG, revision=8, projects={"other": 5})]
+    eventually(lambda: site.changes == 2)
+    assert (names_of(policies), names_of(policies, OTHER)) == ([], ["gold"])
+
+
+def test_a_hint_has_it_fetched(site: Site) -> None:
+    api = Api(CATALOG, replace(CATALOG, revision=8))
+    site.started(api).hint(8)
+    eventually(lambda: site.changes == 2)
+
+
+def test_a_database_node_that_lags_behind_a_hint(site: Site) -> None:
+    api = Api(CATALOG)
+    site.started(api).hint(8)
+    eventually(lambda: len(api.etags) > 2)
+    api.answers = [replace(CATALOG, revision=8)]
+    eventually(lambda: site.changes == 2)
+
+
+def test_a_revision_that_never_comes(site: Site) -> None:
+    api = Api(CATALOG)
+    site.started(api).hint(10**9)
+    eventually(lambda: len(api.etags) == 6)
+    time.sleep(0.1)
+    assert len(api.etags) == 6
+
+
+def test_an_older_answer_is_doubted(site: Site) -> None:
+    older = replace(CATALOG, revision=6, projects={})
+    api = Api(CATALOG, older, older, CATALOG)
+    policies = site.started(api)
+    policies.hint(7)
+    eventually(lambda: len(api.etags) == 4)
+    assert (site.changes, names_of(policies)) == (1, ["gold"])
+
+
+def test_an_older_answer_that_stays_is_believed(site: Site) -> None:
+    """The database came from a backup."""
+    api = Api(CATALOG, replace(CATALOG, revision=6, projects={}))
+    policies = site.started(api)
+    policies.hint(6)
+    eventually(lambda: site.changes == 2)
+    assert names_of(policies) == []
+
+
+def test_another_database_counts_whatever_its_revision(site: Site) -> None:
+    api = Api(CATALOG, Catalog("another", 1))
+    policies = site.started(api)
+    policies.refresh(1)
+    assert names_of(policies) == []
+    assert len(api.etags) == 2
+
+
+def test_a_failure_leaves_the_copy(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    api = Api(CATALOG, AWAY)
+    policies = site.started(api, 0.01)
+    eventually(lambda: len(api.etags) > 5)
+    assert names_of(policies) == ["gold"]
+    assert policies.complaint == "nobody there"
+    api.answers = [CATALOG]
+    eventually(lambda: policies.complaint is None)
+    said = [record.getMessage() for record in caplog.records if "fetch" in record.getMessage()]
+    assert said == ["Could not fetch the policies, the copy stays in force: nobody there"]
+
+
+def test_one_line_when_it_works_again(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    policies = site.started(Api(CATALOG, AWAY, AWAY, CATALOG), 0.01)
+    eventually(lambda: policies.complaint is not None)
+    eventually(lambda: policies.complaint is None)
+    said = [record.getMessage() for record in caplog.records]
+    assert said.count("The policies can be fetched again") == 1
+
+
+def test_no_policies(site: Site) -> None:
+    policies = site.started(Api(NONE))
+    assert policies.assigned(SERVER).assigned == Assigned()
+    assert (policies.age_s, policies.complaint, site.changes) == (None, "not configured", 1)
+    assert missing_of(policies, replace(SERVER, own={POLICY: 5})) == (
+        "policy 5 is assigned, which is not known here; the host's agent could not fetch the "
+        "policies lately, and its log says why")
+    assert not site.file.exists()
+
+
+def test_no_policies_any_more(site: Site) -> None:
+    """More likely, the API lost its configuration."""
+    policies = site.started(Api(CATALOG, NONE))
+    policies.refresh(1)
+    assert names_of(policies) == ["gold"]
+    assert policies.complaint == "not configured"
+    assert names_of(site.started(Api(NONE))) == ["gold"]
+
+
+def test_before_the_first_answer_nothing_is_known(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Api(AWAY)
+    policies = site.started(api)
+    assert missing_of(policies) == "the host's agent has yet to fetch the policies"
+    assert policies.assigned(replace(SERVER, own={POLICY: NONE_ID})).assigned == Assigned()
+    monkeypatch.setattr(copy, "_HOPE_S", 0.0)
+    assert names_of(policies) == []
+    api.answers = [CATALOG]
+    policies.refresh(1)
+    assert names_of(policies) == ["gold"]
+
+
+def test_a_start_waits_for_the_first_answer_but_not_for_long(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copy, "_FIRST_S", 0.1)
+    api = Api(CATALOG)
+    api.is_there.clear()
+    began = time.monotonic()
+    policies = site.started(api)
+    assert 0.1 <= time.monotonic() - began < 1
+    assert missing_of(policies) is not None
+    api.is_there.set()
+    eventually(lambda: missing_of(policies) is None)
+
+
+def test_a_refresh_takes_no_longer_than_it_may(site: Site) -> None:
+    api = Api(CATALOG)
+    policies = site.started(api)
+    api.is_there.clear()
+    began = time.monotonic()
+    policies.refresh(0.1)
+    assert 0.1 <= time.monotonic() - began < 1
+    api.is_there.set()
+
+
+def test_many_refreshes_are_few_questions(site: Site) -> None:
+    api = Api(CATALOG)
+    policies = site.started(api)
+    api.is_there.clear()
+    waiting = [threading.Thread(target=policies.refresh, args=(5,)) for _ in range(20)]
+    for each in waiting:
+        each.start()
+    time.sleep(0.1)
+    api.is_there.set()
+    for each in waiting:
+        each.join()
+    assert len(api.etags) <= 4
+
+
+def test_not_started_it_asks_nobody(site: Site) -> None:
+    api = Api(CATALOG)
+    policies = site.policies(api)
+    policies.refresh(5)
+    assert (api.etags, names_of(policies)) == ([], [])
+
+
+@pytest.mark.parametrize("text", [
+    "", "\x00", "[]", "null", "{}", '{"catalog": {}, "fetched_at": 1}',
+    json.dumps({"catalog": CATALOG.to_json()}),
+    json.dumps({"catalog": CATALOG.to_json(), "fetched_at": "soon"})])
+def test_a_file_that_is_none(site: Site, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    site.directory.mkdir()
+    site.file.write_text(text)
+    policies = site.policies(Api(CATALOG))
+    assert policies.age_s is None
+    assert "Ignored the copy of the policies" in caplog.text
+    policies.start()
+    assert names_of(site.policies(Api(AWAY))) == ["gold"]
+
+
+def test_what_an_interrupted_write_left(site: Site) -> None:
+    site.directory.mkdir()
+    (site.directory / "policies.new").write_text("half")
+    site.started(Api(CATALOG))
+    assert names_of(site.policies(Api(AWAY))) == ["gold"]
+
+
+def test_no_place_for_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("")
+    site = Site(tmp_path / "file/below")
+    assert names_of(site.started(Api(CATALOG))) == ["gold"]
+    assert "state_directory" in caplog.text
+    site.stop()
+
+
+def test_whatever_is_raised_it_goes_on(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    policies = site.started(Api(RuntimeError("odd"), RuntimeError("odd"), CATALOG), 0.01)
+    eventually(lambda: missing_of(policies) is None)
+    assert names_of(policies) == ["gold"]
+    assert caplog.text.count("Traceback") == 1
+
+
+def test_a_copy_that_is_old(site: Site) -> None:
+    site.directory.mkdir()
+    site.file.write_text(json.dumps(
+        {"catalog": CATALOG.to_json(), "fetched_at": time.time() - 1000}))
+    policies = site.policies(Api(CATALOG))
+    assert policies.age_s == pytest.approx(1000, abs=10)
+    policies.start()
+    eventually(lambda: (policies.age_s or 0) < 100)
