@@ -22,6 +22,7 @@ from nova_qos.core import errors
 METHOD = "policies_changed_ignore_errors"
 #: The longest time for a message to a cell.
 _CAST_S = 1.0
+Cells = Callable[[], Iterable[Any]]
 _log = logging.getLogger(__name__)
 
 
@@ -32,24 +33,43 @@ class Hint:
         target = messaging.Target(topic=wire.TOPIC, version=wire.FIRST_VERSION)
         self._router = rpc.ClientRouter(rpc.get_client(target, version_cap=wire.VERSION))
         self._sender = Sender()
+        self._lock = threading.Lock()
+        self._next: tuple[Cells, int] | None = None
+        self._is_sending = False
 
-    def send(self, cells: Callable[[], Iterable[Any]], revision: int) -> None:
+    def send(self, cells: Cells, revision: int) -> None:
         """Tell the agents of these cells that all policies together have this revision by now;
         returns at once, whether they hear it or not.
 
         :param cells: answers a context for the bus of each; it may take its time
         """
-        threading.Thread(
-            target=self._send, args=(cells, revision), name="qos-hint", daemon=True).start()
+        with self._lock:
+            # the latest revision says all that earlier ones would: one thread is enough, however
+            # long a broker keeps it
+            self._next = (cells, revision)
+            if self._is_sending:
+                return
+            self._is_sending = True
+        threading.Thread(target=self._send_all, name="qos-hint", daemon=True).start()
 
-    def _send(self, cells: Callable[[], Iterable[Any]], revision: int) -> None:
+    def _send_all(self) -> None:
+        while (hint := self._take()) is not None:
+            self._send(*hint)
+
+    def _take(self) -> tuple[Cells, int] | None:
+        with self._lock:
+            hint, self._next = self._next, None
+            self._is_sending = hint is not None
+            return hint
+
+    def _send(self, cells: Cells, revision: int) -> None:
         try:
             sent = [self._begin(cell, revision) for cell in cells()]
             for wait in sent:
                 with contextlib.suppress(messaging.MessagingException, errors.AgentAway):
                     wait()
         except Exception:  # noqa: BLE001
-            # the thread's end: nobody is there to hear it, and agents ask by themselves
+            # nobody is there to hear it, and agents ask by themselves
             _log.exception("cannot tell agents that policies have changed")
 
     def _begin(self, cell: Any, revision: int) -> Callable[[], Any]:
