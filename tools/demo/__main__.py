@@ -11,7 +11,7 @@ from tools.bed.stack.command import Command
 from tools.bed.stack.layout import Layout
 from tools.bed.stack.servers import Server
 from tools.bed.together import together
-from tools.demo import limits, network, reboot, scenario, sides
+from tools.demo import limits, network, policies, reboot, scenario, sides
 from tools.demo.errors import DemoFailed
 from tools.demo.sides import Resource
 
@@ -58,6 +58,7 @@ def _perform(layout: Layout) -> int:
         _compare(resource, three, change.asked)
     steps += network.perform(layout, nova, looking, three, steps + 1)
     steps += limits.perform(nova, openstack, looking, three, steps + 1)
+    steps += policies.perform(openstack, looking, three, steps + 1)
     asked = {name: shares[scenario.REBOOTED] for name, shares in held.items()}
     asked["network"] = scenario.NET_PRIORITIES[scenario.REBOOTED]
     return steps + reboot.perform(nova, openstack, resources, asked, three, steps + 1)
