@@ -38,7 +38,8 @@ def delete(device: Path, number: int) -> None:
 def _ask(device: Path, operation: int, partition: _Partition) -> None:
     request = _Request(
         operation, size=ctypes.sizeof(partition), partition=ctypes.pointer(partition))
-    opened = os.open(device, os.O_RDWR)
+    # not for writing: udev would look into the device again, and keep it in use, once it is closed
+    opened = os.open(device, os.O_RDONLY)
     try:
         fcntl.ioctl(opened, _BLKPG, request)
     finally:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A disk that is slow on purpose, so that the kernel's I/O scheduler has something to divide."""
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,8 @@ _MIB = 2**20
 #: More than anybody writes, since nothing is kept.
 _PART_MIB = 128 * 1024
 _APPEARS_S = 10
+# udev looks into whatever was closed after writing, and at this rate that takes its time
+_RELEASED_S = 60
 
 
 class SlowDisk:
@@ -106,8 +109,11 @@ class SlowDisk:
     def _take_away(self) -> None:
         for device in _loop_devices(self._throttled):
             for part in Path("/sys/block", Path(device).name).glob("*/partition"):
-                partitions.delete(Path(device), int(part.read_text()))
+                _delete_once_released(Path(device), int(part.read_text()))
             run("losetup", "--detach", device)
+        # one that somebody has open stays until that is closed, and reads from the daemon
+        if not wait_until(lambda: not _loop_devices(self._throttled), _RELEASED_S):
+            raise TestbedError(f"{self._throttled} is still in use by a loop device")
         self._device = None
         self._daemon.stop()
         if _is_mount_point(self._throttled):
@@ -125,6 +131,20 @@ def _storage_daemon(throttled: Path, size_mib: int, rate_mib: int) -> list[str]:
         "--blockdev", "driver=throttle,node-name=slow,throttle-group=rate,file=content",
         "--export", f"type=fuse,id=slow,node-name=slow,mountpoint={throttled},writable=on",
     ]  # fmt: skip
+
+
+def _delete_once_released(device: Path, number: int) -> None:
+    def is_deleted() -> bool:
+        try:
+            partitions.delete(device, number)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            return False
+        return True
+
+    if not wait_until(is_deleted, _RELEASED_S):
+        raise TestbedError(f"partition {number} of {device} is still in use")
 
 
 def _is_mount_point(file: Path) -> bool:
