@@ -48,6 +48,8 @@ class Listed(TypedDict):
     """A server in a list; ``qos`` by resource: Saved, or HeldReport in the list of a host.
 
     ``status`` is there for a server of which only the id is known, since its cell is down.
+    ``policy`` is there in the list of a host: the id of the policy that the server is set to,
+    "none" where none is to reach it, None where its flavor, its project and the default decide.
     """
 
     id: str
@@ -57,6 +59,7 @@ class Listed(TypedDict):
     memory_mib: int | None
     qos: dict[str, Any]
     status: NotRequired[Literal["UNKNOWN"]]
+    policy: NotRequired[str | None]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any, NotRequired, Protocol, TypedDict
 from urllib.parse import quote
 
 from nova_qos.core.errors import ApiRefused, NoSuchPolicy, NotInstalled
-from nova_qos.core.policy import Value
+from nova_qos.core.policy import Catalog, Value
 from nova_qos.resources import POLICIES_PATH
 from nova_qos.response import message_of, parsed, refusal
 
@@ -134,6 +134,11 @@ class Policies:
         # counts are no part of what the ETag stands for, so they lie beside the policy
         return Seen(body["policy"], response.headers.get("ETag"), body.get("in_use"),
                     body.get("used_by"))
+
+    def catalog(self) -> Catalog:
+        """All policies and whose they are, as agents get them (for administrators)."""
+        return Catalog.from_json(self._body(self._adapter.get(_path("for-agents"),
+                                                              raise_exc=False)))
 
     def create(
         self, name: str, settings: Mapping[str, Value], *, description: str = "",

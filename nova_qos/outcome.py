@@ -23,7 +23,8 @@ class Saved(TypedDict):
     """What is requested of one resource, in ``unit``; None = nothing.
 
     ``source`` says whose wish that is: "server", "policy gold", "default policy bronze", "hook", or
-    "none"; of a policy, ``policy_revision`` is its revision. Older APIs say neither.
+    "none"; of a policy, ``policy_revision`` is its revision. It is "unknown" while the API cannot
+    tell what policies ask for, and ``reason`` says why. Older APIs say none of these.
     """
 
     requested: int | None
@@ -32,6 +33,7 @@ class Saved(TypedDict):
     default: int
     source: NotRequired[str]
     policy_revision: NotRequired[int | None]
+    reason: NotRequired[str | None]
 
 
 class Report(Saved):
@@ -41,7 +43,6 @@ class Report(Saved):
     applied: int | float | None
     state: State
     effective: bool
-    reason: str | None
     since: str | None
 
 
@@ -100,9 +101,9 @@ def is_by_policy(report: Saved) -> bool:
 
 
 def _is_left_by_policy(report: Report) -> bool:
-    """Whether nobody asks for a value any more, and the host may still hold that of a policy: it
-    waits, or no reason explains what it holds."""
-    return report.get("source") == "none" and (
+    """Whether nobody asks for a value any more, or nobody can tell, and the host may still hold
+    that of a policy: it waits, or no reason explains what it holds."""
+    return report.get("source") in ("none", "unknown") and (
         report["state"] == "pending" or report["applied"] is None or not report["reason"])
 
 

@@ -174,12 +174,14 @@ tier_benchmark() {
     # by name alone, goals are judged; among all others, on any machine, they are printed
     local -x NOVA_QOS_BENCHMARK_JUDGE=${NOVA_QOS_BENCHMARK_JUDGE:-$by_name}
     run_benchmark plan || failed=1
+    run_benchmark resolve --servers $many || failed=1
     run_benchmark network --rounds $rounds --servers $listed || failed=1
     run_benchmark uplink --rounds $((rounds / 3)) || failed=1
     run_benchmark forward --rounds $((rounds / 3)) || failed=1
     run_benchmark check --servers $listed || failed=1
     run_quietly agent_start --servers $many --idle-seconds $idle_s || failed=1
     run_quietly clients --servers $listed || failed=1
+    run_quietly policies --servers $many --rounds $((rounds / 2)) || failed=1
     if [ $by_name = 1 ] || tools/demo.sh --is-up; then
         benchmark_in_cloud || failed=1
     else

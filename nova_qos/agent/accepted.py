@@ -37,6 +37,11 @@ class Accepted:
             until, entries = self._all.get(server.uuid, (0.0, {}))
         return server.updated(entries) if time.monotonic() < until else server
 
+    def knows(self, server_uuid: str) -> bool:
+        """Whether a set of it may be under way, or was lately: what is loaded may be older."""
+        with self._lock:
+            return server_uuid in self._all
+
     def overdue(self) -> dict[str, Entries]:
         """By server, what should have been saved by now; each is told once."""
         with self._lock:

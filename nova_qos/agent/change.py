@@ -89,9 +89,8 @@ class Change:
 
         :raises HostRefused, HostCannot: with the numbers
         """
-        asked = {name: value for name in names if (value := self.settings.get(name)) is not None}
-        self._domain.admit({name: self.host_targets[name] for name, value in asked.items()
-                            if not TABLE[name].value.is_reset(value)})
+        self._domain.admit(
+            {name: self.host_targets[name] for name in names if self._asks_for(name)})
 
     def giving(self) -> set[str]:
         """Those that need room on the host: more memory or a larger guarantee than the server has,
@@ -106,7 +105,11 @@ class Change:
 
     def entries(self, stamp: int) -> dict[str, Entry]:
         """What to save once it was carried out. An unset resource is marked unless a reading shows
-        that the host has been reset; what the agent or a policy keeps is marked, too."""
+        that the host has been reset; what the agent or a policy keeps is marked, too.
+
+        What nobody has set but only a policy reaches gets a stamp just after the one that it had:
+        a setting that was saved since this server was loaded is later, and stays.
+        """
         kept = desired.to_mark(TABLE, replace(self.after, marked=frozenset()))
         found = {name: Entry(value, stamp=stamp, marked=value is None and (
             _is_pending(self.outcomes.get(name)) or name in kept))
@@ -114,8 +117,9 @@ class Change:
         if POLICY in self.settings:
             marked = {*kept, *(name for name in desired.to_reset(TABLE, self.after)
                                if not _is_reset(self.outcomes.get(name)))}
-            found |= {name: Entry(marked=name in marked, stamp=stamp)
-                      for name in {*kept, *self.after.marked} if name not in found}
+            found |= {name: Entry(
+                marked=name in marked, stamp=self.server.stamps.get(name, 0) + 1)
+                for name in {*kept, *self.after.marked} if name not in found}
         return found
 
     @property
@@ -126,8 +130,14 @@ class Change:
         wanted = {*desired.to_reset(TABLE, self.after), *desired.requested(TABLE, self.after)}
         return [name for name in TABLE if name in wanted and name not in self.targets]
 
+    def _asks_for(self, name: str) -> bool:
+        """Whether the host is to give something: nothing is asked of it by None or -1, nor of what
+        is only written together with the settings."""
+        value = self.settings.get(name)
+        return value is not None and not TABLE[name].value.is_reset(value)
+
     def _guarded(self, domain: Domain) -> dict[str, Outcome]:
-        unset = [name for name in self.targets if self.settings.get(name) is None]
+        unset = [name for name in self.targets if not self._asks_for(name)]
         readings = hold.read(domain, unset)
         waiting = {name: Outcome(reading) for name, reading in readings.items()
                    if reading.unmet == "unsupported"}
@@ -139,7 +149,7 @@ class Change:
             except errors.ServerNotRunning as error:
                 waiting[name] = Outcome.failed(error)
             except errors.HostRefused as error:
-                if self.settings.get(name) is not None:
+                if self._asks_for(name):
                     raise
                 waiting[name] = _to_come(error)
         return waiting
@@ -156,7 +166,7 @@ class Change:
             found = hold.hold(self._domain, targets, self.limits, before=self._before)
             self.outcomes.update(found)
             self.outcomes.update({
-                name: _to_come(error) for name in mine if self.settings.get(name) is None
+                name: _to_come(error) for name in mine if not self._asks_for(name)
                 and isinstance(error := found[name].error, errors.HostRefused)})
             _raise_first({name: self.outcomes[name] for name in mine})
 

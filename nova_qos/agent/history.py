@@ -24,6 +24,8 @@ class _Past:
     #: where it does not.
     missing: int | None = None
     why: tuple[Unmet, str] | None = None
+    #: Whether that target was a policy's.
+    by_policy: bool = False
     follows_s: float | None = None
     #: What was to be seen of a guest that the target waits for: size, and time of its last report.
     sign: tuple[object, ...] | None = None
@@ -58,11 +60,23 @@ class History:
         if known in (None, target):
             self.in_force(server_uuid, name, target)
 
-    def unmet(self, server_uuid: str, name: str, target: int, kind: Unmet, reason: str) -> None:
-        """Record why the target is not in force."""
+    def unmet(
+        self, server_uuid: str, name: str, target: int, kind: Unmet, reason: str,
+        by_policy: bool = False,
+    ) -> None:
+        """Record why the target, which may be a policy's, is not in force."""
         with self._lock:
             past = self._of(server_uuid, name)
             past.missing, past.why, past.follows_s = target, (kind, reason), None
+            past.by_policy = by_policy
+
+    def policies_changed(self) -> None:
+        """Forget what was refused of policies: they may ask for something else now, and nobody is
+        to take an answer to the earlier target for one to the later."""
+        with self._lock:
+            for past in (each for mine in self._all.values() for each in mine.values()):
+                if past.by_policy and past.why is not None and past.why[0] == "refused":
+                    past.why = None
 
     def follows(self, server_uuid: str, name: str, target: int) -> None:
         """Record that the guest is on its way to the target."""

@@ -4,7 +4,7 @@
 A set, an event, the periodic check, an arrival by migration and an unset all go through ``hold``.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from nova_qos.agent.history import DEFLATED, History
@@ -112,8 +112,11 @@ def hold(
 
 
 def record(history: History, server_uuid: str, targets: Mapping[str, int],
-           outcomes: Mapping[str, Outcome]) -> None:
-    """Record the outcomes of targets; what no object of the host holds has no history."""
+           outcomes: Mapping[str, Outcome], by_policy: Container[str] = ()) -> None:
+    """Record the outcomes of targets; what no object of the host holds has no history.
+
+    :param by_policy: the resources whose target is a policy's
+    """
     for name, outcome in outcomes.items():
         if TABLE[name].knob is None:
             continue
@@ -123,7 +126,8 @@ def record(history: History, server_uuid: str, targets: Mapping[str, int],
         elif outcome.error is None and reading.holds(targets[name]):
             history.in_force(server_uuid, name, targets[name])
         elif reading.unmet is not None:
-            history.unmet(server_uuid, name, targets[name], reading.unmet, reading.reason or "")
+            history.unmet(server_uuid, name, targets[name], reading.unmet, reading.reason or "",
+                          name in by_policy)
 
 
 def observe(history: History, server_uuid: str, name: str, reading: Reading) -> Reading:

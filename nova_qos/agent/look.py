@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reconcile one server: apply its saved settings to the host, as far as possible."""
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from oslo_config import cfg
 from oslo_log import log
@@ -15,6 +16,7 @@ from nova_qos.agent.hold import Past
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.locks import locked
 from nova_qos.agent.outcome import SELDOM_S, SOON_S, Outcome
+from nova_qos.agent.owed import Owed
 from nova_qos.agent.records import Record, Records
 from nova_qos.agent.schedule import Again
 from nova_qos.core import desired, errors
@@ -35,7 +37,9 @@ class Looker:
     """Looks at the servers of one host; used by many threads.
 
     ``new_since``: post-create hooks see servers that were launched here after that time
-    (s since 1970). ``assigned`` fills in what the policies of a server come to.
+    (s since 1970). ``assigned`` fills in what the policies of a server come to. ``owed`` are the
+    marks that are yet to be saved, ``settled`` the servers as the check last found them with all in
+    force, and ``looked`` tells when they were last looked at (monotonic).
     """
 
     host: str
@@ -47,6 +51,9 @@ class Looker:
     accepted: Accepted
     new_since: float
     assigned: Callable[[SavedServer], SavedServer] = lambda server: server
+    owed: Owed = field(default_factory=Owed)
+    settled: dict[str, SavedServer] = field(default_factory=dict)
+    looked: dict[str, float] = field(default_factory=dict)
 
     def limits(self, force: bool = False) -> Limits:
         """How far a guest's memory may be taken."""
@@ -60,18 +67,32 @@ class Looker:
         with locked(server_uuid):
             try:
                 record = self.records.load(server_uuid)
+                self._save_owed(record)
                 domain = self.machine.domain(server_uuid)
             except errors.ServerGone:
                 self.history.forget(server_uuid)
+                self.owed.settle(server_uuid, self.owed.of(server_uuid))
                 return None
             except errors.ServerNotRunning:
                 return None
             except errors.HostAway:
                 return Again("away", SOON_S)
-            return self._look_at(record, domain)
+            try:
+                return self._look_at(record, domain)
+            finally:
+                self.looked[server_uuid] = time.monotonic()
+
+    def _save_owed(self, record: Record) -> None:
+        """Save the marks that are noted of a server, wherever it is now, and whether it runs."""
+        names = self.owed.of(record.server.uuid)
+        # while nova is at work, they stay noted
+        if names and record.server.task is None:
+            with suppress(errors.TaskInProgress):
+                record.mark(name for name in TABLE if name in names)
+                self.owed.settle(record.server.uuid, names)
 
     def _look_at(self, record: Record, domain: Domain) -> Again | None:
-        server = self._wanted(record)
+        server = self.wanted(record)
         if self._is_arriving(server):
             # mostly before its guest runs; nova is still writing its record, so that stays as it is
             self._hold(server, domain, desired.requested(TABLE, server))
@@ -87,38 +108,53 @@ class Looker:
 
     def _converge(self, record: Record, domain: Domain) -> Again | None:
         record.mend()
-        record.mark(desired.to_mark(TABLE, self._wanted(record)))
-        server = self._wanted(record)
-        stale = desired.to_reset(TABLE, server)
-        again = self._hold(server, domain, {**stale, **desired.requested(TABLE, server)})
-        if stale and again is None:
-            record.forget(stale)
+        record.mark(desired.to_mark(TABLE, self.wanted(record)))
+        server = self.wanted(record)
+        due = desired.due(TABLE, server)
+        again = self._hold(server, domain, due.targets)
+        if due.to_reset and again is None:
+            record.forget(due.to_reset)
         return again
 
-    def converge(self, server: SavedServer, names: Iterable[str]) -> dict[str, Outcome]:
+    def follow(self, server: SavedServer, targets: Mapping[str, Target]) -> bool:
+        """Make the host hold what an edit of policies changes of a server; used under its lock.
+
+        :returns: whether it holds all of that now
+        :raises ServerNotRunning, HostAway: there is nothing to write to
+        """
+        outcomes = self._outcomes(
+            server, self.machine.domain(server.uuid), targets, self.limits())
+        return all(each.again_s is None and each.reading.unmet is None
+                   for each in outcomes.values())
+
+    def converge(
+        self, server: SavedServer, names: Iterable[str], limits: Limits
+    ) -> dict[str, Outcome]:
         """Make the host hold what is requested of these resources, or their defaults, as far as it
         can; used under the server's lock.
 
+        :param limits: how far whoever asks for this takes the guest's memory
         :raises ServerNotRunning, HostAway: there is nothing to write to
         """
         targets = desired.resolve(TABLE, server)
         return self._outcomes(server, self.machine.domain(server.uuid),
-                              {name: targets[name] for name in names})
+                              {name: targets[name] for name in names}, limits)
 
     def _outcomes(
-        self, server: SavedServer, domain: Domain, wanted: Mapping[str, Target]
+        self, server: SavedServer, domain: Domain, wanted: Mapping[str, Target], limits: Limits
     ) -> dict[str, Outcome]:
         targets = {name: target.host_value for name, target in
                    hold.at_host(domain, wanted, server.flavor).items()}
         past = Past(self.history, server.uuid, self.options.nova_qos.drift == "correct")
-        outcomes = hold.hold(domain, targets, self.limits(), past)
-        hold.record(self.history, server.uuid, targets, outcomes)
+        outcomes = hold.hold(domain, targets, limits, past)
+        hold.record(self.history, server.uuid, targets, outcomes, {
+            name for name, each in wanted.items() if each.source.kind == "policy"})
         return outcomes
 
     def _hold(
         self, server: SavedServer, domain: Domain, wanted: Mapping[str, Target]
     ) -> Again | None:
-        outcomes = self._outcomes(server, domain, wanted)
+        outcomes = self._outcomes(server, domain, wanted, self.limits())
         for name, outcome in outcomes.items():
             if outcome.written and outcome.reading.unmet is None:
                 LOG.info("Applied %s again to server %s", name, server.uuid)
@@ -141,7 +177,7 @@ class Looker:
             again.callback(self.accepted.add, server_uuid, entries, for_s=0)
             # what was not saved is gone with the domain
             with suppress(errors.ServerGone, errors.ServerNotRunning):
-                server = self._wanted(self.records.load(server_uuid))
+                server = self.wanted(self.records.load(server_uuid))
                 unsaved = newer(entries, server.entries)
                 targets = desired.resolve(TABLE, server)
                 # beside a policy stands what it has changed
@@ -156,15 +192,20 @@ class Looker:
         :raises QosError: libvirt does not answer
         """
         with locked(server_uuid), suppress(errors.ServerGone, errors.ServerNotRunning):
-            server = self._wanted(self.records.load(server_uuid))
+            server = self.wanted(self.records.load(server_uuid))
             targets = desired.resolve(TABLE, server)
             self._hold(server, self.machine.domain(server_uuid),
                        {name: targets[name] for name in names if name in targets})
 
+    def retain(self, server_uuids: Collection[str]) -> None:
+        """Drop what the check found of all other servers."""
+        for found in (self.settled, self.looked):
+            for server_uuid in set(found).difference(server_uuids):
+                found.pop(server_uuid, None)
+
     def watched(self, record: Record) -> set[str]:
         """The resources that the host is to hold a value of ours for, or to be reset."""
-        server = self._wanted(record)
-        return {*desired.requested(TABLE, server), *desired.to_reset(TABLE, server)}
+        return set(desired.due(TABLE, self.wanted(record)).targets)
 
     def check(self, record: Record, seen: Snapshot) -> bool:
         """Whether a snapshot shows that no look at a server is due: its saved settings are in
@@ -173,32 +214,37 @@ class Looker:
         Records those in force, so that a later change counts as drift. Changes nothing else,
         because the snapshot may be older than the saved settings.
         """
-        server = self._wanted(record)
+        server = self.wanted(record)
         if self.is_new(record):
             return False
-        stale = desired.to_reset(TABLE, server)
-        targets = {**stale, **desired.requested(TABLE, server)}
-        if not targets:
-            return True
-        if desired.to_mark(TABLE, server):
+        due = desired.due(TABLE, server)
+        targets, stale = due.targets, due.to_reset
+        if due.to_mark:
             return False
         try:
             readings = hold.read(seen.domain(server.uuid), targets)
         except errors.ServerNotRunning:
             return True
         except errors.QosError:
-            return False
+            return not targets
         held = {name for name, target in targets.items()
                 if TABLE[name].knob is None or readings[name].holds(target.host_value)}
         for name in held:
             self.history.found(server.uuid, name, targets[name].host_value)
         waiting = [self.history.waits(server.uuid, name, target.host_value, readings[name])
                    for name, target in targets.items() if name not in held]
+        if not waiting and not stale:
+            self.settled[server.uuid] = server
         return all(waiting) and not held & stale.keys()
 
-    def _wanted(self, record: Record) -> SavedServer:
+    def wanted(self, record: Record) -> SavedServer:
         """The server with what it is to have: what is saved, and what is about to be."""
-        return self.assigned(self.accepted.newest(record.server))
+        return self.assigned(self.newest(record.server))
+
+    def newest(self, server: SavedServer) -> SavedServer:
+        """A server that was loaded with what is about to be saved of it."""
+        server, owed = self.accepted.newest(server), self.owed.of(server.uuid)
+        return replace(server, marked=server.marked | owed) if owed else server
 
     def is_new(self, record: Record) -> bool:
         """Whether it is to be decided whether post-create hooks see the server."""

@@ -6,16 +6,20 @@ and reconcile them. A separate thread tidies what the servers of a host share.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from random import SystemRandom
 
 import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_log import log
 
 from nova_qos.agent import hold
+from nova_qos.agent.edits import Edits
 from nova_qos.agent.look import Looker
 from nova_qos.agent.pace import Pace
+from nova_qos.agent.records import Record
 from nova_qos.agent.schedule import Again, Schedule
 from nova_qos.agent.unfinished import Unfinished
 from nova_qos.core import errors
@@ -31,6 +35,9 @@ _TIDY_S = 10.0
 #: Looks at single servers come first after an event, since they need the same locks; but only for
 #: so long, since packets of a re-created tap stay unmarked until the next tidy.
 _GIVE_WAY_S = 1.0
+#: When (s) the looks come that follow an edit of policies: first all servers get what it changes.
+_AFTER_EDIT_S = (5.0, 60.0)
+_RANDOM = SystemRandom()
 #: What stands on the schedule for tidying, which is for all servers together.
 _ALL = "all"
 
@@ -43,6 +50,7 @@ class Loop:
     ) -> None:
         self._looker = looker
         self._unfinished = unfinished
+        self._edits = Edits(looker)
         self._options = options
         self._schedule, self._tidying, self._settling = Schedule(), Schedule(), Schedule()
         self._pace = Pace()
@@ -93,6 +101,7 @@ class Loop:
             self._pace.forget(server_uuid)
             self._tidying.put(_ALL, _GIVE_WAY_S)
             return
+        self._edits.drop(server_uuid)
         delay_s = self._pace.delay_s(server_uuid)
         if delay_s is not None:
             self._tidying.put(_ALL, max(delay_s, _GIVE_WAY_S))
@@ -100,6 +109,7 @@ class Loop:
 
     def put(self, server_uuid: str) -> None:
         """Have a server looked at now."""
+        self._edits.drop(server_uuid)
         self._schedule.put_afresh(server_uuid)
 
     def check_soon(self) -> None:
@@ -111,22 +121,34 @@ class Loop:
 
         :raises HostAway: libvirt does not answer
         """
+        loaded_at = time.monotonic()
         records = self._looker.records.on_host(self._looker.host)
         uuids = {record.server.uuid for record in records}
         self._follow({record.server.uuid: record.floating_ips for record in records})
         self._looker.history.retain(uuids)
         self._pace.retain(uuids)
+        self._looker.retain(uuids)
         named = {name for record in records for name in self._looker.watched(record)}
         seen = self._looker.machine.snapshot(hold.knobs(named))
         overdue = self._looker.accepted.overdue()
         self._finish()
+        behind: list[Record] = []
         for record in records:
             unsaved = newer(overdue.get(record.server.uuid, {}), record.server.entries)
             if unsaved:
                 with self._surviving(f"take back what was not saved of {record.server.uuid}"):
                     self._looker.undo(record.server.uuid, unsaved)
-            if unsaved or not self._looker.check(record, seen):
                 self._schedule.put(record.server.uuid)
+            elif not self._looker.check(record, seen):
+                behind.append(record)
+        self._catch_up(behind, loaded_at)
+
+    def _catch_up(self, behind: Sequence[Record], loaded_at: float) -> None:
+        # those first that wait for an edit of policies alone: the others take much longer
+        taken = self._edits.take(behind, loaded_at)
+        others = [uuid for record in behind if (uuid := record.server.uuid) not in set(taken)]
+        for server_uuid in [*taken, *others, *self._looker.owed.overdue()]:
+            self._schedule.put(server_uuid)
 
     def _finish(self) -> None:
         # whatever the agent's directory lies on, the check of the servers goes on
@@ -146,7 +168,11 @@ class Loop:
         while (server_uuid := self._schedule.take()) is not None:
             again: Again | None = Again("failed", _RETRY_S)
             with self._surviving(f"look after server {server_uuid}"):
-                again = self._looker.look(server_uuid)
+                if self._edits.follow(server_uuid):
+                    self._schedule.put(server_uuid, _RANDOM.uniform(*_AFTER_EDIT_S))
+                    again = None
+                else:
+                    again = self._looker.look(server_uuid)
             self._schedule.put_back(server_uuid, again)
 
     def _keep_tidy(self) -> None:

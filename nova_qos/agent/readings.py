@@ -1,21 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the host holds for servers, observed: what is read is remembered, and told with its past."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from nova_qos.agent import hold
 from nova_qos.agent.history import History
 from nova_qos.core import errors
 from nova_qos.core.reading import Reading
+from nova_qos.core.server import POLICY
 from nova_qos.host import Host, SeenDomain, Snapshot
 
 
 class Readings:
-    """Reads the servers of one host; used by many threads."""
+    """Reads the servers of one host; used by many threads.
 
-    def __init__(self, machine: Host, history: History) -> None:
+    Among the names of resources may be ``POLICY``: that reading is of the host's copy of the
+    policies, the same for all servers, and there whatever can be read of the server.
+    """
+
+    def __init__(
+        self, machine: Host, history: History, policies: Callable[[], Reading]
+    ) -> None:
+        """:param policies: reads the copy of the policies"""
         self._machine = machine
         self._history = history
+        self._policies = policies
 
     def of(self, server_uuid: str, names: Iterable[str]) -> dict[str, Reading]:
         """A server's readings; a resource that the host cannot do does not spoil the others.
@@ -33,7 +42,7 @@ class Readings:
         try:
             return self.of(server_uuid, names)
         except (errors.ServerNotRunning, errors.HostAway) as error:
-            return dict.fromkeys(names, Reading.unread(error))
+            return self.unread(names, error)
 
     def seen(
         self, snapshot: Snapshot, server_uuid: str, names: Iterable[str]
@@ -48,7 +57,12 @@ class Readings:
         except errors.Unreachable:
             raise
         except errors.QosError as error:
-            return dict.fromkeys(names, Reading.unread(error))
+            return self.unread(names, error)
+
+    def unread(self, names: Iterable[str], error: errors.QosError) -> dict[str, Reading]:
+        """What there is to say where nothing of a server can be read."""
+        return {name: self._policies() if name == POLICY else Reading.unread(error)
+                for name in names}
 
     def observe(self, server_uuid: str, name: str, reading: Reading) -> Reading:
         """Remember a reading, and return it with why its target is not in force, since when."""
@@ -57,5 +71,6 @@ class Readings:
     def _read(
         self, domain: SeenDomain, server_uuid: str, names: Iterable[str]
     ) -> dict[str, Reading]:
-        return {name: self.observe(server_uuid, name, reading)
-                for name, reading in hold.read(domain, names).items()}
+        read = hold.read(domain, [name for name in names if name != POLICY])
+        return {name: self.observe(server_uuid, name, read[name]) if name in read
+                else self._policies() for name in names}

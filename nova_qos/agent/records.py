@@ -64,3 +64,6 @@ class Records(Protocol):
 
     def on_host(self, host: str) -> Sequence[Record]:
         """The servers of a host, as nova has them."""
+
+    def busy(self, host: str) -> frozenset[str]:
+        """The servers of a host, by uuid, that nova is at work on; takes one short question."""

@@ -18,6 +18,7 @@ from nova_qos.agent.history import History
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.look import Looker
 from nova_qos.agent.loop import Loop
+from nova_qos.agent.owed import Owed
 from nova_qos.agent.readings import Readings
 from nova_qos.agent.sets import Sets
 from nova_qos.agent.together import Together
@@ -25,7 +26,6 @@ from nova_qos.agent.unfinished import Unfinished
 from nova_qos.bus import endpoint, wire
 from nova_qos.bus.wire import SetAnswer, Wire
 from nova_qos.core import errors
-from nova_qos.core.reading import Reading
 from nova_qos.core.server import POLICY
 from nova_qos.host import Host
 from nova_qos.instances import service
@@ -53,18 +53,22 @@ class AgentManager(manager.Manager):
         hooks = Hooks.installed(options) if hooks is None else hooks
         self._policies = Policies(
             Fetcher(options) if fetch is None else fetch, options.nova_qos.state_directory,
-            options.nova_qos.policy_interval, lambda: self.loop.check_soon())
+            options.nova_qos.policy_interval, self._policies_changed)
         self.looker = Looker(
             host, machine, Records(), options, hooks, history, accepted, new_since=time.time(),
-            assigned=self._policies.assigned)
+            assigned=self._policies.assigned, owed=Owed(options.nova_qos.state_directory))
         unfinished = Unfinished(options.nova_qos.state_directory)
         self.loop = Loop(self.looker, options, unfinished)
-        self._readings = Readings(machine, history)
+        self._readings = Readings(machine, history, self._policies.reading)
         self._sets = Sets(
             machine, options, self.looker, accepted, self._readings, later=self.loop.put,
-            refresh=self._policies.refresh)
+            seek=self._policies.seek)
         self._together = Together(self._sets, self.looker, accepted, unfinished)
         super().__init__(host=host, service_name="nova-qos-agent")
+
+    def _policies_changed(self) -> None:
+        self.looker.history.policies_changed()
+        self.loop.check_soon()
 
     def init_host(self, service_ref: Any) -> None:
         """Called by nova's service at start, with its row if there is one."""
@@ -94,7 +98,8 @@ class AgentManager(manager.Manager):
         self, context: Any, server_uuid: str, names: list[str], partly: bool = False
     ) -> Wire:
         """What the host holds for the named resources; one that it cannot do does not spoil
-        the others.
+        the others. ``POLICY`` among them asks for the agent's copy of the policies: see
+        ``Policies.reading``.
 
         :param partly: of an API since 1.3: leave out what this agent does not know
         """
@@ -111,7 +116,7 @@ class AgentManager(manager.Manager):
         try:
             seen = self._machine.snapshot(hold.knobs(known))
         except (errors.HostCannot, errors.HostRefused) as error:
-            unread = wire.readings_to_wire(dict.fromkeys(known, Reading.unread(error)))
+            unread = wire.readings_to_wire(self._readings.unread(known, error))
             return dict.fromkeys(uuids, unread)
         return {each: wire.readings_to_wire(self._readings.seen(seen, each, known))
                 for each in uuids}
@@ -156,7 +161,8 @@ class AgentManager(manager.Manager):
         if names is None or server is None:
             return wire.readings_to_wire(self._sets.save_and_wait(
                 context, server_uuid, settings, force, answer_by))
-        others = (name for name in endpoint.known(names, partly) if name not in settings)
+        others = (name for name in endpoint.known(names, partly)
+                  if name not in settings or name == POLICY)
         wanted = [*(name for name in settings if name != POLICY), *others]
         loaded = wire.server_from_wire(server_uuid, self.host, server)
         try:

@@ -33,7 +33,7 @@ LOG = log.getLogger(__name__)
 _TRANSIT_S = 0.5
 _POLL_S = 0.1
 #: How long a set waits for a policy that the agent does not know yet.
-_REFRESH_S = 3.0
+_SEEK_S = 3.0
 #: The name of the lock under which a host is promised more.
 PROMISES = "promises"
 #: How many servers of one request are changed side by side.
@@ -45,17 +45,17 @@ class Sets:
 
     def __init__(
         self, machine: Host, options: cfg.ConfigOpts, looker: Looker, accepted: Accepted,
-        readings: Readings, later: Callable[[str], None], refresh: Callable[[float], None],
+        readings: Readings, later: Callable[[str], None], seek: Callable[[float], None],
     ) -> None:
         """:param later: takes a server that is to be looked at
-        :param refresh: asks for the policies, for so many seconds at most
+        :param seek: asks for the policies, for so many seconds at most
         """
         self._machine = machine
         self._options = options
         self._looker = looker
         self._accepted = accepted
         self._readings = readings
-        self._later, self._refresh = later, refresh
+        self._later, self._seek = later, seek
 
     def answer_by(self, within_s: float | None = None) -> float:
         """Until when (monotonic) the API waits for the answer to what arrives now.
@@ -76,10 +76,16 @@ class Sets:
         :raises AgentAway: the lock was not free by then
         :raises TooEarly: the guest has yet to report
         """
-        self._learn(server, settings)
+        self._learn([(server, settings)])
+        return self._carry_out(server, settings, force, answer_by, names)
+
+    def _carry_out(
+        self, server: SavedServer, settings: Mapping[str, Any], force: bool, answer_by: float,
+        names: Iterable[str],
+    ) -> SetAnswer:
         try:
             with locked(server.uuid, answer_by), _weighed(settings, answer_by):
-                server = self._accepted.newest(server)
+                server = self._looker.newest(server)
                 change = self.change(server, settings, force)
                 change.carry_out()
                 self._follow_policy(change)
@@ -110,10 +116,12 @@ class Sets:
         :returns: by server; AgentAway for one whose turn has not come by then: the API saves its
             settings by itself, and they are applied afterwards
         """
+        # once for all of them
+        self._learn([(wish.server, wish.settings) for wish in wishes])
         # threads that end with the request: most agents never get another one
         workers = ThreadPoolExecutor(_WORKERS, "qos-set")
         begun = {wish.server.uuid: workers.submit(
-            self.carry_out, wish.server, wish.settings, force, answer_by,
+            self._carry_out, wish.server, wish.settings, force, answer_by,
             desired.held_together(TABLE, wish.settings.keys() - {POLICY})) for wish in wishes}
         workers.shutdown(wait=False)
         futures.wait(begun.values(), max(0.0, answer_by - time.monotonic()))
@@ -167,21 +175,29 @@ class Sets:
         :raises InvalidSetting: a value is outside its range
         """
         policy = {POLICY: check_number(settings[POLICY])} if POLICY in settings else {}
-        assigned = self._looker.assigned(changed(server, policy))
-        named = desired.names_of(assigned)
-        checked = policy | {name: TABLE[name].check(value, server.flavor, name, name in named)
-                            for name, value in settings.items() if name != POLICY}
-        after = replace(changed(server, checked), assigned=assigned.assigned)
+        # whether -1 is a setting of its own, or none, the API has decided
+        checked = policy | {
+            name: TABLE[name].check(value, server.flavor, name, keeps_reset=True)
+            for name, value in settings.items() if name != POLICY}
+        after = self._looker.assigned(changed(server, checked))
         return Change(
             server, self._machine, checked, self._looker.limits(force is True), after)
 
-    def _learn(self, server: SavedServer, settings: Mapping[str, Any]) -> None:
-        """Ask for the policies where the one that is set is not known here: it may have been made
-        a moment ago."""
-        if POLICY in settings:
+    def _learn(self, sets: Iterable[tuple[SavedServer, Mapping[str, Any]]]) -> None:
+        """Ask for the policies where one that is set is not known here: it may have been made a
+        moment ago."""
+        if any(self._is_unknown(server, settings) for server, settings in sets):
+            self._seek(_SEEK_S)
+
+    def _is_unknown(self, server: SavedServer, settings: Mapping[str, Any]) -> bool:
+        if POLICY not in settings:
+            return False
+        try:
             after = changed(server, {POLICY: check_number(settings[POLICY])})
-            if self._looker.assigned(after).assigned.missing is not None:
-                self._refresh(_REFRESH_S)
+        except errors.InvalidSetting:
+            # the set says so
+            return False
+        return self._looker.assigned(after).assigned.missing is not None
 
     def _follow_policy(self, change: Change) -> None:
         """Apply what another policy comes to, as far as the host can: no part of that is a reason
@@ -190,7 +206,7 @@ class Sets:
         if not names:
             return
         try:
-            outcomes = self._looker.converge(change.after, names)
+            outcomes = self._looker.converge(change.after, names, change.limits)
         except (errors.ServerNotRunning, errors.HostAway) as error:
             outcomes = dict.fromkeys(names, Outcome(Reading.unread(error), SOON_S))
         targets = desired.resolve(TABLE, change.after)
@@ -201,7 +217,8 @@ class Sets:
         """The answer to a change that was carried out, which is remembered."""
         server, outcomes = change.server, change.outcomes
         entries = change.entries(next_stamp(server.entries, time.time()))
-        hold.record(self._looker.history, server.uuid, change.host_targets, outcomes)
+        hold.record(self._looker.history, server.uuid, change.host_targets, outcomes, {
+            name for name, each in change.targets.items() if each.source.kind == "policy"})
         LOG.info("Set %s on server %s; the host holds %s", change.settings, server.uuid,
                  {name: outcome.reading.applied for name, outcome in outcomes.items()})
         readings = {name: self._readings.observe(server.uuid, name, outcome.reading)

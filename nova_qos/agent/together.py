@@ -53,7 +53,7 @@ class Together:
     def _carry_out(
         self, wishes: Sequence[Wish], force: bool, answer_by: float
     ) -> dict[str, Result]:
-        changes = [self._sets.change(self._accepted.newest(wish.server), wish.settings, force)
+        changes = [self._sets.change(self._looker.newest(wish.server), wish.settings, force)
                    for wish in wishes]
         _prepare(changes)
         self._unfinished.begin(

@@ -9,14 +9,17 @@ from nova.api.openstack import common, wsgi
 from nova.api.validation import parameter_types
 from nova.compute import api as compute
 
-from nova_qos.api.assigning import Assigner, assigner
+from nova_qos.api.assigning import Assigner
 from nova_qos.api.faults import translated
 from nova_qos.api.scope import require_project, require_user
 from nova_qos.bus.client import AgentClient
 from nova_qos.bus.wire import MOST_SERVERS
 from nova_qos.core import desired, errors
+from nova_qos.core.known import Copy
+from nova_qos.core.policy import NONE_ID, NONE_NAME
 from nova_qos.core.reading import Reading
 from nova_qos.core.report import reports, saved
+from nova_qos.core.server import POLICY
 from nova_qos.instances import hosts, saving, settings
 from nova_qos.instances.settings import Instance
 from nova_qos.resources import LIST_HOST_RULE, LIST_PATH, LIST_RULE, TABLE
@@ -74,9 +77,9 @@ class ServerList(wsgi.Controller):
             context.can(rule)
         sees_hosts = context.can(LIST_HOST_RULE, target={}, fatal=False)
         instances, unknown = hosts.page_of_project(self._compute_api, context, limit, marker)
-        assigned = assigner()
+        assigner = Assigner()
         return {"servers": [
-            _server(each, each.host if sees_hosts else None, _saved(each, assigned))
+            _server(each, each.host if sees_hosts else None, _saved(each, assigner))
             for each in instances]}, unknown
 
     def _of_host(self, context: Any, host: str, limit: int, marker: str | None) -> Body:
@@ -87,22 +90,23 @@ class ServerList(wsgi.Controller):
             # the database may not tell small letters from capital ones, but the bus does
             host = node.host
             instances = hosts.page_of_host(cell, host, limit, marker)
-            readings = self._ask(cell, host, [each.uuid for each in instances])
-            assigned = assigner()
+            assigner = Assigner()
+            asked = [*TABLE, POLICY] if assigner.has_policies else list(TABLE)
+            readings = self._ask(cell, host, [each.uuid for each in instances], asked)
             return {
-                "servers": [_server(each, host, _held(
-                    cell, each, readings[each.uuid], assigned))
+                "servers": [{**_server(each, host, _held(
+                    cell, each, readings[each.uuid], assigner)), "policy": _policy(each)}
                             for each in instances],
                 "host": {"name": host, "vcpus": node.vcpus, "memory_mib": node.memory_mb},
             }
 
     def _ask(
-        self, cell: Any, host: str, server_uuids: list[str]
+        self, cell: Any, host: str, server_uuids: list[str], names: list[str]
     ) -> Mapping[str, Mapping[str, Reading]]:
         if not server_uuids:
             return {}
         try:
-            return self._agent.read_many(cell, host, server_uuids, list(TABLE))
+            return self._agent.read_many(cell, host, server_uuids, names)
         except errors.Unreachable as error:
             return dict.fromkeys(server_uuids, dict.fromkeys(TABLE, Reading.unread(error)))
 
@@ -112,6 +116,12 @@ def _server(instance: Instance, host: str | None, qos: Body) -> Body:
         "id": instance.uuid, "name": instance.display_name, "host": host,
         "vcpus": instance.flavor.vcpus, "memory_mib": instance.flavor.memory_mb, "qos": qos,
     }
+
+
+def _policy(instance: Instance) -> str | None:
+    """The id of the policy that the server is set to; "none" where none is to reach it."""
+    number = settings.saved_server(instance).policy
+    return NONE_NAME if number == NONE_ID else None if number is None else str(number)
 
 
 def _unknown(instance: Instance) -> Body:
@@ -124,21 +134,29 @@ def _unknown(instance: Instance) -> Body:
     }
 
 
-def _saved(instance: Instance, assigned: Assigner) -> Body:
-    server = assigned(settings.saved_server(instance))
+def _saved(instance: Instance, assigner: Assigner) -> Body:
+    server = assigner(settings.saved_server(instance))
     targets = desired.resolve(TABLE, server)
     return {name: saved(row, targets[name], server.flavor) for name, row in TABLE.items()}
 
 
+def _copy(answer: Mapping[str, Reading], assigner: Assigner) -> Copy | None:
+    """What the host's agent tells of its copy of the policies, if it has answered."""
+    is_asked = assigner.has_policies and any(
+        each.applied is not None for name, each in answer.items() if name in TABLE)
+    return Copy.of(answer.get(POLICY)) if is_asked or POLICY in answer else None
+
+
 def _held(
-    cell: Any, instance: Instance, readings: Mapping[str, Reading], assigned: Assigner
+    cell: Any, instance: Instance, answer: Mapping[str, Reading], assigner: Assigner
 ) -> Body:
-    server = assigned(settings.saved_server(instance))
+    readings = {name: each for name, each in answer.items() if name in TABLE}
+    server = assigner(settings.saved_server(instance))
     targets = desired.at_host(TABLE, desired.resolve(TABLE, server), server.flavor, readings)
     if any(reading.applied is not None and not reading.holds(targets[name].host_value)
            for name, reading in readings.items()):
-        server = assigned(saving.newest(cell, server))
+        server = assigner(saving.newest(cell, server))
         targets = desired.resolve(TABLE, server)
-    shown = reports(TABLE, targets, server, readings)
+    shown = reports(TABLE, targets, server, readings, assigner.known(_copy(answer, assigner)))
     return {name: {**shown[name], "weight": row.weight_of(readings[name])}
             for name, row in TABLE.items()}

@@ -10,6 +10,7 @@ from nova import exception
 from nova.api.openstack import wsgi
 
 from nova_qos.api import schemas
+from nova_qos.api.assigning import Assigner
 from nova_qos.api.faults import CODES, EXPECTED, translated
 from nova_qos.api.following import follow
 from nova_qos.api.item import Begun, Item
@@ -67,19 +68,20 @@ class ManyServers(wsgi.Controller):
         """Find each server, and whether this caller may change that of it now."""
         found, silent = hosts.named(
             context, [item.server_id for item in items], nova_conf.CONF.nova_qos.rpc_timeout)
+        assigner = Assigner()
         for item in items:
             try:
                 if item.server_id in silent:
                     raise errors.AgentAway("the server's cell does not answer")
-                item.begun = self._begin(item, found.get(item.server_id))
+                item.begun = self._begin(item, found.get(item.server_id), assigner)
             except EXPECTED as error:
                 item.error = error
 
-    def _begin(self, item: Item, instance: Instance | None) -> Begun:
+    def _begin(self, item: Item, instance: Instance | None, assigner: Assigner) -> Begun:
         if instance is None:
             raise exception.InstanceNotFound(instance_id=item.server_id)
         server = Server(
-            self._agent, instance._context, instance, schemas.rules_of(item.asked))
+            self._agent, instance._context, instance, schemas.rules_of(item.asked), assigner)
         changes = server.check({name: (name, value) for name, value in item.asked.items()})
         return Begun(server, server.begin_set(SET_ALL, changes), changes)
 

@@ -106,7 +106,9 @@ class Policies(wsgi.Controller):
         changes, known = policy_bodies.checked(body["policy"]), catalog()
         policy = _named(known, id)
         seen = etags.seen_by(req, known, policy)
-        return self._changed(store().update(policy.number, changes, seen))
+        made = store().update(policy.number, changes, seen)
+        # agents do not have descriptions
+        return self._changed(made, is_told=bool(changes.keys() - {"description"}))
 
     @wsgi.response(204)
     @wsgi.expected_errors(CODES)
@@ -118,7 +120,13 @@ class Policies(wsgi.Controller):
         seen = etags.seen_by(req, known, policy)
         policy_use.require_none(known, policy)
         store().delete(policy.number, seen)
-        self._tell(catalog())
+        try:
+            policy_use.require_none_since(known, policy)
+        except errors.PolicyConflict:
+            store().put_back(policy)
+            raise
+        finally:
+            self._tell(catalog())
 
     @wsgi.response(204)
     @wsgi.expected_errors(CODES)
@@ -140,10 +148,11 @@ class Policies(wsgi.Controller):
         self._tell(catalog())
 
     def _changed(
-        self, policy: Policy, headers: dict[str, str] | None = None
+        self, policy: Policy, headers: dict[str, str] | None = None, is_told: bool = True
     ) -> wsgi.ResponseObject:
         known = catalog()
-        self._tell(known)
+        if is_told:
+            self._tell(known)
         return wsgi.ResponseObject(
             {"policy": policy_bodies.shown(known, policy, with_projects=True)},
             headers={**etags.headers(etags.of_policy(known, policy)), **(headers or {})})

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who uses a named policy, as answers say it."""
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,6 +17,8 @@ from nova_qos.instances.usage import Usage
 _SHOW_S = 5.0
 #: How many of each kind a refusal names.
 _NAMED = 5
+#: A set that has found a policy right before it was deleted is saved so much later (s), at most.
+_SAVE_S = 0.5
 
 
 def shown(catalog: Catalog, policy: Policy, by_whom: bool) -> dict[str, Any]:
@@ -45,6 +48,16 @@ def require_none(catalog: Catalog, policy: Policy) -> None:
         raise errors.PolicyConflict(
             f"a cell does not answer, so servers in it may use policy {policy.name}; delete it "
             "when all cells answer")
+
+
+def require_none_since(catalog: Catalog, policy: Policy) -> None:
+    """As ``require_none``, of a policy that has just been deleted: whoever gets it at this moment
+    either does not find it any more, or is found here.
+
+    :raises PolicyConflict: somebody was faster; the policy is to be put back
+    """
+    time.sleep(_SAVE_S)
+    require_none(catalog, policy)
 
 
 def _words(catalog: Catalog, policy: Policy, used: Usage) -> Iterator[str]:

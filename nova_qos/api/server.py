@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One server of one request: loaded, authorised, read and changed."""
 
-import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -11,15 +10,18 @@ from nova.compute import api as compute
 from nova.compute import vm_states
 
 from nova_qos.api import rights
-from nova_qos.api.assigning import Assigner, assigner, number_of
+from nova_qos.api.assigning import Assigner
+from nova_qos.api.kept import applied, unapplied
 from nova_qos.api.scope import require_user
+from nova_qos.api.waiting import waits, why_waiting
 from nova_qos.bus.client import AgentClient
 from nova_qos.bus.wire import Result, SetAnswer
 from nova_qos.core import desired, errors
 from nova_qos.core.desired import Target
+from nova_qos.core.known import Copy
 from nova_qos.core.reading import Reading
 from nova_qos.core.report import Report, held, reports
-from nova_qos.core.server import POLICY, Entries, Entry, Flavor, SavedServer, next_stamp
+from nova_qos.core.server import POLICY, Entries, Flavor, SavedServer
 from nova_qos.instances import hosts, saving, settings
 from nova_qos.instances.saving import Trace
 from nova_qos.resources import TABLE
@@ -27,22 +29,29 @@ from nova_qos.resources import TABLE
 _NOWHERE = "the server is on no host"
 #: The result of a set for such a server.
 ON_NO_HOST = errors.ServerNotRunning(_NOWHERE)
+#: Of a resource that its policy decides, and that the agent's answer leaves out.
+_YET_TO_GET = Reading(
+    None, effective=False, unmet="pending", reason="the host has yet to get the policy")
 
 
 class Server:
     """A server that a request names."""
 
     def __init__(
-        self, agent: AgentClient, context: Any, instance: settings.Instance, rules: Sequence[str]
+        self, agent: AgentClient, context: Any, instance: settings.Instance, rules: Sequence[str],
+        assigner: Assigner | None = None,
     ) -> None:
         """:param context: the caller's, in the server's cell
+        :param assigner: that of the request, where it is about several servers
         :raises nova.exception.PolicyNotAuthorized: a rule forbids it
         """
         self._agent, self._context, self._instance = agent, context, instance
         owner = {"project_id": instance.project_id, "user_id": instance.user_id}
         rights.require(context, rules, owner)
         self._saved: SavedServer | None = None
-        self._assigner: Assigner | None = None
+        self._assigner = assigner or Assigner()
+        #: The host's copy of the policies, where it has told of it.
+        self._copy: Copy | None = None
 
     @classmethod
     def load(
@@ -76,13 +85,8 @@ class Server:
     def saved(self) -> SavedServer:
         """The server with its desired state, as it was loaded, and what its policies come to."""
         if self._saved is None:
-            self._saved = self._assigned(settings.saved_server(self._instance))
+            self._saved = self._assigner(settings.saved_server(self._instance))
         return self._saved
-
-    def _assigned(self, server: SavedServer) -> SavedServer:
-        if self._assigner is None:
-            self._assigner = assigner()
-        return self._assigner(server)
 
     @property
     def flavor(self) -> Flavor:
@@ -112,18 +116,17 @@ class Server:
         """Check values by resource, each given with its field in the request, and return them as
         settings to save; and ``POLICY`` with the policy's name or id, which becomes its number.
 
+        Where there are named policies, the number that asks for none is a setting, too: whatever
+        policies say, now or later.
+
         :raises InvalidSetting: one is out of its range, or contradicts another of the server
         :raises NoDatabase, DatabaseAway: the policy cannot be looked up
         """
-        after = self.saved
-        if POLICY in values:
-            number = number_of(values[POLICY][1])
-            after = self._assigned(after.having({**after.entries, POLICY: Entry(number)}))
-        named = desired.names_of(after)
-        checked = {name: TABLE[name].check(value, self.flavor, field, name in named)
+        has_policies = self._assigner.has_policies
+        checked = {name: TABLE[name].check(value, self.flavor, field, has_policies)
                    for name, (field, value) in values.items() if name != POLICY}
         if POLICY in values:
-            checked[POLICY] = after.policy
+            checked[POLICY] = self._assigner.number_of(values[POLICY][1])
         together = {**self.saved.hooked, **self.saved.own, **checked}
         desired.require_order(
             TABLE, {name: value for name, value in together.items() if value is not None})
@@ -156,7 +159,9 @@ class Server:
             raise errors.TaskInProgress(
                 f"cannot {action} while task {task} is in progress on the "
                 "server; ask again when it is done")
-        what = "qos " + " ".join(f"{name}={value}" for name, value in changes.items())
+        words = {**changes, POLICY: self._assigner.name_of(changes[POLICY])} if (
+            POLICY in changes) else changes
+        what = "qos " + " ".join(f"{name}={value}" for name, value in words.items())
         return Trace.begin(self._context, self._instance, action, what)
 
     def keep(
@@ -168,7 +173,7 @@ class Server:
         """
         if isinstance(result, errors.Unreachable | errors.ServerNotRunning):
             # saved nevertheless, and applied when the host can
-            self._save(trace, lambda known: _entries(changes, known, changes), result.message)
+            self._save(trace, unapplied(changes), result.message)
             return dict.fromkeys(TABLE, Reading.unread(result))
         if isinstance(result, errors.QosError):
             raise result
@@ -179,36 +184,43 @@ class Server:
         if self.host is not None:
             self._agent.discard(self._context, self.host, self._instance.uuid, answer.entries)
 
-    def kept(self, entries: Entries, answer: SetAnswer) -> dict[str, Reading]:
+    def kept(
+        self, changes: Iterable[str], entries: Entries, answer: SetAnswer
+    ) -> dict[str, Reading]:
         """The readings of a set, once it is saved."""
-        self._saved = self._assigned(self.saved.having(entries))
-        return self._with_kept(answer.readings)
+        self._saved = self._assigner(self.saved.having(entries))
+        readings = dict(answer.readings)
+        if POLICY in changes:
+            # its agent has left out what it does not know of yet
+            readings |= {name: _YET_TO_GET for name, each in desired.resolve(
+                TABLE, self.saved).items() if each.source.kind == "policy" and name not in readings}
+        return self._with_kept(readings)
 
     def held(self) -> dict[str, Report]:
         """Every resource as get-qos shows it; where nothing can be read, each says why."""
         try:
-            answer = self._begin_read(TABLE)
+            asked = [*TABLE, POLICY] if self._assigner.has_policies else list(TABLE)
+            answer = self._begin_read(asked)
             # while the host looks
-            self._saved = self._assigned(saving.load(self._context, self._instance))
+            self._saved = self._assigner(saving.load(self._context, self._instance))
             readings = answer()
+            self._copy = Copy.of(readings.pop(POLICY, None)) if POLICY in asked else None
         except (errors.ServerNotRunning, errors.Unreachable) as error:
             readings = dict.fromkeys(TABLE, Reading.unread(error))
         if self._saved is None or not self._is_in_force(readings):
             # before that is said: it may have been changed since
-            self._saved = self._assigned(saving.load(self._context, self._instance))
+            self._saved = self._assigner(saving.load(self._context, self._instance))
         return self.reports(readings)
 
     def reports(self, readings: Mapping[str, Reading]) -> dict[str, Report]:
         """The resources that were read, each beside what is saved of it."""
         read = {name: row for name, row in TABLE.items() if name in readings}
-        return reports(read, self._targets(readings), self.saved, readings)
+        return reports(read, self._targets(readings), self.saved, readings,
+                       self._assigner.known(self._copy))
 
     def waits(self, changes: Iterable[str], readings: Mapping[str, Reading]) -> bool:
-        """Whether a part of what was changed is to be applied later: nothing could be written."""
-        targets = desired.resolve(TABLE, self.saved)
-        asked = {name for name in readings if name in changes or (
-            POLICY in changes and targets[name].source.kind == "policy")}
-        return any(readings[name].waits for name in asked)
+        """Whether a part of what was changed is to be applied later."""
+        return waits(changes, readings, self._targets(readings), self.saved.marked)
 
     def _is_in_force(self, readings: Mapping[str, Reading]) -> bool:
         targets = self._targets(readings)
@@ -242,7 +254,7 @@ class Server:
         return {**readings, **followed}
 
     def _save(self, trace: Trace, change: saving.Changes, waits_for: str | None) -> None:
-        self._saved = self._assigned(self.saved.having(saving.save(trace, change, waits_for)))
+        self._saved = self._assigner(self.saved.having(saving.save(trace, change, waits_for)))
 
 
 #: A set that was carried out: of which server, what it leaves, what was changed, what came of it.
@@ -259,30 +271,8 @@ def keep_all(sets: Sequence[Done]) -> list[dict[str, Reading]]:
         for server, _trace, _changes, answer in sets:
             undo.callback(server.discard, answer)
         saved = saving.save_all([
-            (trace, _changed(changes, answer), _why_waiting(changes, answer.readings))
+            (trace, applied(changes, answer), why_waiting(changes, answer.readings))
             for _server, trace, changes, answer in sets])
         undo.pop_all()
-    return [server.kept(entries, answer)
-            for (server, _trace, _changes, answer), entries in zip(sets, saved, strict=True)]
-
-
-def _changed(changes: Mapping[str, int | None], answer: SetAnswer) -> saving.Changes:
-    pending = {name for name, each in answer.readings.items() if each.unmet == "pending"}
-    return lambda known: answer.entries or _entries(changes, known, pending)
-
-
-def _why_waiting(changes: Iterable[str], readings: Mapping[str, Reading]) -> str | None:
-    """Why those of the changes wait that nothing could be written for yet, if any."""
-    asked = readings.keys() & set(changes)
-    reasons = {name: readings[name].reason for name in asked if readings[name].waits}
-    if len(set(reasons.values())) == 1 and reasons.keys() == asked:
-        return next(iter(reasons.values()))
-    return "; ".join(f"{name}: {reason}" for name, reason in reasons.items()) or None
-
-
-def _entries(
-    changes: Mapping[str, int | None], known: Entries, pending: Container[str]
-) -> dict[str, Entry]:
-    stamp = next_stamp(known, time.time())
-    return {name: Entry(value, value is None and name in pending and name != POLICY, stamp)
-            for name, value in changes.items()}
+    return [server.kept(changes, entries, answer)
+            for (server, _trace, changes, answer), entries in zip(sets, saved, strict=True)]

@@ -37,7 +37,8 @@ class AgentClient:
         self, context: Any, host: str, server_uuid: str, names: Sequence[str]
     ) -> dict[str, Reading]:
         """What the host holds for the named resources of one server; what an older agent does not
-        know is unsupported."""
+        know is unsupported. With ``POLICY`` among the names, the answer has a reading of the
+        agent's copy of the policies, see ``Policies.reading``; none where the agent is older."""
         return self.begin_read(context, host, server_uuid, names)()
 
     def begin_read(
@@ -185,7 +186,7 @@ def _completed(
 ) -> dict[str, Reading]:
     """The readings, with those of resources that the agent does not know."""
     return {**found, **{name: Reading.unread(older(host, [name])) for name in names
-                        if name not in found}}
+                        if name not in found and name != POLICY}}
 
 
 def older(host: str, names: Sequence[str]) -> errors.HostCannot:

@@ -14,6 +14,7 @@ from nova_qos.core import errors
 from nova_qos.core.server import POLICY
 from nova_qos.resources import TABLE
 
+_READABLE = frozenset((*TABLE, POLICY))
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
@@ -31,14 +32,14 @@ def answers(method: _Method) -> _Method:
 
 
 def known(names: Any, partly: Any = False) -> list[str]:
-    """Names of resources.
+    """Names of what can be read: resources, and ``POLICY``.
 
     :param partly: True leaves out those that are none, which a newer API may ask for
     :raises InvalidSetting: one is none
     """
     if partly is True:
-        names = [name for name in names if name in TABLE]
-    unknown = [str(name)[:40] for name in names if name not in TABLE]
+        names = [name for name in names if name in _READABLE]
+    unknown = [str(name)[:40] for name in names if name not in _READABLE]
     if unknown:
         raise errors.InvalidSetting(f"no such resource: {', '.join(unknown)}")
     return list(names)

@@ -4,9 +4,9 @@
 Versions: 1.0 had read, set and balloon; 1.1 read_many; since 1.2 a set brings the server along and
 names the readings that it wants answered, and the API saves, and waits for guests, in place of the
 agent; since 1.3 a flavor has its number of vCPUs, and an agent that is asked ``partly`` leaves out
-resources that it does not know; 1.4 has set_many; 1.5 sets a
-server's policy. Each message asks for the version that its method
-came with, so API and agent of neighbouring releases understand each other.
+resources that it does not know; 1.4 has set_many; 1.5 sets a server's policy, and answers for
+``policy`` among the names to read what its copy of the policies is. Each message asks for the
+version that its method came with, so API and agent of neighbouring releases understand each other.
 A reader ignores fields that it does not know; a new field needs a new version, since readers before
 1.2 refuse it.
 """

@@ -2,6 +2,7 @@
 """nova-qos-manage: makes and checks the tables of the named policies."""
 
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ except ModuleNotFoundError as error:
 from nova_qos.core import errors
 
 _NOT_READY, _FAILED = 1, 2
+#: Where the step runs on each host of the API, all begin it at the same time: one makes the tables,
+#: and the others look again, so often and with a pause of so many seconds.
+_TIMES, _PAUSE_S = 5, 1.0
 
 
 def main() -> None:
@@ -55,11 +59,20 @@ def _add_commands(subparsers: Any) -> None:
 
 def _sync(database: Database) -> int:
     before = database.read(schema.present)
-    database.read(schema.upgrade)
+    _upgrade(database)
     after = database.read(schema.present)
     print(f"the database is at revision {after}" + (
         " already" if after == before else f", before at {before or 'none'}"))
     return 0
+
+
+def _upgrade(database: Database) -> None:
+    for _ in range(_TIMES - 1):
+        try:
+            return database.read(schema.upgrade)
+        except errors.PolicyConflict:
+            time.sleep(_PAUSE_S)
+    return database.read(schema.upgrade)
 
 
 def _version(database: Database) -> int:

@@ -11,6 +11,9 @@ from nova_qos.core.resource import Resource, Rows
 from nova_qos.core.server import Flavor, SavedServer
 from nova_qos.core.source import DEFAULT, HOOK, SERVER, Layer, Source
 
+#: Of how many flavors is kept what some policies come to.
+_MOST_KEPT = 1024
+
 
 @dataclass(frozen=True)
 class Target:
@@ -55,8 +58,35 @@ def resolve(table: Rows, server: SavedServer) -> dict[str, Target]:
     policies in their order, a post-create hook, the table's default. Where a policy is missing,
     own settings alone count.
     """
-    resolved = {name: _resolved(row, server, _layers(server)) for name, row in table.items()}
-    return {name: _bounded(table, table[name], each, resolved) for name, each in resolved.items()}
+    alone, bounded = _of_policies(table, server)
+    layers = _layers(server)
+    named = {name: _resolved(table[name], server, layers)
+             for name in {**server.hooked, **server.own} if name in table}
+    if not named:
+        return {**bounded}
+    together = {**alone, **named}
+    return {name: _bounded(table, row, together[name], together)
+            if row.at_most is not None and (name in named or row.at_most in named)
+            else named.get(name) or bounded[name] for name, row in table.items()}
+
+
+def _of_policies(table: Rows, server: SavedServer) -> tuple[dict[str, Target], dict[str, Target]]:
+    """The targets without anything of the server's own or of hooks, each for itself; and as far as
+    they bound each other.
+
+    Kept for all servers with the same policies and flavor, which is most of what to resolve a
+    thousand servers takes.
+    """
+    kept, key = server.assigned.resolved, (id(table), server.flavor)
+    found: tuple[dict[str, Target], dict[str, Target]] | None = kept.get(key)
+    if found is None:
+        if len(kept) >= _MOST_KEPT:
+            kept.clear()
+        layers = server.assigned.layers
+        alone = {name: _resolved(row, server, layers) for name, row in table.items()}
+        bounded = {name: _bounded(table, table[name], each, alone) for name, each in alone.items()}
+        found = kept[key] = alone, bounded
+    return found
 
 
 def _layers(server: SavedServer) -> tuple[Layer, ...]:
@@ -67,11 +97,13 @@ def _layers(server: SavedServer) -> tuple[Layer, ...]:
 def _resolved(row: Resource, server: SavedServer, layers: Iterable[Layer]) -> Target:
     found = [each for each in layers if row.name in each.settings]
     missing = server.assigned.missing
-    if not found or (missing and found[0].source == HOOK):
-        return replace(target(row, server.flavor, None), missing=missing)
+    if not found or (missing and found[0].source.kind == "hook"):
+        default = target(row, server.flavor, None)
+        return replace(default, missing=missing) if missing else default
     value = found[0].settings[row.name]
-    if len(found) == 1 and row.value.is_reset(value):
-        # there is nothing that it would overrule
+    if len(found) == 1 and found[0].source.kind != "server" and row.value.is_reset(value):
+        # there is nothing that it would overrule; of the server it is a setting like any other,
+        # since a policy may name the resource tomorrow
         return target(row, server.flavor, None)
     return target(row, server.flavor, value, found[0].source)
 
@@ -80,7 +112,8 @@ def _bounded(
     table: Rows, row: Resource, target: Target, resolved: Mapping[str, Target]
 ) -> Target:
     """A target that is no more than the one that bounds it, where both were requested."""
-    if row.at_most is None or DEFAULT in (target.source, resolved[row.at_most].source):
+    if row.at_most is None or "default" in (
+            target.source.kind, resolved[row.at_most].source.kind):
         return target
     most = resolved[row.at_most].value
     if target.value <= most or table[row.at_most].value.is_reset(most):
@@ -97,7 +130,8 @@ def require_order(table: Rows, settings: Mapping[str, int]) -> None:
     for name, row in table.items():
         bound = row.at_most
         if (bound is not None and bound in settings and name in settings
-                and settings[name] > settings[bound]):
+                and settings[name] > settings[bound]
+                and not table[bound].value.is_reset(settings[bound])):
             raise errors.InvalidSetting(
                 f"{name} {settings[name]} {row.unit.name} is more than {bound} {settings[bound]} "
                 f"{table[bound].unit.name}; ask for a {name} of {settings[bound]} at most, or for "
@@ -131,38 +165,55 @@ def keeps_default(row: Resource, flavor: Flavor) -> bool:
     return row.default.kept_for(flavor)
 
 
-def requested(table: Rows, server: SavedServer) -> dict[str, Target]:
-    """The targets that a host is to hold for good: those that some source asks for, what is held
-    with them, and the defaults that the agent keeps."""
+@dataclass(frozen=True)
+class Due:
+    """What is to be done about a server.
+
+    ``requested``: the targets that its host is to hold for good: those that some source asks for,
+    what is held with them, and the defaults that the agent keeps. ``to_reset``: the defaults that
+    the host is to be brought back to once, where it may still hold a value of ours that nobody asks
+    for any more, with those of what is held with them. ``to_mark``: the resources that are to be
+    reset when nobody asks for them any more, because a policy does or the agent keeps their
+    default, and of which the server does not yet say so; where a hook gave a value, that one is
+    held then.
+    """
+
+    requested: dict[str, Target]
+    to_reset: dict[str, Target]
+    to_mark: list[str]
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """All that the host is to hold now."""
+        return {**self.to_reset, **self.requested}
+
+
+def due(table: Rows, server: SavedServer) -> Due:
+    """What is to be done about a server."""
     resolved = resolve(table, server)
-    wanted = [name for name, each in resolved.items()
-              if each.source != DEFAULT or keeps_default(table[name], server.flavor)]
-    return {name: resolved[name] for name in held_together(table, wanted)
-            if not resolved[name].missing}
+    kept = {name for name, each in resolved.items() if each.source == DEFAULT and not each.missing
+            and keeps_default(table[name], server.flavor)}
+    asked = [name for name, each in resolved.items() if each.source != DEFAULT or name in kept]
+    wanted = {name: resolved[name] for name in held_together(table, asked)
+              if not resolved[name].missing}
+    marked = [name for name in resolved if name in server.marked and name not in wanted
+              and not resolved[name].missing]
+    stale = {name: resolved[name] for name in held_together(table, marked) if name not in wanted}
+    settled = {*server.marked, *server.hooked}
+    return Due(wanted, stale, [name for name in asked if name not in settled and (
+        name in kept or resolved[name].source.kind == "policy")])
+
+
+def requested(table: Rows, server: SavedServer) -> dict[str, Target]:
+    """``Due.requested`` alone."""
+    return due(table, server).requested
 
 
 def to_reset(table: Rows, server: SavedServer) -> dict[str, Target]:
-    """The defaults that a host is to be brought back to once, where it may still hold a value of
-    ours that nobody asks for any more, with those of what is held with them."""
-    wanted = requested(table, server)
-    resolved = resolve(table, server)
-    marked = (name for name in resolved if name in server.marked and name not in wanted
-              and not resolved[name].missing)
-    return {name: resolved[name] for name in held_together(table, marked) if name not in wanted}
+    """``Due.to_reset`` alone."""
+    return due(table, server).to_reset
 
 
 def to_mark(table: Rows, server: SavedServer) -> list[str]:
-    """The resources that are to be reset when nobody asks for them any more, because a policy does
-    or the agent keeps their default, and of which the server does not yet say so. Where a hook gave
-    a value, that one is held then."""
-    resolved = resolve(table, server)
-    settled = {*server.marked, *server.hooked}
-    return [name for name, each in resolved.items() if name not in settled and (
-        each.source.kind == "policy" or (
-            each.source == DEFAULT and not each.missing
-            and keeps_default(table[name], server.flavor)))]
-
-
-def names_of(server: SavedServer) -> set[str]:
-    """The resources that some policy of the server names."""
-    return {name for layer in server.assigned.layers for name in layer.settings}
+    """``Due.to_mark`` alone."""
+    return due(table, server).to_mark

@@ -4,6 +4,7 @@
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from nova_qos.core import errors
@@ -47,11 +48,18 @@ class Catalog:
     policies: Mapping[int, Policy] = field(default_factory=dict)
     projects: Mapping[str, int] = field(default_factory=dict)
     default: int | None = None
+    #: What ``assignment`` has worked out with it: a thousand servers have few flavors and policies.
+    assigned: dict[object, Any] = field(
+        default_factory=dict, init=False, compare=False, repr=False)
 
     def named(self, name: str) -> Policy | None:
         """The policy of this name, regardless of case."""
-        wanted = folded(name)
-        return next((each for each in self.policies.values() if folded(each.name) == wanted), None)
+        return self._by_name.get(folded(name))
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Policy]:
+        # to fold all names for each server of a host takes longer than all else
+        return {folded(each.name): each for each in self.policies.values()}
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types; ``from_json`` reads it again."""
@@ -151,12 +159,28 @@ def _checked(row: Resource, value: object) -> Value:
 
 def _require_order(table: Rows, settings: Mapping[str, Value]) -> None:
     for name, row in table.items():
-        mine, most = settings.get(name), settings.get(row.at_most or "")
-        if isinstance(mine, int) and isinstance(most, int) and row.at_most is not None and (
-                mine > most) and not table[row.at_most].value.is_reset(most):
+        if row.at_most is None or name not in settings or row.at_most not in settings:
+            continue
+        bound, mine, most = table[row.at_most], settings[name], settings[row.at_most]
+        if _is_above(row, mine, bound, most):
             raise errors.InvalidSetting(
-                f"{name} {mine} {row.unit.name} is more than {row.at_most} {most} "
-                f"{table[row.at_most].unit.name} of the same policy")
+                f"{name} {_in_unit(row, mine)} is more than {bound.name} {_in_unit(bound, most)} "
+                f"of the same policy; ask for a {name} of {most} at most, or for another "
+                f"{bound.name}")
+
+
+def _is_above(row: Resource, mine: Value, bound: Resource, most: Value) -> bool:
+    """Whether it is above its bound whatever the flavor."""
+    if isinstance(mine, int) and isinstance(most, int):
+        return mine > most and not bound.value.is_reset(most)
+    if isinstance(mine, str) and isinstance(most, str) and row.relative and (
+            row.relative == bound.relative):
+        return (row.relative.number(mine) or 0) > (row.relative.number(most) or 0)
+    return False
+
+
+def _in_unit(row: Resource, value: Value) -> str:
+    return f"{value} {row.unit.name}" if isinstance(value, int) else value
 
 
 def _quoted(value: object) -> str:

@@ -24,15 +24,16 @@ class Relative:
 
     def read(self, text: str) -> str | None:
         """The value as it is saved; None where the text is none of this form."""
-        number = self._number(text)
+        number = self.number(text)
         return None if number is None else f"{number}{self.ending}"
 
     def value(self, text: str, flavor: Flavor) -> int | None:
         """The value for a server of this flavor; None where the text is none of this form."""
-        number = self._number(text)
+        number = self.number(text)
         return None if number is None else self.of(number, flavor)
 
-    def _number(self, text: str) -> int | None:
+    def number(self, text: str) -> int | None:
+        """The number in front; None where the text is none of this form."""
         found = re.fullmatch(rf"(\d{{1,9}}){re.escape(self.ending)}", text, re.ASCII)
         number = int(found[1]) if found else 0
         return number if found and self.least <= number <= self.most else None

@@ -135,7 +135,8 @@ class Resource:
 
         :param value: as a request has it; None unsets
         :param field: what the request calls the value where that is not ``key``
-        :param keeps_reset: the number that asks for no setting is kept, since a policy asks for one
+        :param keeps_reset: the number that asks for no setting is kept, as one that no policy
+            overrules
         :raises InvalidSetting: of the wrong type, or outside the range for this flavor
         """
         if value is None:

@@ -25,7 +25,7 @@ class Flavor:
     memory_mib: int
     cpu_shares: int | None = None
     fair_cpu_shares: int | None = None
-    faults: Mapping[str, str] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict, hash=False)
     vcpus: int = 1
     policy: str | None = None
 

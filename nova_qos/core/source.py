@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,13 @@ class Assigned:
     """The policies of a server, as layers in their order.
 
     ``missing`` says, as a sentence, which of them is not known here; then what the others say does
-    not count either, and what the host holds stays.
+    not count either, and what the host holds stays. ``notice`` says, as a sentence, which policy
+    was passed over, since there is none of its name.
     """
 
     layers: tuple[Layer, ...] = field(default=())
     missing: str | None = None
+    notice: str | None = None
+    #: What the resolver has made of it, by flavor: servers that share the one share the other.
+    resolved: dict[object, Any] = field(
+        default_factory=dict, init=False, compare=False, repr=False)

@@ -138,3 +138,7 @@ class Records:
         """The servers of a host, as nova has them."""
         context = nova_context.get_admin_context()
         return [Record(instance) for instance in hosts.on_host(context, host)]
+
+    def busy(self, host: str) -> frozenset[str]:
+        """The servers of a host, by uuid, that nova is at work on."""
+        return hosts.busy(nova_context.get_admin_context(), host)

@@ -123,9 +123,11 @@ def _save_one(
     _take_turn(context, trace.server_uuid)
     kept, known = _known(context, trace.server_uuid)
     asked = changes(known)
-    now = {**known, **newer(asked, known)}
+    taken = newer(asked, known)
+    now = {**known, **taken}
     _write(context, trace.server_uuid, kept, now)
-    _add_action(context, trace, journal.line(asked), "Success",
+    # a line has one stamp for all: what was not taken would become later than what counts
+    _add_action(context, trace, journal.line(taken or asked), "Success",
                 None if waits_for is None else f"saved, to be applied: {waits_for}")
     return now
 

@@ -2,8 +2,10 @@
 """The connection to the database, and what its failures mean."""
 
 import logging
+import math
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -16,19 +18,32 @@ from sqlalchemy import exc
 
 from nova_qos import conf
 from nova_qos.core import errors
+from nova_qos.policies.waiting import Late, Waits
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
+#: Does some work with the engine; begins nothing more after that time.
+Ask = Callable[[sa.Engine, float], T]
 OPTION = "[nova_qos_database] connection"
+#: Seconds that a request waits for the database, for whatever reason.
+_WITHIN_S = 2.0
+#: Most wait in vain for a server that was frozen; how many is up to the threads that the API has.
+_MOST_HELD = 64
 #: Seconds to wait for a connection of the pool.
 _POOL_TIMEOUT_S = 1
-#: Of a request: a connection that died, and then one to a host that is away, take two seconds.
-#: libpq takes no less than two.
+#: Of a request. A connection that died without a word takes one second, so that another can be
+#: made within two; libpq takes no less than two for that. The server ends what waits for a lock or
+#: takes long, and with it what it holds.
 _IN_A_REQUEST = {
-    "mysql": {"charset": "utf8mb4", "connect_timeout": "1", "read_timeout": "1",
-              "write_timeout": "1"},
-    "postgresql": {"connect_timeout": "2", "tcp_user_timeout": "2000"},
+    "mysql": {
+        "charset": "utf8mb4", "connect_timeout": "1", "read_timeout": "1", "write_timeout": "1",
+        "init_command": "SET SESSION innodb_lock_wait_timeout = 1, lock_wait_timeout = 1"},
+    "postgresql": {
+        "connect_timeout": "2", "tcp_user_timeout": "1000", "keepalives_idle": "5",
+        "keepalives_interval": "2", "keepalives_count": "3",
+        "options": "-c statement_timeout=1000 -c lock_timeout=1000 "
+                   "-c idle_in_transaction_session_timeout=2000"},
     "sqlite": {"timeout": "2"},
 }
 #: Of a migration: it may take its time.
@@ -47,15 +62,17 @@ _REFUSED = re.compile(
 class Database:
     """The database that ``[nova_qos_database]`` names; opens nothing until it is needed.
 
-    :param patient: for migrations, which may take longer than a request
+    :param patient: for migrations, which may take longer than a request: without it, ``read`` and
+        ``change`` take two seconds at most and run their work on a thread of its own
     """
 
     def __init__(self, options: cfg.ConfigOpts, patient: bool = False) -> None:
         conf.register(options)
         self._options, self._patient = options.nova_qos_database, patient
-        self._lock = threading.Lock()
+        self._lock, self._waits = threading.Lock(), Waits(_MOST_HELD)
         self._engine: sa.Engine | None = None
-        self._logged: str | None = None
+        #: What was logged since the last answer.
+        self._logged: set[str] = set()
 
     @property
     def is_configured(self) -> bool:
@@ -68,8 +85,11 @@ class Database:
         :raises NoDatabase: it is not configured, or not as it has to be
         :raises DatabaseAway: it does not answer
         """
-        with self._translated(), self.engine().connect() as connection:
-            return work(connection)
+        def ask(engine: sa.Engine, _until: float) -> T:
+            with engine.connect() as connection:
+                return work(connection)
+
+        return self._asked(ask)
 
     def change(self, work: Work[T]) -> T:
         """What ``work`` answers, with what it has changed committed; again after a deadlock.
@@ -77,8 +97,10 @@ class Database:
         :raises NoDatabase, DatabaseAway: as ``read``; whether it is changed is not known then
         :raises PolicyConflict: something that has to be unique is there already
         """
-        with self._translated():
-            return _committed(self.engine(), work)  # type: ignore[no-any-return]
+        def ask(engine: sa.Engine, until: float) -> T:
+            return _committed(engine, work, until)  # type: ignore[no-any-return]
+
+        return self._asked(ask)
 
     def engine(self) -> sa.Engine:
         """The engine, made at the first call; it has not connected then.
@@ -89,6 +111,19 @@ class Database:
             if self._engine is None:
                 self._engine = self._made()
             return self._engine
+
+    def _asked(self, ask: Ask[T]) -> T:
+        with self._translated():
+            engine = self.engine()
+            if self._patient:
+                return ask(engine, math.inf)
+            until = time.monotonic() + _WITHIN_S
+            try:
+                return self._waits.answer(lambda: ask(engine, until), until)
+            except Late:
+                # connections of the pool may hang like this one; new ones show what is the matter
+                engine.dispose()
+                raise
 
     def _made(self) -> sa.Engine:
         if not self.is_configured:
@@ -125,14 +160,14 @@ class Database:
             raise errors.PolicyConflict(
                 "another change has taken this name just now; look at the policies and repeat"
             ) from error
-        except (exception.DBError, exc.SQLAlchemyError) as error:
+        except (exception.DBError, exc.SQLAlchemyError, Late) as error:
             # logged and not answered: users are not to read of hosts and accounts
             said = detail(error)
-            if said != self._logged:
+            if said not in self._logged:
                 LOG.warning("The database of named policies: %s", said)
-            self._logged = said
+            self._logged.add(said)
             raise _meaning(error, said) from error
-        self._logged = None
+        self._logged.clear()
 
 
 def detail(error: BaseException | None) -> str:
@@ -169,9 +204,18 @@ def _meaning(error: Exception, said: str) -> errors.QosError:
 
 @api.wrap_db_retry(
     retry_interval=0.05, max_retry_interval=0.5, max_retries=10, retry_on_deadlock=True)
-def _committed(engine: sa.Engine, work: Work[T]) -> T:
+def _committed(engine: sa.Engine, work: Work[T], until: float) -> T:
+    _require_time(until)
     with engine.begin() as connection:
-        return work(connection)
+        done = work(connection)
+        # who was told that it may not have been saved will repeat it: it is not saved behind them
+        _require_time(until)
+        return done
+
+
+def _require_time(until: float) -> None:
+    if time.monotonic() >= until:
+        raise Late("no answer in time")
 
 
 def _url(text: str, patient: bool) -> sa.URL:

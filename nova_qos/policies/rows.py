@@ -18,6 +18,8 @@ HIGHEST_NUMBER = 10**15 - 1
 #: MySQL's TEXT has that many.
 _MOST_BYTES = 65535
 _NAMED = 5
+#: A catalog that changes while it is read is read again, so often.
+_READS = 5
 
 
 def state(connection: sa.Connection) -> Any:
@@ -56,6 +58,20 @@ def renew(connection: sa.Connection) -> str:
     return new
 
 
+def current(connection: sa.Connection, known: Catalog | None) -> Catalog:
+    """Everything as it is now: ``known`` where that is it.
+
+    :raises NoDatabase: as ``state``
+    """
+    for _ in range(_READS - 1):
+        now = state(connection)
+        if known is not None and (known.database, known.revision) == (now.database, now.revision):
+            return known
+        # some databases show each statement what others commit before it: look once more
+        known = catalog(connection)
+    return catalog(connection)
+
+
 def catalog(connection: sa.Connection) -> Catalog:
     """Everything. Its revision is that of the begin: what it has may be newer, never older."""
     now = state(connection)
@@ -89,9 +105,15 @@ def add(
         raise errors.PolicyConflict(
             f"name: there is a policy {taken.name!r} already; names differ in more than case")
     made = Policy(secrets.randbelow(HIGHEST_NUMBER) + 1, name, dict(settings), 1, description)
-    connection.execute(sa.insert(POLICY).values(
-        number=made.number, name=name, folded=folded(name), revision=1, **_texts(made)))
+    insert(connection, made)
     return made
+
+
+def insert(connection: sa.Connection, one: Policy) -> None:
+    """Add a policy as it is, with its number and revision."""
+    connection.execute(sa.insert(POLICY).values(
+        number=one.number, name=one.name, folded=folded(one.name), revision=one.revision,
+        **_texts(one)))
 
 
 def replace(connection: sa.Connection, changed: Policy) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The schema of the database: how far it is, and how it gets to this release's."""
 
+import re
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -8,12 +9,17 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from oslo_db import exception
 
 from nova_qos.core import errors
+from nova_qos.policies.engine import detail
 from nova_qos.policies.models import VERSION_TABLE
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 NEWEST = "head"
+#: What PostgreSQL and MySQL say where another has made the table since we looked for it.
+_MADE_MEANWHILE = re.compile(r"already exists|\b1050\b")
 
 
 def revisions() -> list[str]:
@@ -33,13 +39,20 @@ def upgrade(connection: sa.Connection, to: str = NEWEST) -> None:
 
     :param connection: without a transaction; each revision is one
     :raises NoDatabase: a newer release has made it
+    :raises PolicyConflict: another one brings it there at the same time
     """
     require_known(present(connection))
     # what has been read began a transaction, in which alembic would not commit
     connection.rollback()
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, to)
+    try:
+        command.upgrade(config, to)
+    except (CommandError, exception.DBError) as error:
+        if not _is_of_another(error):
+            raise
+        raise errors.PolicyConflict(
+            "another nova-qos-manage db sync runs at this moment; run it again") from error
 
 
 def require_known(revision: str | None) -> None:
@@ -51,6 +64,13 @@ def require_known(revision: str | None) -> None:
         raise errors.NoDatabase(
             f"the database of [nova_qos_database] connection has revision {revision}, which this "
             "release does not know: a newer release has made it; upgrade nova-qos on this host")
+
+
+def _is_of_another(error: CommandError | exception.DBError) -> bool:
+    """Whether another upgrade was faster, as a row or a table that is there by now says, or the
+    revision that is another one by now."""
+    return isinstance(error, CommandError | exception.DBDuplicateEntry | exception.DBDeadlock) \
+        or bool(_MADE_MEANWHILE.search(detail(error)))
 
 
 def _config() -> Config:

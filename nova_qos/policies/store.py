@@ -19,8 +19,6 @@ from nova_qos.policies.engine import Database
 from nova_qos.policies.models import POLICY, PROJECT
 
 T = TypeVar("T")
-#: A catalog that changes while it is read is read again, so often.
-_READS = 5
 
 
 class _Unchanged(Exception):
@@ -52,10 +50,10 @@ class Store:
 
     def catalog(self) -> Catalog:
         """Everything as it is now, with descriptions; kept, and read again when it has changed."""
-        known, version = self._known, self.version()
-        if known is None or (known.database, known.revision) != version:
-            self._known = known = self._read()
-        return known
+        known = self._known
+        self._known = found = self._database.read(
+            lambda connection: rows.current(connection, known))
+        return found
 
     def create(
         self, name: str, description: str, settings: Mapping[str, Value], is_default: bool
@@ -113,6 +111,14 @@ class Store:
 
         self._change(work)
 
+    def put_back(self, policy: Policy) -> None:
+        """Undo ``delete``, for a policy that somebody has been given meanwhile.
+
+        :param policy: as it was
+        :raises PolicyConflict: its name was taken meanwhile
+        """
+        self._change(lambda connection, _default: rows.insert(connection, policy))
+
     def assign(self, number: int, project: str) -> None:
         """Give the project's servers this policy; another one that they had is replaced.
 
@@ -149,14 +155,6 @@ class Store:
     def _change(self, work: Callable[[sa.Connection, int | None], T]) -> T:
         return self._database.change(
             lambda connection: work(connection, rows.take_turn(connection).default_policy))
-
-    def _read(self) -> Catalog:
-        # some databases show each statement what others commit before it
-        for _ in range(_READS):
-            found = self._database.read(rows.catalog)
-            if (found.database, found.revision) == self.version():
-                break
-        return found
 
 
 def _as_seen(policy: Policy, seen: int | None) -> Policy:

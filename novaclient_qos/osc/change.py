@@ -13,8 +13,8 @@ from nova_qos.core.policy import NONE_NAME
 from nova_qos.core.server import POLICY
 from nova_qos.resources import TABLE
 from novaclient_qos import output, words
+from novaclient_qos.osc import dry_run
 from novaclient_qos.osc.cloud import FAILURES, Cloud, add_server, sentence
-from novaclient_qos.osc.forecast import Forecast
 from novaclient_qos.osc.several import Progress, Several
 
 #: The agent tries again what a host or guest refuses after five minutes at the latest.
@@ -123,12 +123,11 @@ class SetQos(_Change):
     ) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
         if not parsed_args.dry_run:
             return super().take_action(parsed_args)
-        if POLICY in self.settings(parsed_args):
-            raise exceptions.CommandError(
-                "A dry run cannot show what a policy changes: give either --dry-run or --policy.")
+        self.settings(parsed_args)
+        cloud = Cloud(self.app, parsed_args.all_projects)
         try:
-            forecast = Forecast(Cloud(self.app, parsed_args.all_projects), parsed_args.server,
-                                self._resources(parsed_args))
+            forecast = dry_run.of_set(cloud, parsed_args.server, self._resources(parsed_args),
+                                      parsed_args.policy)
         except FAILURES as error:
             raise exceptions.CommandError(sentence(error)) from error
         for line in forecast.promises:

@@ -13,9 +13,12 @@ from nova_qos.client import Client
 from nova_qos.client_policies import Policies
 from nova_qos.core import errors
 from nova_qos.core.policy import NONE_NAME
+from nova_qos.core.server import FLAVOR_POLICY
 
 #: All that can go wrong between a command and the cloud.
 FAILURES = (errors.QosError, sdk.SDKException, connection.ClientException)
+#: The status of an answer about policies where no database is configured for them.
+_NOT_CONFIGURED = 501
 
 
 def add_server(parser: argparse.ArgumentParser, **several: Any) -> None:
@@ -34,6 +37,15 @@ class Place:
     name: str
     host: str | None
     is_running: bool
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What decides beside a server's own settings which policies it has: the id of its project, and
+    the policy that its flavor names."""
+
+    project: str
+    policy: str | None
 
 
 class Cloud:
@@ -59,6 +71,17 @@ class Cloud:
         except errors.ApiRefused:
             # whatever else there is to say, the set says of its server
             return
+
+    @property
+    def has_policies(self) -> bool:
+        """Whether this cloud keeps policies, though their database may not answer now."""
+        try:
+            self.policies.list(NONE_NAME)
+        except errors.NotInstalled:
+            return False
+        except errors.ApiRefused as error:
+            return error.status != _NOT_CONFIGURED
+        return True
 
     def find(self, name: str) -> str:
         """The id of the server of that name or id, as ``openstack server show`` finds it.
@@ -87,6 +110,11 @@ class Cloud:
         for server in self._compute.servers(all_projects=True, **query):
             yield _place(server)
 
+    def facts(self, host: str) -> dict[str, Facts]:
+        """Of the servers of a compute host by id, what nova knows of them (for administrators)."""
+        return {str(each.id): Facts(str(each.project_id), _policy_of(each.flavor)) for each in
+                self._compute.servers(all_projects=True, compute_host=host)}
+
     def place(self, server_id: str) -> Place | None:
         """Where a server is now; None: nowhere, since it was deleted."""
         try:
@@ -111,6 +139,12 @@ class Cloud:
 def _place(server: Any) -> Place:
     return Place(
         str(server.id), str(server.name), server.compute_host, server.status == "ACTIVE")
+
+
+def _policy_of(flavor: Any) -> str | None:
+    # nova before 2.47 tells no more of a flavor than its id
+    named = flavor and flavor.extra_specs and flavor.extra_specs.get(FLAVOR_POLICY)
+    return named or None
 
 
 def sentence(error: Exception) -> str:

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a set would change, computed from what is on the hosts now; nothing is sent."""
+"""What servers and their neighbours would have after a change, computed from what is on the hosts
+now; nothing is sent."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-
-from osc_lib import exceptions
 
 from nova_qos.client import Host, Listed
 from nova_qos.core import desired, errors
 from nova_qos.core.forecast import Standing, Weights, weights
 from nova_qos.core.plan import require_left
 from nova_qos.core.resource import Division
+from nova_qos.core.server import SavedServer
 from nova_qos.core.sharing import Claim
 from nova_qos.resources import TABLE
+from novaclient_qos.osc import foreseen
 from novaclient_qos.osc.cells import Cell
-from novaclient_qos.osc.cloud import Cloud
+from novaclient_qos.osc.foreseen import Settings
 
-Settings = Mapping[str, int | None]
 _DIVISIONS: Mapping[str, Division] = {
     name: row.division for name, row in TABLE.items() if row.division is not None}
 #: What is weighed against the host, and what of it a list of the host tells.
@@ -36,24 +36,12 @@ class Line:
 
 
 class Forecast:
-    """The same settings on servers of a cloud."""
+    """Some servers after a change, and all that are on their hosts: ``lines``. ``promises`` are
+    sentences on what these hosts would have guaranteed."""
 
-    def __init__(self, cloud: Cloud, names: Sequence[str], settings: Settings) -> None:
-        self._settings = {
-            name: None if value is None or TABLE[name].value.is_reset(value) else value
-            for name, value in settings.items()}
-        by_host: dict[str, set[str]] = {}
-        for name in names:
-            server_id, host = cloud.find_with_host(name)
-            if host is None:
-                raise exceptions.CommandError(
-                    f"{name} is on no host, or you may not see which: a dry run needs to list the "
-                    "servers of its host, which is for administrators.")
-            by_host.setdefault(host, set()).add(server_id)
+    def __init__(self) -> None:
         self.lines: list[Line] = []
         self.promises: list[str] = []
-        for host, changed in by_host.items():
-            self._add(cloud.qos.host(host), changed)
 
     @property
     def is_refused(self) -> bool:
@@ -74,26 +62,33 @@ class Forecast:
             titles.append("Refusal")
         return titles, [_row(line, shown, titles) for line in self.lines]
 
-    def _add(self, host: Host, changed: set[str]) -> None:
-        now = {server["id"]: _standing(server) for server in host.servers}
-        then = {each: standing.changed(self._settings) if each in changed else standing
-                for each, standing in now.items()}
-        parts = dict(_parts(host, now, then))
+    def add(self, host: Host, changed: Mapping[str, SavedServer], asked: Settings) -> None:
+        """Add a host.
+
+        :param changed: by id, the servers that would be changed, as they would be then
+        :param asked: what a set asks of each of them
+        """
+        servers = {server["id"]: foreseen.listed(server) for server in host.servers}
+        now = {server["id"]: _standing(server, servers[server["id"]]) for server in host.servers}
+        then = {each: standing.changed(foreseen.wanted(desired.resolve(TABLE, changed[each])))
+                if each in changed else standing for each, standing in now.items()}
+        parts, refused = dict(_parts(host, now, then)), False
         for server in host.servers:
-            mine = server["id"]
-            is_changed = mine in changed
+            mine, change, refusal = server["id"], "", ""
+            if mine in changed:
+                change = foreseen.changes(servers[mine], changed[mine], asked)
+                refusal = _refusal(host, server, changed[mine], then, asked)
+            refused = refused or bool(refusal)
             self.lines.append(Line(
-                host.name, str(server["name"]),
-                _changes(now[mine], self._settings) if is_changed else "",
-                _refusal(host, server, then, self._settings) if is_changed else "",
+                host.name, str(server["name"]), change, refusal,
                 {name: parts[name][mine] for name in _DIVISIONS}))
-        self.promises += _promises(host, then)
+        self.promises += _promises(host, then, refused)
 
 
-def _standing(server: Listed) -> Standing:
+def _standing(server: Listed, saved: SavedServer) -> Standing:
     qos = server["qos"]
     return Standing(
-        {name: qos.get(name, {}).get("requested") for name in TABLE},
+        foreseen.wanted(desired.resolve(TABLE, saved)),
         {name: qos.get(name, {}).get("default", -1) for name in TABLE},
         {name: qos.get(name, {}).get("weight") for name in TABLE},
         frozenset(name for name in TABLE if name in qos and qos[name]["applied"] is not None
@@ -113,42 +108,32 @@ def _parts(
         yield name, dict(zip(now, zip(*percent, strict=True), strict=True))
 
 
-def _changes(now: Standing, settings: Settings) -> str:
-    words = []
-    for name, value in settings.items():
-        before = now.requested[name]
-        words.append(f"{name} {_word(before)}, as it is" if before == value
-                     else f"{name} {_word(before)} -> {_word(value)}")
-    return ", ".join(words)
-
-
-def _word(value: int | None) -> str:
-    return "unset" if value is None else str(value)
-
-
 def _refusal(
-    host: Host, server: Listed, then: Mapping[str, Standing], settings: Settings
+    host: Host, server: Listed, saved: SavedServer, then: Mapping[str, Standing], asked: Settings
 ) -> str:
-    """Why the server would not take the settings, as far as a list can tell."""
-    mine = then[server["id"]]
-    own = {name: value for name, value in mine.requested.items() if value is not None}
+    """Why the server would not take what is asked of it, as far as a list can tell."""
+    given = {name: value for name, value in asked.items()
+             if value is not None and not TABLE[name].value.is_reset(value)}
+    wanted = then[server["id"]].requested
     try:
-        for name, value in settings.items():
+        for name, value in given.items():
             _require_within(server, name, value)
-        desired.require_order(TABLE, own)
+        if asked:
+            # what policies ask for beside it is reduced, not refused
+            desired.require_order(TABLE, {**saved.hooked, **saved.own})
         for name, most in zip(_GUARANTEES, _capacities(host), strict=True):
-            if settings.get(name) is not None:
+            if name in given:
                 others = [each.requested[name] or 0 for other, each in then.items()
                           if other != server["id"]]
-                require_left(name, TABLE[name].unit.name, own[name], others, most)
+                require_left(name, TABLE[name].unit.name, wanted[name] or 0, others, most)
     except errors.QosError as error:
         return error.message
     return ""
 
 
-def _require_within(server: Listed, name: str, value: int | None) -> None:
+def _require_within(server: Listed, name: str, value: int) -> None:
     known = server["qos"].get(name)
-    if value is None or known is None:
+    if known is None:
         return
     least, most = known["range"]
     if not least <= value <= most:
@@ -159,14 +144,16 @@ def _capacities(host: Host) -> tuple[int, int]:
     return 100 * host.vcpus, host.memory_mib
 
 
-def _promises(host: Host, then: Mapping[str, Standing]) -> list[str]:
+def _promises(host: Host, then: Mapping[str, Standing], refused: bool) -> list[str]:
     """What the host would have promised, a sentence for each guarantee that some server has."""
     found = []
     for name, most in zip(_GUARANTEES, _capacities(host), strict=True):
         whole = sum(each.requested[name] or 0 for each in then.values())
         if whole:
+            # a set is refused, an edit of a policy is not
+            less = "; all of them are reduced in proportion" if whole > most and not refused else ""
             found.append(f"{host.name}: {name} of all servers together: {whole} of {most} "
-                         f"{TABLE[name].unit.name}.")
+                         f"{TABLE[name].unit.name}{less}.")
     return found
 
 

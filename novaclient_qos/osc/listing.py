@@ -9,7 +9,8 @@ from typing import Any, TextIO
 from cliff.formatters.base import ListFormatter
 from osc_lib.command import command
 
-from nova_qos.client import Client, HeldReport, Host, Listed, is_by_policy
+from nova_qos.client import Client, HeldReport, Host, Listed, Saved, is_by_policy
+from nova_qos.core.report import UNKNOWN
 from nova_qos.core.resource import Division
 from nova_qos.core.sharing import Claim
 from nova_qos.resources import FIRST, MEMORY, TABLE
@@ -105,7 +106,8 @@ def _without_settings(servers: Sequence[Listed]) -> set[str]:
     of the sources where no server has a policy."""
     unset = [row for name, row in TABLE.items() if name not in FIRST and not any(
         server["qos"].get(name, {}).get("requested") is not None for server in servers)]
-    told = any(is_by_policy(each) for server in servers for each in server["qos"].values())
+    told = any(is_by_policy(each) or each.get("source") == UNKNOWN
+               for server in servers for each in server["qos"].values())
     return {*map(heading, unset), *(row.division.column for row in unset if row.division),
             *(() if told else (_SOURCE,))}
 
@@ -129,7 +131,13 @@ def _requested(server: Listed) -> Row:
         nothing: Row = {heading(row): Cell(None, "unknown") for row in TABLE.values()}
         return {"Name": Cell(None), "ID": server["id"], **nothing, _SOURCE: Cell(None, "unknown")}
     return _whose(server) | {_SOURCE: _sources(server)} | {
-        heading(row): figure(name, server["qos"][name]["requested"]) for name, row in TABLE.items()}
+        heading(row): _asked(name, server["qos"][name]) for name, row in TABLE.items()}
+
+
+def _asked(name: str, saved: Saved) -> Cell:
+    if saved.get("source") == UNKNOWN:
+        return Cell(None, "unknown")
+    return figure(name, saved["requested"])
 
 
 def _held(host: Host) -> list[Row]:

@@ -3,16 +3,17 @@
 
 import abc
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from osc_lib import exceptions
 from osc_lib.command import command
 
-from nova_qos.client_policies import Policy
+from nova_qos.client_policies import Policy, Seen
 from nova_qos.core.policy import Value
 from nova_qos.resources import TABLE
 from novaclient_qos import words
+from novaclient_qos.osc import dry_run
 from novaclient_qos.osc.change import TIMEOUT_SECONDS
 from novaclient_qos.osc.cloud import FAILURES, Cloud, sentence
 from novaclient_qos.osc.policy import add_default, add_policy, add_settings, settings_of
@@ -23,8 +24,9 @@ _OPTIONS = ", ".join(row.names.option for row in TABLE.values())
 Settings = Mapping[str, Value]
 
 
-class _ChangePolicy(command.Command):
-    """What both have in common: one change of one revision, and waiting until it is in force."""
+class _ChangePolicy(command.Lister):
+    """What both have in common: one change of one revision, and waiting until it is in force. The
+    list is that of a dry run."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -36,6 +38,12 @@ class _ChangePolicy(command.Command):
             "--timeout", metavar="<seconds>", type=words.seconds, default=TIMEOUT_SECONDS,
             help="Wait no longer than this; servers that do not have it then get it later, but the "
                  f"exit status is 1. Default: {TIMEOUT_SECONDS}.")
+        parser.add_argument(
+            "--dry-run", action="store_true",
+            help="Change nothing, and show what would change: the servers, the part of their host "
+                 "that they and their neighbours get while all are busy, now and then, and what "
+                 "the host would have guaranteed (admin only). The options of output formats are "
+                 "for this.")
         add_policy(parser)
         return parser
 
@@ -50,18 +58,38 @@ class _ChangePolicy(command.Command):
         :raises CommandError: the options say nothing, or contradict each other
         """
 
-    def take_action(self, parsed_args: argparse.Namespace) -> None:
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
         self.changes(parsed_args, {})
         cloud = Cloud(self.app)
         found = cloud.policies.find(parsed_args.policy)
-        seen = cloud.policies.get(found["id"], used_by=not parsed_args.no_wait)
+        is_asked = parsed_args.dry_run or not parsed_args.no_wait
+        seen = cloud.policies.get(found["id"], used_by=is_asked)
         changes = self.changes(parsed_args, seen.policy["settings"])
+        if parsed_args.dry_run:
+            return self._dry_run(cloud, seen, changes, parsed_args.formatter != "table")
         policy = cloud.policies.change(seen, **changes)
         if parsed_args.no_wait or changes.keys() <= {"description"}:
             self._say(policy, "")
-            return
-        rollout = Rollout(cloud, Progress(self.app.stderr), seen, policy)
-        self._wait(rollout, policy, parsed_args.timeout)
+        else:
+            rollout = Rollout(cloud, Progress(self.app.stderr), seen, policy)
+            self._wait(rollout, policy, parsed_args.timeout)
+        return (), ()
+
+    def produce_output(
+        self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any
+    ) -> int:
+        # nothing to list but in a dry run
+        return super().produce_output(parsed_args, column_names, data) if column_names else 0
+
+    def _dry_run(
+        self, cloud: Cloud, seen: Seen, changes: Mapping[str, Any], whole: bool
+    ) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
+        run = dry_run.of_policy(cloud, Progress(self.app.stderr), seen, changes)
+        for note in run.notes:
+            self.app.stderr.write(f"{note}\n")
+        return run.forecast.table(whole)
 
     def _wait(self, rollout: Rollout, policy: Policy, timeout_s: int) -> None:
         is_saved = f"Revision {policy['revision']} of policy {policy['name']} is saved"

@@ -2,17 +2,20 @@
 """Where a changed policy is in force: looks at the servers that use it until all have it."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nova_qos.client import Outcome, Report
 from nova_qos.client_policies import Policy, Seen
-from nova_qos.core import errors
 from novaclient_qos import words
+from novaclient_qos.osc import reach
 from novaclient_qos.osc.cloud import Cloud, Place
 from novaclient_qos.osc.several import Progress
 
 _POLL_SECONDS = 2.0
+#: An agent that has the policy looks at its servers within so many seconds; until then a list shows
+#: what came of the former revision.
+_LOOK_SECONDS = 6.0
 #: More servers than these are counted, not named.
 _NAMED = 10
 
@@ -20,11 +23,20 @@ _NAMED = 10
 @dataclass
 class _User:
     """A running server, and what is still missing of the policy on it; ``is_settled``: nothing
-    more is expected."""
+    more is expected. ``refused_s`` is since when nothing is to come, but something refused."""
 
     place: Place
     missing: str = "its host was not asked yet"
     is_settled: bool = False
+    refused_s: float | None = None
+
+    def settle(self, outcome: Outcome) -> None:
+        """Wait no longer, unless what the host refuses may be what was requested before."""
+        now_s = time.monotonic()
+        if self.refused_s is None:
+            self.refused_s = now_s
+        self.is_settled = (not outcome.failed or _is_for_good(outcome)
+                           or now_s - self.refused_s >= _LOOK_SECONDS)
 
 
 class Rollout:
@@ -80,25 +92,9 @@ class Rollout:
         return " ".join([*told, *([f"And {more} more."] if more > 0 else [])])
 
     def _find(self) -> None:
-        for place in self._places():
+        for place in reach.places(self._cloud, self._before, self._after["is_default"]):
             if place.is_running and place.host is not None:
                 self._users.setdefault(place.server_id, _User(place))
-
-    def _places(self) -> Iterator[Place]:
-        """The servers that the policy may reach: those of a whole project, though some have
-        settings or policies of their own; that shows when they are looked at."""
-        if self._before.policy["is_default"] or self._after["is_default"]:
-            yield from self._cloud.places()
-            return
-        used_by = self._before.used_by
-        if used_by is None:
-            raise errors.QosError("this API does not tell you who uses the policy")
-        for project in used_by["projects"]:
-            yield from self._cloud.places(project_id=project)
-        assigned = {each["id"]: each["host"] for each in used_by["servers"]}
-        for host in sorted({host for host in assigned.values() if host}):
-            yield from (place for place in self._cloud.places(compute_host=host)
-                        if place.server_id in assigned)
 
     def _look(self) -> list[_User]:
         """Look at each server that is waited for; those for which that goes on."""
@@ -122,7 +118,10 @@ class Rollout:
                and (qos[name].get("policy_revision") or 0) < self._after["revision"]]
         if outcome.pending and all(qos[name]["applied"] is None for name in outcome.pending):
             self._follow(user)
-        user.is_settled = not (outcome.pending or old)
+        if outcome.pending or old:
+            user.refused_s = None
+        else:
+            user.settle(outcome)
         user.missing = words.missing(outcome)
         if old and not user.missing:
             user.missing = f"{', '.join(old)} of an older revision"
@@ -148,3 +147,8 @@ class Rollout:
     def _is_mine(self, report: Report) -> bool:
         name = self._after["name"]
         return report.get("source") in (f"policy {name}", f"default policy {name}")
+
+
+def _is_for_good(outcome: Outcome) -> bool:
+    """Whether all that fails is what the host does not have, whatever value is requested."""
+    return all(outcome.report[name]["state"] == "unsupported" for name in outcome.failed)

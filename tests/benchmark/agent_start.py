@@ -9,6 +9,7 @@ import os
 import sys
 import time
 import uuid
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 # first of all: nova decides its threading on import
@@ -37,11 +38,12 @@ _SAVED = {name: value for name, value in SETTINGS.items()
           if TABLE[name].knob is not None and not name.endswith("_guarantee")}
 
 
-def make_servers(count: int) -> list[str]:
-    """Running servers with a setting for everything, of which the host holds nothing."""
+def make_servers(count: int, settings: Mapping[str, int] = _SAVED) -> list[str]:
+    """Running servers with settings, for everything unless said, of which the host holds nothing.
+    """
     admin = context.get_admin_context()
     flavor = objects.Flavor.get_by_name(admin, "m1.tiny")
-    saved = {TABLE[name].names.stored_as: str(value) for name, value in _SAVED.items()}
+    saved = {TABLE[name].names.stored_as: str(value) for name, value in settings.items()}
     uuids = [str(uuid.uuid4()) for _ in range(count)]
     for number, server in enumerate(uuids):
         objects.Instance(

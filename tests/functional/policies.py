@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from tests.functional.caller import ADMIN, Answer, Caller
+from tests.functional.cloud import Server
 
 PATH = "/os-qos-policies"
 GOLD: dict[str, Any] = {
@@ -33,6 +34,23 @@ def shown(policy: str, caller: Caller = ADMIN) -> dict[str, Any]:
     assert answer.status == 200, answer
     found: dict[str, Any] = answer.body["policy"]
     return found
+
+
+def edit(policy: str, **fields: Any) -> None:
+    answer = send("PUT", f"/{policy}", {"policy": fields})
+    assert answer.status == 200, answer
+
+
+def assign(server: Server, policy: str | None, **settings: Any) -> Answer:
+    """Set a server to a policy, by its name or id."""
+    return ADMIN.act(server, "set-qos", {"policy": policy, **settings})
+
+
+def held(server: Server) -> dict[str, Any]:
+    """What get-qos answers."""
+    answer = ADMIN.act(server, "get-qos")
+    assert answer.status == 200, answer
+    return dict(answer.body)
 
 
 def names(caller: Caller, query: str = "") -> list[str]:

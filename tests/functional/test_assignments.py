@@ -2,37 +2,26 @@
 """Policies reach running servers: by assignment, by an edit, and on both hosts."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from nova_qos.agent.locks import locked
 from nova_qos.resources import TABLE
-from tests.functional.caller import ADMIN, MEMBER, Answer
+from tests.functional.caller import ADMIN, MEMBER
 from tests.functional.cloud import HOOKS, Cloud, Server, eventually
-from tests.functional.policies import create, send
+from tests.functional.policies import assign, create, edit, send
+from tests.functional.policies import held as shown
 
 pytestmark = pytest.mark.usefixtures("policies")
 GOLD = {"memory": "75%", "io_priority": 700, "net_priority": 5}
 
 
-def assign(server: Server, policy: str | None, **settings: Any) -> Answer:
-    return ADMIN.act(server, "set-qos", {"policy": policy, **settings})
-
-
-def shown(server: Server) -> dict[str, Any]:
-    answer = ADMIN.act(server, "get-qos")
-    assert answer.status == 200, answer
-    return dict(answer.body)
-
-
 def sources(server: Server) -> dict[str, str]:
     return {name: row["source"] for name, row in shown(server).items() if row["source"] != "none"}
-
-
-def edit(policy: str, **fields: Any) -> None:
-    answer = send("PUT", f"/{policy}", {"policy": fields})
-    assert answer.status == 200, answer
 
 
 @pytest.fixture
@@ -82,10 +71,54 @@ def test_none_of_its_own_overrules_the_policy(server: Server, gold: str) -> None
     assert server.domain.held()["net_priority"] == 5
 
 
-def test_without_a_policy_none_is_no_setting(server: Server) -> None:
+@pytest.mark.parametrize("action", ["set-qos", "set-net-priority"])
+def test_none_is_a_setting_whatever_policies_there_will_be(server: Server, action: str) -> None:
+    key = "net_priority" if action == "set-qos" else TABLE["net_priority"].names.key
+    assert ADMIN.act(server, action, {key: -1}).status == 200
+    row = shown(server)["net_priority"]
+    assert (row["requested"], row["source"], row["state"]) == (-1, "server", "applied")
+    assert server.saved() == {"net_priority": -1}
+    gold = create("gold", settings={"io_priority": 700}, is_default=True)
+    eventually(lambda: server.domain.held()["io_priority"] == 700)
+    edit(gold, settings={"io_priority": 800, "net_priority": 5})
+    eventually(lambda: server.domain.held()["io_priority"] == 800)
+    assert server.domain.held()["net_priority"] == -1
+    assert sources(server)["net_priority"] == "server"
+
+
+def test_without_policies_none_is_no_setting(
+    server: Server, database: Callable[[str | None], None]
+) -> None:
+    database(None)
     assert ADMIN.act(server, "set-qos", {"net_priority": -1}).status == 200
     assert sources(server) == {}
     assert server.saved() == {}
+
+
+def test_none_holds_while_the_policies_cannot_be_seen(
+    server: Server, database: Callable[[str | None], None], tmp_path: Path
+) -> None:
+    create("gold", settings={"net_priority": 5}, is_default=True)
+    eventually(lambda: server.domain.held()["net_priority"] == 5)
+    database(f"sqlite:///{tmp_path / 'empty'}")
+    assert ADMIN.act(server, "set-qos", {"net_priority": -1}).status == 200
+    assert server.saved() == {"net_priority": -1}
+    assert server.domain.held()["net_priority"] == -1
+
+
+def test_a_setting_that_was_saved_meanwhile_stays(server: Server, gold: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with locked(server.uuid, time.monotonic() + 10):
+            # it has loaded the server, and waits for the agent's turn
+            setting = pool.submit(assign, server, "gold")
+            time.sleep(0.5)
+            server.keep(io_priority=300)
+        assert setting.result().status in (200, 202)
+    assert server.saved()["io_priority"] == 300
+    server.machine.happened(server.uuid, "changed")
+    eventually(lambda: server.domain.held()["io_priority"] == 300)
+    assert sources(server)["io_priority"] == "server"
+    assert server.domain.held()["memory"] == 384
 
 
 def test_leaving_a_policy_resets_what_it_gave(server: Server, gold: str) -> None:
@@ -152,15 +185,26 @@ def test_a_flavors_policy(fresh: Server, gold: str) -> None:
     assert sources(fresh)["memory"] == "policy gold"
 
 
+def test_a_flavor_that_names_nothing_takes_no_other_policy_away(fresh: Server, gold: str) -> None:
+    instance = fresh.instance()
+    instance.flavor.extra_specs["qos:policy"] = "goldd"
+    instance.save()
+    assert assign(fresh, "gold").status == 200
+    rows = shown(fresh)
+    assert (rows["io_priority"]["applied"], rows["io_priority"]["source"]) == (700, "policy gold")
+    assert rows["io_limit"]["reason"] == "the flavor names policy 'goldd', which does not exist"
+
+
 def test_a_policy_that_is_not_known_resets_nothing(fresh: Server, gold: str) -> None:
     assert assign(fresh, "gold").status == 200
     instance = fresh.instance()
-    instance.flavor.extra_specs["qos:policy"] = "lost"
+    instance.system_metadata["qos:policy"] = "7"
     instance.save()
     fresh.machine.happened(fresh.uuid, "changed")
     row = shown(fresh)["io_priority"]
-    assert (row["applied"], row["state"]) == (700, "pending")
-    assert "'lost', which is not known here; the host keeps what it has" in row["reason"]
+    assert (row["applied"], row["state"], row["source"]) == (700, "pending", "unknown")
+    assert row["reason"].startswith("policy 7 is assigned, which is not known here")
+    assert row["reason"].endswith("; the host keeps what it has")
 
 
 def test_a_restart_gets_it_again(server: Server, gold: str) -> None:
@@ -170,7 +214,10 @@ def test_a_restart_gets_it_again(server: Server, gold: str) -> None:
     assert sources(server) == dict.fromkeys(GOLD, "policy gold")
 
 
-def test_while_the_agent_is_away(cloud: Cloud, boot: Callable[..., Server], gold: str) -> None:
+def test_while_the_agent_is_away(
+    cloud: Cloud, boot: Callable[..., Server], gold: str, option: Callable[[str, object], None]
+) -> None:
+    option("rpc_timeout", 1)
     halted = boot("halted")
     answer = assign(halted, "gold")
     assert answer.status == 202, answer
@@ -205,7 +252,8 @@ def test_a_guarantee_above_the_servers_own_limit_is_cut(server: Server) -> None:
     row = shown(server)["cpu_guarantee"]
     assert (row["requested"], row["applied"], row["effective"]) == (60, 40, False)
     assert "policy sure asks for 60" in row["reason"]
-    assert "cpu_limit of server" in row["reason"]
+    assert row["reason"] == ("policy sure asks for 60 percent of one CPU, reduced to 40 percent of "
+                             "one CPU, the server's cpu_limit")
 
 
 @pytest.mark.parametrize("policy", ["silver", "", 5, ["gold"], "123"])

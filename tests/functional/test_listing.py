@@ -201,7 +201,8 @@ def test_a_project_is_told_what_is_saved_and_no_agent_is_asked(
         shown = ADMIN.act(server, "get-qos").body[name]
         assert found[server.uuid]["qos"][name] == {
             key: shown[key] for key in (
-                "requested", "unit", "range", "default", "source", "policy_revision")}
+                "requested", "unit", "range", "default", "source", "policy_revision")} | {
+                    "reason": None}
         assert found[server.uuid]["qos"][name]["requested"] == SETTINGS[row.name]
     assert {name: each["requested"] for name, each in found[other.uuid]["qos"].items()} == (
         dict.fromkeys(TABLE) | {"memory": 400})

@@ -11,6 +11,7 @@ from nova_qos.api.catalog import store
 from nova_qos.policies.store import Store
 from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN, MEMBER, READER, STRANGER
+from tests.functional.cloud import Cloud, eventually
 from tests.functional.policies import GOLD, PATH, create, names, send, shown
 
 pytestmark = pytest.mark.usefixtures("policies")
@@ -239,3 +240,19 @@ def test_other_changes_of_the_database_are_seen() -> None:
     # as another process of the API would
     Store(nova.conf.CONF).update(int(policy), {"description": "theirs"}, 1)
     assert shown(policy)["description"] == "theirs"
+
+
+def test_no_agent_hears_of_another_description(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+    monkeypatch.setattr(cloud.agents["compute"].manager.policies, "hint", heard.append)
+    policy = create()
+    eventually(lambda: len(heard) == 1)
+    assert send("PUT", f"/{policy}", {"policy": {"description": "other words"}}).status == 200
+    # what follows is heard of, and after what came before
+    for fields in ({"settings": {"memory": 64}}, {"is_default": True, "description": "x"}):
+        assert send("PUT", f"/{policy}", {"policy": fields}).status == 200
+        now = store().version()[1]
+        eventually(lambda now=now: now in heard)  # type: ignore[misc]
+    assert len(heard) == 3

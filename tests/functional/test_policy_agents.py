@@ -7,11 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from nova import context
 
 from nova_qos.api.catalog import catalog, store
+from nova_qos.bus.client import AgentClient
 from nova_qos.core.policy import Catalog
+from nova_qos.core.server import POLICY
+from nova_qos.resources import TABLE
+from tests.functional import cloud as cloud_module
 from tests.functional.caller import ADMIN, MEMBER, SERVICE, Answer, Caller
-from tests.functional.cloud import Cloud, eventually
+from tests.functional.cloud import Cloud, Server, eventually
 from tests.functional.policies import GOLD, create, send
 
 pytestmark = pytest.mark.usefixtures("policies")
@@ -31,6 +36,36 @@ def test_what_agents_get() -> None:
         assert answer.headers["ETag"] == f'"{known.database}-{known.revision}"'
     assert send("GET", "/for-agents", caller=MEMBER).status == 403
     assert send("GET", caller=SERVICE).status == 403
+
+
+def test_what_an_agent_tells_of_its_copy(server: Server, cloud: Cloud) -> None:
+    create(**GOLD)
+    cloud.agents["compute"].manager.policies.refresh(10)
+    cells, client = context.get_admin_context(), AgentClient()
+    revision = store().version()[1]
+    one = client.read(cells, "compute", server.uuid, [*TABLE, POLICY])
+    assert (one[POLICY].applied, one[POLICY].reason) == (revision, None)
+    assert one.keys() == {*TABLE, POLICY}
+    assert 0 <= one[POLICY].details["age_s"] < 60
+    nowhere = "00000000-0000-0000-0000-000000000000"
+    many = client.read_many(cells, "compute", [server.uuid, nowhere], ["io_limit", POLICY])
+    assert [many[each][POLICY].applied for each in (server.uuid, nowhere)] == [revision, revision]
+    assert (many[server.uuid]["io_limit"].unmet, many[nowhere]["io_limit"].unmet) == (
+        None, "pending")
+
+
+def test_an_agent_tells_why_its_copy_is_old(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(**GOLD)
+    policies = cloud.agents["compute"].manager.policies
+    policies.refresh(10)
+    revision = policies.reading().applied
+    with monkeypatch.context() as away:
+        away.setattr(cloud_module, "SERVICE", Caller("nobody", ("other",)))
+        policies.refresh(10)
+    now = policies.reading()
+    assert (now.applied, "403" in str(now.reason)) == (revision, True)
 
 
 @pytest.fixture

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who uses a policy, in all cells; what is in use is not deleted."""
 
+import json
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from nova import context, objects
 
-from tests.functional.cloud import Cloud, Server
-from tests.functional.policies import create, send
+from nova_qos.api.catalog import store
+from tests.functional.caller import ADMIN
+from tests.functional.cloud import Cloud, Server, eventually
+from tests.functional.policies import assign, create, send, shown
 
 pytestmark = pytest.mark.usefixtures("policies")
 
@@ -129,3 +134,52 @@ def test_while_a_cell_is_down(server: Server, monkeypatch: pytest.MonkeyPatch) -
         assert send("PUT", f"/{policy}", {"policy": {"description": "x"}}).status == 200
     give(server, None)
     assert send("DELETE", f"/{policy}").status == 204
+
+
+def test_whoever_is_given_it_before_it_is_gone_keeps_it(server: Server) -> None:
+    policy = create(settings={"io_priority": 700})
+    send("PUT", f"/{policy}", {"policy": {"description": "x"}})
+    before = shown(policy)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(send, "DELETE", f"/{policy}")
+        eventually(lambda: send("GET", f"/{policy}").status == 404)
+        # as a set saves it that found the policy before
+        give(server, policy)
+    assert (answer.result().status, server.uuid in answer.result().message) == (409, True)
+    assert shown(policy) == before
+    give(server, None)
+    assert send("DELETE", f"/{policy}").status == 204
+    assert send("GET", f"/{policy}").status == 404
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_nobody_is_given_what_is_gone(server: Server, many: bool) -> None:
+    policy = create(settings={"io_priority": 700})
+
+    def delete(name: str, value: int) -> None:
+        if value == 700:
+            store().delete(int(policy), None)
+
+    server.domain.before_write = delete
+    if many:
+        (answer,) = ADMIN.request("POST", "/os-qos", json.dumps({"changes": [
+            {"server": server.uuid, "settings": {"policy": policy}}]})).body["results"]
+        assert (answer["code"], "deleted just now" in answer["error"]["message"]) == (409, True)
+    else:
+        refused = assign(server, policy)
+        assert (refused.status, "deleted just now" in refused.message) == (409, True)
+    assert "qos:policy" not in server.instance().system_metadata
+    eventually(lambda: server.domain.held()["io_priority"] == 100)
+
+
+def test_nor_where_no_agent_answers(
+    boot: Callable[..., Server], option: Callable[[str, object], None]
+) -> None:
+    option("rpc_timeout", 2)
+    halted, policy = boot("halted"), create()
+    with ThreadPoolExecutor(1) as pool:
+        setting = pool.submit(assign, halted, policy)
+        time.sleep(0.5)
+        store().delete(int(policy), None)
+        assert setting.result().status == 409
+    assert "qos:policy" not in halted.instance().system_metadata

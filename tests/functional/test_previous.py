@@ -9,7 +9,9 @@ import pytest
 from nova import context
 
 from nova_qos.bus import wire
+from nova_qos.bus.client import AgentClient
 from nova_qos.core import errors
+from nova_qos.core.server import POLICY
 from nova_qos.resources import FIRST, TABLE
 from tests.functional import previous
 from tests.functional.caller import ADMIN
@@ -67,6 +69,14 @@ def test_this_api_with_the_agent_before(old_agent: tuple[Server, Any]) -> None:
     listed = ADMIN.request("GET", f"/os-qos?host={HOST}").body["servers"]
     assert [each["qos"]["io_priority"]["applied"] for each in listed
             if each["id"] == server.uuid] == [300]
+
+
+def test_the_agent_before_tells_of_no_policies(old_agent: tuple[Server, Any]) -> None:
+    server, _domain = old_agent
+    cells, client = context.get_admin_context(), AgentClient()
+    assert client.read(cells, HOST, server.uuid, [*TABLE, POLICY]).keys() == set(TABLE)
+    many = client.read_many(cells, HOST, [server.uuid], ["io_priority", POLICY])
+    assert many[server.uuid].keys() == {"io_priority"}
 
 
 def test_many_servers_one_by_one(old_agent: tuple[Server, Any]) -> None:

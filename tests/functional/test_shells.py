@@ -4,6 +4,7 @@
 import json
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from novaclient import shell as novaclient
 
 from nova_qos.core.reading import LEFT_IN_PLACE
 from nova_qos.resources import BY_FAMILY, TABLE
+from novaclient_qos.osc import rollout
 from tests.functional import shells
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
@@ -341,3 +343,106 @@ def test_what_a_dry_run_shows_comes_true(
     columns = ("CPU %", "Disk I/O %", "Network %", "Network In %")
     assert {row["Server"]: [row[f"{column} Then"] for column in columns] for row in rows} == {
         row["Name"]: [row[column] for column in columns] for row in listed}
+
+
+def wishes() -> dict[str, dict[str, tuple[str, str]]]:
+    """Of each server of the host, by name, what is requested of each resource and whose wish that
+    is."""
+    answer = ADMIN.request("GET", "/os-qos?host=compute")
+    return {server["name"]: {
+        name: ("unset" if each["requested"] is None else str(each["requested"]), each["source"])
+        for name, each in server["qos"].items()} for server in answer.body["servers"]}
+
+
+def changed(before: dict[str, tuple[str, str]], words: str) -> dict[str, tuple[str, str]]:
+    """The wishes for a server after what a dry run says of it."""
+    after = dict(before)
+    for name, value, notes in re.findall(r"(\w+) [^>]*-> ([\w-]+)(?: \(([^)]*)\))?", words):
+        found = re.search(r"(?:default )?policy \w+", notes)
+        after[name] = (value, found[0] if found else "none" if value == "unset" else "server")
+    return after
+
+
+@pytest.fixture
+def foretold(
+    openstack: OpenStack, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """Runs a command dry, then does it, and compares what the list of the host shows."""
+    monkeypatch.setattr(rollout, "_POLL_SECONDS", 0.2)
+    columns = ("CPU %", "Disk I/O %", "Network %", "Network In %")
+
+    def parts() -> dict[str, list[float | None]]:
+        rows = json.loads(openstack.good("list", "--host", "compute", "-f", "json").out)
+        return {row["Name"]: [row[column] for column in columns] for row in rows}
+
+    def foretold(*words: str) -> None:
+        shares, wished = parts(), wishes()
+        ended = openstack("server", "qos", *words, "--dry-run", "-f", "json")
+        assert ended.status == 0, ended
+        rows = {row["Server"]: row for row in json.loads(ended.out)}
+        assert (parts(), wishes()) == (shares, wished)
+        assert any(row["Changes"] for row in rows.values())
+        assert shares == {
+            name: [row[column] for column in columns] for name, row in rows.items()}
+        openstack.good(*words)
+        then = {name: [row[f"{column} Then"] for column in columns] for name, row in rows.items()}
+        # an agent writes weights of neighbours a moment later
+        eventually(lambda: parts() == then)
+        assert wishes() == {name: changed(wished[name], row["Changes"])
+                            for name, row in rows.items()}
+
+    return foretold
+
+
+@pytest.mark.usefixtures("policies")
+def test_what_a_dry_run_of_a_policy_shows_comes_true(
+    openstack: OpenStack, named: Callable[..., Server], foretold: Callable[..., None]
+) -> None:
+    first, second, third = (named(f"foretold-{number}") for number in range(3))
+    instance = third.instance()
+    instance.flavor.extra_specs["qos:policy"] = "flavored"
+    instance.save()
+    openstack.good("set", "--io-priority", "200", "--cpu-guarantee", "50", first.uuid)
+    for name in ("gold", "flavored", "bronze"):
+        openstack.good("policy", "create", name)
+    openstack.good("set", "--policy", "gold", first.uuid)
+    foretold("policy", "set", "--cpu-priority", "2000/vcpu", "--io-priority", "700",
+             "--cpu-limit", "40", "--net-priority", "9", "gold")
+    foretold("set", "--policy", "gold", second.uuid)
+    foretold("policy", "set", "--io-priority", "400", "--net-in-priority", "20", "flavored")
+    foretold("policy", "set", "--default", "--cpu-priority", "512", "--io-priority", "300",
+             "--net-in-priority", "5", "bronze")
+    foretold("policy", "unset", "--cpu-priority", "--io-priority", "--net-priority", "gold")
+    # the policy's limit bounds its guarantee, until there is none
+    foretold("set", "--cpu-limit", "-1", first.uuid)
+    foretold("set", "--policy", "none", second.uuid)
+    foretold("policy", "set", "--cpu-priority", "900", "bronze")
+    foretold("policy", "set", "--no-default", "bronze")
+
+
+@pytest.mark.usefixtures("policies")
+def test_a_dry_run_of_a_policy_says_what_changes(
+    openstack: OpenStack, named: Callable[..., Server]
+) -> None:
+    first, second = named("said-1"), named("said-2")
+    openstack.good("policy", "create", "--memory", "75%", "--cpu-limit", "80", "gold")
+    openstack.good("set", "--policy", "gold", "--io-priority", "300", first.uuid)
+    openstack.good("set", "--policy", "none", second.uuid)
+    third, gold = named("said-3"), json.loads(
+        openstack.good("policy", "show", "gold", "-f", "json").out)["id"]
+    listed = ADMIN.request("GET", "/os-qos?host=compute").body["servers"]
+    policies = {each["id"]: each["policy"] for each in listed}
+    assert [policies[each.uuid] for each in (first, second, third)] == [gold, "none", None]
+    writes = len(first.domain.writes)
+    ended = openstack("server", "qos", "policy", "set", "--dry-run", "--default", "--memory",
+                      "50%", "--io-priority", "500", "gold", "-f", "json")
+    found = {row["Server"]: row["Changes"] for row in json.loads(ended.out)}
+    assert (found["said-1"], found["said-2"]) == ("memory 384 -> 256 (policy gold)", "")
+    assert len(first.domain.writes) == writes
+    assert openstack.good("policy", "list", "-c", "Revision", "-f", "value").out == "1\n"
+    openstack.good("policy", "set", "--default", "--memory", "50%", "--io-priority", "500", "gold")
+    shown = {row["Resource"]: row for row in json.loads(
+        openstack.good("show", first.uuid, "-f", "json").out)}
+    assert (shown["memory"]["Requested"], shown["memory"]["Source"]) == (256, "policy gold")
+    assert shown["io_priority"]["Source"] == "server"
+    openstack.good("policy", "set", "--no-default", "gold")

@@ -77,3 +77,7 @@ class MemoryRecords:
 
     def on_host(self, host: str) -> Sequence[MemoryRecord]:
         return [record for record in self.all.values() if record.server.host == host]
+
+    def busy(self, host: str) -> frozenset[str]:
+        return frozenset(record.server.uuid for record in self.on_host(host)
+                         if record.server.task is not None)

@@ -2,6 +2,7 @@
 """The agent's copy of the policies: when it is fetched, kept, replaced and believed."""
 
 import json
+import re
 import stat
 import threading
 import time
@@ -15,12 +16,14 @@ from nova_qos.agent import copy
 from nova_qos.agent.copy import Policies
 from nova_qos.core import errors
 from nova_qos.core.policy import NONE_ID, Catalog, Policy
+from nova_qos.core.reading import Reading
 from nova_qos.core.server import POLICY, Flavor, SavedServer
 from nova_qos.core.source import Assigned
 
 GOLD = Policy(5, "gold", {"cpu_priority": 2048, "memory": "50%"}, 2)
 CATALOG = Catalog("db", 7, {5: GOLD}, {"project": 5})
 SERVER = SavedServer("uuid", "host", None, Flavor(512), project="project")
+LATER = replace(CATALOG, revision=8, default=5)
 OTHER = replace(SERVER, project="other")
 AWAY, NONE = errors.Unreachable("nobody there"), errors.NoDatabase("not configured")
 
@@ -105,7 +108,7 @@ def test_known_as_soon_as_it_has_started(site: Site) -> None:
     (layer,) = policies.assigned(SERVER).assigned.layers
     assert (layer.settings, layer.source.revision) == ({"cpu_priority": 2048, "memory": 256}, 2)
     assert policies.assigned(OTHER).assigned == Assigned()
-    assert (site.changes, policies.complaint) == (1, None)
+    assert (site.changes, policies.reading().reason) == (1, None)
     assert policies.age_s is not None
     assert policies.age_s < 5
 
@@ -139,7 +142,7 @@ def test_asked_again_and_again(site: Site) -> None:
 
 
 def test_a_hint_has_it_fetched(site: Site) -> None:
-    api = Api(CATALOG, replace(CATALOG, revision=8))
+    api = Api(CATALOG, LATER)
     site.started(api).hint(8)
     eventually(lambda: site.changes == 2)
 
@@ -148,8 +151,29 @@ def test_a_database_node_that_lags_behind_a_hint(site: Site) -> None:
     api = Api(CATALOG)
     site.started(api).hint(8)
     eventually(lambda: len(api.etags) > 2)
-    api.answers = [replace(CATALOG, revision=8)]
+    api.answers = [LATER]
     eventually(lambda: site.changes == 2)
+
+
+@pytest.mark.parametrize("edited", [
+    replace(CATALOG, policies={5: replace(GOLD, revision=3, description="for those who pay")}),
+    CATALOG])
+def test_what_changes_nothing_for_servers_has_none_looked_at(
+    site: Site, edited: Catalog
+) -> None:
+    policies = site.started(Api(CATALOG, replace(edited, revision=8)))
+    policies.refresh(1)
+    assert (policies.reading().applied, site.changes) == (8, 1)
+    assert site.policies(Api(AWAY)).reading().applied == 8
+
+
+@pytest.mark.parametrize("edited", [
+    replace(CATALOG, policies={5: replace(GOLD, settings={"cpu_priority": 2048})}),
+    replace(CATALOG, policies={5: GOLD, 6: Policy(6, "silver", {})}),
+    replace(CATALOG, projects={}), replace(CATALOG, default=5)])
+def test_what_servers_get_has_them_looked_at(site: Site, edited: Catalog) -> None:
+    site.started(Api(CATALOG, replace(edited, revision=8))).refresh(1)
+    assert site.changes == 2
 
 
 def test_a_revision_that_never_comes(site: Site) -> None:
@@ -191,18 +215,53 @@ def test_a_failure_leaves_the_copy(site: Site, caplog: pytest.LogCaptureFixture)
     policies = site.started(api, 0.01)
     eventually(lambda: len(api.etags) > 5)
     assert names_of(policies) == ["gold"]
-    assert policies.complaint == "nobody there"
+    assert policies.reading().reason == "nobody there"
     api.answers = [CATALOG]
-    eventually(lambda: policies.complaint is None)
-    said = [record.getMessage() for record in caplog.records if "fetch" in record.getMessage()]
-    assert said == ["Could not fetch the policies, the copy stays in force: nobody there"]
+    eventually(lambda: policies.reading().reason is None)
+    said = [text for record in caplog.records
+            if (text := record.getMessage()).startswith("Could not fetch")]
+    assert re.fullmatch(
+        r"Could not fetch the policies, the copy of 20\d\d-\d\d-\d\d \d\d:\d\d UTC stays in force: "
+        "nobody there", "\n".join(said))
+
+
+def test_the_log_says_so_again_and_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(copy, "_REMIND_S", 0.0)
+    api = Api(CATALOG, AWAY)
+    site.started(api, 0.01)
+    eventually(lambda: caplog.text.count("Could not fetch the policies") > 2)
+
+
+def test_after_a_failure_the_next_question_comes_soon_whatever_the_interval(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copy, "_RETRY_S", 0.05)
+    policies = site.started(Api(AWAY, AWAY, CATALOG), 86400.0)
+    eventually(lambda: missing_of(policies) is None)
+    assert names_of(policies) == ["gold"]
+
+
+def test_what_the_copy_is(site: Site) -> None:
+    policies = site.started(Api(CATALOG, AWAY))
+    for why in (None, "nobody there"):
+        told = policies.reading()
+        assert (told.applied, told.reason, told.unmet) == (7, why, None)
+        assert 0 <= told.details["age_s"] < 60
+        policies.refresh(1)
+
+
+def test_what_no_copy_is(site: Site) -> None:
+    assert site.started(Api(AWAY)).reading() == Reading(None, reason="nobody there")
+    assert site.started(Api(NONE)).reading() == Reading(None, reason="not configured")
 
 
 def test_one_line_when_it_works_again(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     policies = site.started(Api(CATALOG, AWAY, AWAY, CATALOG), 0.01)
-    eventually(lambda: policies.complaint is not None)
-    eventually(lambda: policies.complaint is None)
+    eventually(lambda: policies.reading().reason is not None)
+    eventually(lambda: policies.reading().reason is None)
     said = [record.getMessage() for record in caplog.records]
     assert said.count("The policies can be fetched again") == 1
 
@@ -210,10 +269,11 @@ def test_one_line_when_it_works_again(site: Site, caplog: pytest.LogCaptureFixtu
 def test_no_policies(site: Site) -> None:
     policies = site.started(Api(NONE))
     assert policies.assigned(SERVER).assigned == Assigned()
-    assert (policies.age_s, policies.complaint, site.changes) == (None, "not configured", 1)
-    assert missing_of(policies, replace(SERVER, own={POLICY: 5})) == (
-        "policy 5 is assigned, which is not known here; the host's agent could not fetch the "
-        "policies lately, and its log says why")
+    assert (policies.age_s, policies.reading().reason, site.changes) == (None, "not configured", 1)
+    missing = str(missing_of(policies, replace(SERVER, own={POLICY: 5})))
+    assert missing.startswith("policy 5 is assigned, which is not known here")
+    assert missing.endswith(
+        "; the host's agent could not fetch the policies lately, and its log says why")
     assert not site.file.exists()
 
 
@@ -222,19 +282,23 @@ def test_no_policies_any_more(site: Site) -> None:
     policies = site.started(Api(CATALOG, NONE))
     policies.refresh(1)
     assert names_of(policies) == ["gold"]
-    assert policies.complaint == "not configured"
+    assert policies.reading().reason == "not configured"
     assert names_of(site.started(Api(NONE))) == ["gold"]
 
 
 def test_before_the_first_answer_nothing_is_known(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     api = Api(AWAY)
     policies = site.started(api)
     assert missing_of(policies) == "the host's agent has yet to fetch the policies"
     assert policies.assigned(replace(SERVER, own={POLICY: NONE_ID})).assigned == Assigned()
-    monkeypatch.setattr(copy, "_HOPE_S", 0.0)
-    assert names_of(policies) == []
+    assert "servers keep what this host holds for them: nobody there" in caplog.text
+    # however long it takes
+    with monkeypatch.context() as later:
+        now_s = time.monotonic()
+        later.setattr(time, "monotonic", lambda: now_s + 10**6)
+        assert missing_of(policies) is not None
     api.answers = [CATALOG]
     policies.refresh(1)
     assert names_of(policies) == ["gold"]
@@ -262,6 +326,39 @@ def test_a_refresh_takes_no_longer_than_it_may(site: Site) -> None:
     policies.refresh(0.1)
     assert 0.1 <= time.monotonic() - began < 1
     api.is_there.set()
+
+
+def test_who_seeks_a_policy_does_not_wait_for_an_api_that_is_away(site: Site) -> None:
+    api = Api(CATALOG, AWAY)
+    policies = site.started(api)
+    # the first one finds out
+    policies.seek(5)
+    for _ in range(3):
+        policies.seek(5)
+    assert len(api.etags) == 2
+
+
+def test_who_seeks_a_policy_does_not_wait_for_an_api_that_is_silent(site: Site) -> None:
+    api = Api(CATALOG)
+    policies = site.started(api)
+    api.is_there.clear()
+    began = time.monotonic()
+    for _ in range(20):
+        policies.seek(0.2)
+    # a thread may have begun to ask a moment later
+    assert 0.2 <= time.monotonic() - began < 1
+    api.is_there.set()
+
+
+def test_who_seeks_a_policy_finds_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copy, "_SILENT_S", 0.05)
+    policies = site.started(Api(Catalog("db", 6), AWAY, CATALOG))
+    policies.seek(5)
+    time.sleep(0.1)
+    policies.seek(5)
+    assert names_of(policies) == ["gold"]
 
 
 def test_many_refreshes_are_few_questions(site: Site) -> None:

@@ -17,6 +17,19 @@ def test_a_reason_is_told_until_the_target_is_there() -> None:
     assert history.observe(SERVER, NAME, Reading(500)).unmet is None
 
 
+def test_what_was_refused_of_a_policy_is_no_answer_to_its_next_revision() -> None:
+    history = History()
+    history.unmet(SERVER, NAME, 300, "refused", "too little")
+    history.unmet(SERVER, "io_limit", 300, "refused", "too little", by_policy=True)
+    history.unmet(SERVER, "net_limit", 300, "pending", "no driver", by_policy=True)
+    history.policies_changed()
+    assert history.observe(SERVER, NAME, Reading(500)).unmet == "refused"
+    assert history.observe(SERVER, "io_limit", Reading(500)).unmet is None
+    assert history.observe(SERVER, "net_limit", Reading(500)).unmet == "pending"
+    # and the check has it looked at
+    assert not history.waits(SERVER, "io_limit", 300, Reading(500))
+
+
 def test_what_the_host_says_itself_comes_first() -> None:
     history = History()
     history.unmet(SERVER, NAME, 300, "refused", "too little")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.unit.clients.answers import applied, reports
 from tests.unit.clients.recorded import Answer, RecordedCloud, fault
 
 DATABASE = "0f1d6c3a-92b4-4c55-8e11-1234567890ab"
@@ -15,11 +16,24 @@ NO_ROUTE = (404, {"message": "The resource could not be found.<br /><br />", "co
                   "404 Not Found", "title": "Not Found"})
 
 
+def by(source: str, value: int, revision: int | None = 3, **more: object) -> dict[str, object]:
+    """The part of a resource that has its value of this source."""
+    return {**applied(value), "source": source, "policy_revision": revision, **more}
+
+
+def qos(**changed: dict[str, object]) -> dict[str, Any]:
+    """A report of an API with policies."""
+    return {name: {"source": "none", "policy_revision": None, **each}
+            for name, each in reports(**changed).items()}
+
+
 class PolicyCloud(RecordedCloud):
     """``policies`` by id; ``users`` maps ids to names of servers that use one, ``projects`` names
     of servers to their project. ``has_policies``: whether this nova-qos knows any. ``changed``
     lists the bodies of PUT with their If-Match, ``meanwhile`` is called before each. ``stopped``:
-    servers that do not run; ``hosts``: the host of each server."""
+    servers that do not run; ``hosts``: the host of each server; ``flavors``: the policy that the
+    flavor of a server names. ``assigned``: the policy that a server is set to, by its id.
+    ``configured``: whether policies have a database."""
 
     def __init__(self, *names: str) -> None:
         super().__init__(*names)
@@ -27,8 +41,11 @@ class PolicyCloud(RecordedCloud):
         self.users: dict[str, list[str]] = {}
         self.projects = dict.fromkeys(names, PROJECT)
         self.hosts: dict[str, str | None] = dict.fromkeys(names, "compute")
+        self.flavors: dict[str, str] = {}
+        self.assigned: dict[str, str] = {}
         self.stopped: set[str] = set()
         self.has_policies, self.is_admin, self.incomplete = True, True, False
+        self.configured = True
         self.changed: list[tuple[Any, str | None]] = []
         self.requests: list[str] = []
         self.etag = '"{0}-{1}"'
@@ -66,6 +83,10 @@ class PolicyCloud(RecordedCloud):
     def _policies(
         self, method: str, what: list[str], query: dict[str, list[str]], body: Any
     ) -> Answer:
+        if not self.configured:
+            return fault(501, "no database is configured for policies")
+        if what == ["for-agents"]:
+            return self._for_agents()
         if not what:
             return self._list_or_create(method, query, body)
         found = self.policies.get(what[0])
@@ -92,6 +113,15 @@ class PolicyCloud(RecordedCloud):
         wanted = query.get("name", [None])[0]
         return 200, {"policies": [each for each in self.policies.values() if wanted is None
                                   or each["name"].casefold() == wanted.casefold()]}
+
+    def _for_agents(self) -> Answer:
+        projects = {project: int(each["id"]) for each in self.policies.values()
+                    for project in each["projects"]}
+        default = next((int(each["id"]) for each in self.policies.values() if each["is_default"]),
+                       None)
+        return 200, {
+            "database": DATABASE, "revision": 9, "projects": projects, "default": default,
+            "policies": [{**each, "id": int(each["id"])} for each in self.policies.values()]}
 
     def _get(self, found: dict[str, Any], by_whom: bool) -> Answer:
         users = self.users.get(found["id"], [])
@@ -144,13 +174,15 @@ class PolicyCloud(RecordedCloud):
                 and query.get("project_id", [self.projects[name]]) == [self.projects[name]]]
 
     def _server(self, name: str) -> dict[str, Any]:
+        specs = {"qos:policy": self.flavors[name]} if name in self.flavors else {}
         return {"id": self.servers[name], "name": name,
                 "status": "SHUTOFF" if name in self.stopped else "ACTIVE",
-                "OS-EXT-SRV-ATTR:host": self.hosts[name], "tenant_id": self.projects[name]}
+                "OS-EXT-SRV-ATTR:host": self.hosts[name], "tenant_id": self.projects[name],
+                "flavor": {"vcpus": 1, "ram": 512, "extra_specs": specs}}
 
     def page_of_host(self, host: str, **qos: Any) -> None:
         """Have the list of hosts show these servers, by name; not by host."""
         self.page, self.host = 100, {"name": host, "vcpus": 4, "memory_mib": 4096}
         self.listed = [{"id": self.servers.get(name, str(uuid.uuid4())), "name": name,
-                        "host": host, "vcpus": 1, "memory_mib": 512, "qos": reports}
-                       for name, reports in qos.items()]
+                        "host": host, "vcpus": 1, "memory_mib": 512, "qos": reports,
+                        "policy": self.assigned.get(name)} for name, reports in qos.items()]

@@ -3,8 +3,6 @@
 cloud."""
 
 import json
-import os
-from collections.abc import Iterator
 from typing import Any
 
 import openstack as sdk
@@ -14,26 +12,13 @@ from nova_qos.client import Client, Outcome
 from nova_qos.client_policies import Policies, Seen
 from nova_qos.core import errors
 from nova_qos.resources import GET_ALL, SET_ALL, TABLE
+from novaclient_qos.osc import rollout
 from tests.shells import OpenStack
-from tests.unit.clients.answers import applied, listed, reports, waiting
-from tests.unit.clients.policies import DATABASE, PROJECT, PolicyCloud
+from tests.unit.clients.answers import listed, reports, waiting
+from tests.unit.clients.policies import DATABASE, PROJECT, PolicyCloud, by, qos
 from tests.unit.clients.recorded import fault
 
 UPGRADE = "this API has no named policies; upgrade it"
-
-
-@pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[PolicyCloud]:
-    for name in os.environ:
-        if name.startswith("OS_"):
-            monkeypatch.delenv(name)
-    with PolicyCloud("vm1", "vm2", "vm3") as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def openstack(cloud: PolicyCloud, capsys: pytest.CaptureFixture[str]) -> OpenStack:
-    return OpenStack(cloud.credentials(), capsys)
 
 
 @pytest.fixture
@@ -42,17 +27,6 @@ def policies(cloud: PolicyCloud) -> Policies:
         load_yaml_config=False, load_envvars=False, auth_url=f"{cloud.url}/v3", username="demo",
         password="x", project_name="demo", user_domain_id="default",
         project_domain_id="default").compute)
-
-
-def by(source: str, value: int, revision: int | None = 3, **more: object) -> dict[str, object]:
-    """The part of a resource that has its value of this source."""
-    return {**applied(value), "source": source, "policy_revision": revision, **more}
-
-
-def qos(**changed: dict[str, object]) -> dict[str, Any]:
-    """A report of an API with policies."""
-    return {name: {"source": "none", "policy_revision": None, **each}
-            for name, each in reports(**changed).items()}
 
 
 def test_list(openstack: OpenStack, cloud: PolicyCloud) -> None:
@@ -273,6 +247,46 @@ def test_what_a_host_refuses_is_not_waited_for(openstack: OpenStack, cloud: Poli
     assert len(cloud.queries) == 1
 
 
+@pytest.mark.parametrize("state", ["refused", "deflated"])
+def test_what_a_host_refused_before_is_waited_for(
+    state: str, openstack: OpenStack, cloud: PolicyCloud
+) -> None:
+    cloud.policy("gold", is_default=True)
+    pages = [qos(net_guarantee=by("policy gold", 60, 4, **{"applied": 70, **each})) for each in (
+        {"state": "pending", "reason": "the host has yet to get revision 4 of policy gold"},
+        # it has that revision, and was not looked at with it yet
+        {"state": state, "reason": "more than the uplink has"}, {"applied": 60})]
+
+    def turn(queries: list[Any]) -> None:
+        late = pages[min(len(queries), len(pages) - 1)]
+        cloud.page_of_host("compute", vm1=late, vm2=qos(), vm3=qos())
+
+    inner = cloud.answer
+
+    def answer(method: str, path: str, body: Any) -> Any:
+        turn(cloud.queries)
+        return inner(method, path, body)
+
+    cloud.answer = answer  # type: ignore[method-assign]
+    ended = openstack.good("policy", "set", "--net-guarantee", "60", "gold")
+    assert ended.out == "policy gold: revision 4, in force on 3 of 3 running servers\n"
+    assert len(cloud.queries) == 3
+
+
+def test_what_a_host_goes_on_refusing_is_not_waited_for(
+    openstack: OpenStack, cloud: PolicyCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollout, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(rollout, "_POLL_SECONDS", 0.1)
+    cloud.policy("gold", is_default=True)
+    refused = by("policy gold", 60, 4, applied=None, state="refused", reason="no room")
+    cloud.page_of_host("compute", vm1=qos(net_guarantee=refused), vm2=qos(), vm3=qos())
+    error = openstack.bad("policy", "set", "--net-guarantee", "60", "gold").error()
+    assert error.endswith("vm1 on compute: net_guarantee 60 kbit/s requested, nothing applied: "
+                          "no room.")
+    assert len(cloud.queries) == 2
+
+
 def test_a_setting_that_is_removed_is_waited_for(openstack: OpenStack, cloud: PolicyCloud) -> None:
     cloud.policy("gold", settings={"cpu_limit": 50, "io_limit": 200}, is_default=True)
     cloud.page_of_host(
@@ -372,11 +386,6 @@ def test_a_policy_that_does_not_exist(openstack: OpenStack, cloud: PolicyCloud) 
         "vm1", "failed", "policy: there is no policy 'gold' (HTTP 400)"]
 
 
-def test_a_dry_run_knows_no_policy(openstack: OpenStack, cloud: PolicyCloud) -> None:
-    error = openstack.bad("set", "--dry-run", "--policy", "gold", "vm1").error()
-    assert error.startswith("A dry run cannot show what a policy changes")
-
-
 @pytest.mark.parametrize(("part", "result"), [
     (by("policy gold", 60), "applied"),
     (by("policy gold", 60, applied=50, state="drifted"), "pending"),
@@ -428,6 +437,17 @@ def test_list_tells_the_sources(openstack: OpenStack, cloud: PolicyCloud) -> Non
     cloud.listed = [listed("id1", "vm1", reports())]
     assert "Source" not in openstack.good("list").rows()[0]
     assert openstack.good("list", "-c", "Name", "-c", "Source").rows()[1] == ["vm1", "-"]
+
+
+def test_list_tells_what_is_not_known(openstack: OpenStack, cloud: PolicyCloud) -> None:
+    unknown = {name: {**each, "source": "unknown"} for name, each in qos().items()}
+    mine = {"memory": qos(memory=by("server", 300, None))["memory"]}
+    cloud.listed = [listed("id1", "vm1", {**unknown, **mine})]
+    words = ("-c", "Name", "-c", "Memory", "-c", "CPU Priority")
+    assert openstack.good("list", *words).rows()[1] == ["vm1", "300", "unknown"]
+    assert openstack.good("list").rows()[1][-1] == "server, unknown"
+    row = json.loads(openstack.good("list", "-f", "json").out)[0]
+    assert (row["CPU Priority"], row["Source"]["cpu_priority"]) == (None, "unknown")
 
 
 def test_from_python(cloud: PolicyCloud, policies: Policies) -> None:

@@ -60,8 +60,9 @@ def test_a_server_that_opts_out_has_none() -> None:
 
 
 @pytest.mark.parametrize(("server", "words"), [
-    (replace(SERVER, own={POLICY: 77}), "policy 77 is assigned"),
-    (replace(SERVER, flavor=Flavor(1000, policy="platinum")), "the flavor names policy 'platinum'"),
+    (replace(SERVER, own={POLICY: 77}),
+     "policy 77 is assigned, which is not known here; openstack server qos set --policy NAME, or "
+     "unset --policy, ends that"),
     (replace(SERVER, own={}, flavor=Flavor(1000), project="lost"), "policy 9 is assigned"),
 ])
 def test_a_policy_that_is_not_known_leaves_all_of_them_open(
@@ -71,3 +72,29 @@ def test_a_policy_that_is_not_known_leaves_all_of_them_open(
     found = assigned(catalog, TABLE, server)
     assert found.layers == ()
     assert words in str(found.missing)
+
+
+def test_a_flavor_that_names_nothing_costs_no_other_policy() -> None:
+    found = assigned(CATALOG, TABLE, replace(SERVER, flavor=Flavor(1000, policy="goldd")))
+    assert names(found) == ["policy Gold", "policy bronze", "default policy basic"]
+    assert (found.missing, found.notice) == (
+        None, "the flavor names policy 'goldd', which does not exist")
+
+
+@pytest.mark.parametrize("none", ["none", "None"])
+def test_a_flavor_can_opt_out_as_a_server_can(none: str) -> None:
+    flavor = Flavor(1000, policy=none)
+    assert assigned(CATALOG, TABLE, replace(SERVER, flavor=flavor, own={})) == Assigned()
+    # what somebody gave this very server is another matter
+    found = assigned(CATALOG, TABLE, replace(SERVER, flavor=flavor))
+    assert (names(found), found.notice) == (["policy Gold"], None)
+
+
+def test_servers_alike_share_what_was_worked_out() -> None:
+    found = assigned(CATALOG, TABLE, SERVER)
+    assert assigned(CATALOG, TABLE, replace(SERVER, uuid="other")) is found
+    for other in (replace(SERVER, own={}), replace(SERVER, project="none"),
+                  replace(SERVER, flavor=Flavor(999, vcpus=3, policy="SILVER"))):
+        assert assigned(CATALOG, TABLE, other) != found
+    edited = replace(CATALOG, policies={**CATALOG.policies, 1: replace(GOLD, settings={})})
+    assert assigned(edited, TABLE, SERVER).layers[0].settings == {}

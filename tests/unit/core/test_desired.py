@@ -76,14 +76,24 @@ def test_a_hook_comes_after_all_policies_and_before_the_default() -> None:
     assert (resolved["io_priority"].value, resolved["io_priority"].source) == (200, HOOK)
 
 
-def test_none_of_its_own_overrules_a_policy_and_is_nothing_without_one() -> None:
+def test_none_of_its_own_is_a_setting_whatever_policies_say() -> None:
     own = server(Flavor(512), net_priority=UNLIMITED)
-    alone = desired.resolve(TABLE, own)["net_priority"]
-    assert (alone.requested, alone.source) == (None, DEFAULT)
-    over = desired.resolve(TABLE, having(own, {"net_priority": 5}))["net_priority"]
-    assert (over.requested, over.value, over.source) == (UNLIMITED, UNLIMITED, SERVER)
-    assert desired.requested(TABLE, own) == {}
-    assert list(desired.requested(TABLE, having(own, {"net_priority": 5}))) == ["net_priority"]
+    for saved in (own, having(own, {"net_priority": 5}),
+                  replace(own, assigned=Assigned(missing="nobody knows them"))):
+        target = desired.resolve(TABLE, saved)["net_priority"]
+        assert (target.requested, target.value, target.source) == (UNLIMITED, UNLIMITED, SERVER)
+        assert list(desired.requested(TABLE, saved)) == ["net_priority"]
+
+
+def test_none_of_a_policy_or_a_hook_is_nothing_where_it_overrules_nothing() -> None:
+    for saved in (having(server(Flavor(512)), {"net_priority": UNLIMITED}),
+                  replace(server(Flavor(512)), hooked={"net_priority": UNLIMITED})):
+        target = desired.resolve(TABLE, saved)["net_priority"]
+        assert (target.requested, target.source) == (None, DEFAULT)
+        assert desired.requested(TABLE, saved) == {}
+    over = desired.resolve(TABLE, having(
+        server(), {"net_priority": UNLIMITED}, {"net_priority": 5}))["net_priority"]
+    assert (over.requested, over.source) == (UNLIMITED, GOLD)
 
 
 def test_a_policys_value_comes_into_the_range_of_the_server() -> None:
@@ -178,3 +188,32 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
     assert refusal.value.message == (
         "cpu_guarantee 61 percent of one CPU is more than cpu_limit 60 percent of one CPU; ask for "
         "a cpu_guarantee of 60 at most, or for another cpu_limit")
+
+
+@pytest.mark.parametrize("kind", ["cpu", "net", "net_in"])
+def test_a_limit_of_none_contradicts_no_guarantee(kind: str) -> None:
+    desired.require_order(TABLE, {f"{kind}_guarantee": 40, f"{kind}_limit": UNLIMITED})
+
+
+SETTINGS = st.dictionaries(st.sampled_from(list(TABLE)), st.integers(-1, 90))
+
+
+@given(SETTINGS, SETTINGS, SETTINGS, SETTINGS, SETTINGS)
+def test_what_is_kept_for_servers_alike_is_what_each_of_them_gets(
+    own: dict[str, int], other: dict[str, int], gold: dict[str, int], basic: dict[str, int],
+    hooked: dict[str, int],
+) -> None:
+    shared = having(server(), gold, basic).assigned
+    desired.resolve(TABLE, replace(server(**other), assigned=shared))
+    found = desired.resolve(TABLE, replace(server(**own), hooked=hooked, assigned=shared))
+    alone = replace(having(server(**own), gold, basic), hooked=hooked)
+    assert found == desired.resolve(TABLE, alone)
+    assert list(found) == list(TABLE)
+    for name, target in found.items():
+        layers = [layer for layer in (own, gold, basic, hooked) if name in layer]
+        if layers and (name in own or len(layers) > 1):
+            assert target.requested == layers[0][name]
+        most = found.get(TABLE[name].at_most or "")
+        if most is not None and DEFAULT not in (target.source, most.source) and not (
+                TABLE[TABLE[name].at_most or ""].value.is_reset(most.value)):
+            assert target.value <= most.value

@@ -65,6 +65,10 @@ def test_settings_are_saved_in_the_order_of_the_table_and_as_numbers() -> None:
     ({"memory": None}, "memory: 'None' is not accepted"),
     ({"memory": True}, "memory: 'True' is not accepted"),
     ({"cpu_guarantee": 50, "cpu_limit": 40}, "more than cpu_limit 40"),
+    ({"cpu_guarantee": "80%/vcpu", "cpu_limit": "50%/vcpu"},
+     "cpu_guarantee 80%/vcpu is more than cpu_limit 50%/vcpu of the same policy; ask for a "
+     "cpu_guarantee of 50%/vcpu at most, or for another cpu_limit"),
+    ({"memory_guarantee": "90%", "memory": "50%"}, "memory_guarantee 90% is more than memory 50%"),
 ])
 def test_settings_that_no_server_can_have(settings: dict[str, object], words: str) -> None:
     with pytest.raises(InvalidSetting) as refusal:
@@ -74,6 +78,7 @@ def test_settings_that_no_server_can_have(settings: dict[str, object], words: st
 
 def test_what_depends_on_the_flavor_or_is_lifted_contradicts_nothing() -> None:
     for settings in ({"cpu_guarantee": "50%/vcpu", "cpu_limit": 40},
+                     {"cpu_guarantee": "9%/vcpu", "cpu_limit": "50%/vcpu"},
                      {"cpu_guarantee": 50, "cpu_limit": UNLIMITED}):
         assert policy.check_settings(TABLE, settings).keys() == settings.keys()
 

@@ -7,10 +7,13 @@ import pytest
 
 from nova_qos.core import errors
 from nova_qos.core.desired import resolve, target
+from nova_qos.core.known import Known
+from nova_qos.core.policy import Catalog, Policy
 from nova_qos.core.reading import Reading, Unmet
 from nova_qos.core.report import report, reports, saved, shortfall, state_of
 from nova_qos.core.resource import Resource
 from nova_qos.core.server import Entry, Flavor, SavedServer
+from nova_qos.core.source import Assigned, Layer, Source
 from nova_qos.resources import TABLE
 from tests.unit.rows import FLAVOR, SWITCH, each_row
 
@@ -43,7 +46,8 @@ def test_the_fields_keep_their_order(row: Resource) -> None:
     assert list(shown) == ["requested", "applied", "unit", "range", "default", "state",
                            "effective", "reason", "since", "source", "policy_revision"]
     kept = saved(row, target(row, FLAVOR, None), FLAVOR)
-    assert list(kept) == ["requested", "unit", "range", "default", "source", "policy_revision"]
+    assert list(kept) == ["requested", "unit", "range", "default", "source", "policy_revision",
+                          "reason"]
 
 
 @pytest.mark.parametrize(("error", "state"), [
@@ -90,3 +94,69 @@ def test_a_switch_is_true_or_false(asked: int | None, held: int, state: str) -> 
     assert shown["applied"] is bool(held)
     assert shown["default"] is True
     assert shown["state"] == state
+
+
+GOLD, BASIC = Source("policy", "gold", 3), Source("policy", "basic", 1, is_default=True)
+
+
+def reason(
+    flavor: Flavor, name: str, written: dict[str, int | str], *below: Layer, **own: int
+) -> object:
+    """Why gold's value is not what is applied, on a host that holds what it is to hold."""
+    catalog = Catalog(policies={1: Policy(1, "gold", written, 3)})
+    values = {each: value if isinstance(value, int) else TABLE[each].relative.value(  # type: ignore[union-attr]
+        value, flavor) or 0 for each, value in written.items()}
+    server = SavedServer("uuid", None, None, flavor, own, assigned=Assigned(
+        (Layer(GOLD, values), *below)))
+    targets = resolve(TABLE, server)
+    readings = {each: Reading(target.host_value) for each, target in targets.items()}
+    return reports(TABLE, targets, server, readings, Known(catalog))[name]["reason"]
+
+
+def test_a_reduced_value_is_told_as_it_was_written_with_whatever_bounds_it() -> None:
+    assert reason(Flavor(8192, vcpus=1024), "cpu_priority", {"cpu_priority": "512/vcpu"}) == (
+        "policy gold asks for 512/vcpu (524288 shares), reduced to 262144 shares, the most there "
+        "is")
+    assert reason(Flavor(512), "memory", {"memory": 600}) == (
+        "policy gold asks for 600 MiB, reduced to 512 MiB, the most for the flavor")
+    # a tenth of one CPU is the least that a limit may be
+    assert reason(Flavor(512), "cpu_limit", {"cpu_limit": "5%/vcpu"}) == (
+        "policy gold asks for 5%/vcpu (5 percent of one CPU), raised to 10 percent of one CPU, "
+        "the least there is")
+    assert reason(Flavor(512), "memory", {"memory": "75%"}) is None
+
+
+@pytest.mark.parametrize(("bound", "below", "own"), [
+    ("the cpu_limit of policy gold", (), {}),
+    ("the cpu_limit of default policy basic", (Layer(BASIC, {"cpu_limit": 40}),), {}),
+    ("the server's cpu_limit", (Layer(BASIC, {"cpu_limit": 50}),), {"cpu_limit": 40})])
+def test_a_guarantee_is_told_whose_limit_cuts_it(
+    bound: str, below: tuple[Layer, ...], own: dict[str, int]
+) -> None:
+    of_gold = {} if below else {"cpu_limit": 40}
+    assert reason(Flavor(512), "cpu_guarantee", {"cpu_guarantee": "60%/vcpu", **of_gold}, *below,
+                  **own) == (
+        "policy gold asks for 60%/vcpu (60 percent of one CPU), reduced to 40 percent of one CPU, "
+        f"{bound}")
+
+
+def test_what_policies_ask_for_may_be_unknown() -> None:
+    server = SavedServer("uuid", None, None, FLAVOR, {"io_priority": 200},
+                         assigned=Assigned(missing="nobody answers"))
+    targets = resolve(TABLE, server)
+    shown = reports(TABLE, targets, server, {name: Reading(300) for name in TABLE})["net_limit"]
+    assert (shown["requested"], shown["state"], shown["source"], shown["reason"]) == (
+        None, "pending", "unknown", "nobody answers; the host keeps what it has")
+    listed = {name: saved(row, targets[name], FLAVOR) for name, row in TABLE.items()}
+    assert (listed["net_limit"]["source"], listed["net_limit"]["reason"]) == (
+        "unknown", "nobody answers")
+    assert (listed["io_priority"]["source"], listed["io_priority"]["reason"]) == ("server", None)
+
+
+def test_a_policy_that_was_passed_over_is_told_where_it_may_matter() -> None:
+    server = SavedServer("uuid", None, None, FLAVOR, {"io_priority": 200},
+                         assigned=Assigned(notice="no such policy"))
+    shown = reports(TABLE, resolve(TABLE, server), server,
+                    {name: Reading(200) for name in TABLE})
+    assert {name: row["reason"] for name, row in shown.items()} == {
+        **dict.fromkeys(TABLE, "no such policy"), "io_priority": None}

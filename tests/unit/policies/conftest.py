@@ -32,5 +32,5 @@ def options(tmp_path: Path) -> cfg.ConfigOpts:
 @pytest.fixture
 def store(options: cfg.ConfigOpts) -> Store:
     """The store of a database that was synced."""
-    Database(options).read(schema.upgrade)
+    Database(options, patient=True).read(schema.upgrade)
     return Store(options)

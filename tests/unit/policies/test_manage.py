@@ -43,7 +43,7 @@ def test_from_an_empty_database_on(
 
 @pytest.mark.parametrize("before", schema.revisions())
 def test_an_upgrade_from_each_revision(options: cfg.ConfigOpts, before: str) -> None:
-    database = Database(options)
+    database = Database(options, patient=True)
     database.read(lambda connection: schema.upgrade(connection, before))
     assert database.read(schema.present) == before
     if before != schema.revisions()[-1]:

@@ -2,6 +2,8 @@
 """The store on a database in a file; tests/functional/test_policy_database.py has real servers."""
 
 import sqlite3
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,8 +11,10 @@ from typing import Any
 
 import pytest
 from oslo_config import cfg
+from sqlalchemy import Connection, make_url
 
 from nova_qos.core import errors
+from nova_qos.policies import engine, rows
 from nova_qos.policies.engine import Database
 from nova_qos.policies.rows import renew
 from nova_qos.policies.store import Store
@@ -178,3 +182,33 @@ def test_a_database_that_is_locked_is_away(store: Store, tmp_path: Path) -> None
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(errors.DatabaseAway):
             store.version()
+
+
+def test_a_change_that_comes_too_late_is_not_saved(store: Store, options: cfg.ConfigOpts) -> None:
+    """Its caller was told that it may not have been, and may have repeated it since."""
+    before, end = store.version(), threading.Event()
+
+    def slow(connection: Connection) -> None:
+        rows.take_turn(connection)
+        end.wait(10)
+
+    began = time.monotonic()
+    with pytest.raises(errors.DatabaseAway):
+        Database(options).change(slow)
+    assert time.monotonic() - began < 2.5
+    end.set()
+    for thread in threading.enumerate():
+        if thread.name == "qos-database":
+            thread.join(10)
+    assert store.version() == before
+
+
+@pytest.mark.parametrize(("url", "option", "value"), [
+    ("postgresql+psycopg2://u@h/x", "options",
+     "-c statement_timeout=1000 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=2000"),
+    ("postgresql+psycopg2://u@h/x?options=-c%20search_path%3Dqos", "options", "-c search_path=qos"),
+    ("mysql+pymysql://u@h/x?init_command=SET%20x", "init_command", "SET x"),
+    ("mysql+mysqlconnector://u@h/x", "init_command", None)])
+def test_what_the_url_names_counts(url: str, option: str, value: str | None) -> None:
+    assert engine._url(url, patient=False).query.get(option) == value
+    assert engine._url(url, patient=True).query.get(option) == make_url(url).query.get(option)
