@@ -21,7 +21,7 @@ from nova_qos.core import errors
 _NOT_READY, _FAILED = 1, 2
 #: Where the step runs on each host of the API, all begin it at the same time: one makes the tables,
 #: and the others look again, so often and with a pause of so many seconds.
-_TIMES, _PAUSE_S = 5, 1.0
+_TIMES, _PAUSE_S = 60, 1.0
 
 
 def main() -> None:

@@ -28,7 +28,8 @@ Ask = Callable[[sa.Engine, float], T]
 OPTION = "[nova_qos_database] connection"
 #: Seconds that a request waits for the database, for whatever reason.
 _WITHIN_S = 2.0
-#: Most wait in vain for a server that was frozen; how many is up to the threads that the API has.
+#: The most threads that still wait when their callers no longer do, for a server that was frozen
+#: with their questions; later ones end by themselves, since it makes no connection then.
 _MOST_HELD = 64
 #: Seconds to wait for a connection of the pool.
 _POOL_TIMEOUT_S = 1
@@ -42,7 +43,7 @@ _IN_A_REQUEST = {
     "postgresql": {
         "connect_timeout": "2", "tcp_user_timeout": "1000", "keepalives_idle": "5",
         "keepalives_interval": "2", "keepalives_count": "3",
-        "options": "-c statement_timeout=1000 -c lock_timeout=1000 "
+        "options": "-c statement_timeout=1000 -c lock_timeout=900 "
                    "-c idle_in_transaction_session_timeout=2000"},
     "sqlite": {"timeout": "2"},
 }

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -144,14 +145,15 @@ def mariadb(place: Path) -> Iterator[Running]:
 
 
 @contextmanager
-def postgresql(place: Path) -> Iterator[Running]:
+def postgresql(_place: Path) -> Iterator[Running]:
     """PostgreSQL with passwords, whatever its version."""
-    account, port, data = _user("postgres"), _free_port(), place / "data"
+    account, port = _user("postgres"), _free_port()
     programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: int(each.parts[-2]))
+    # pytest's directories are root's alone, and each session of pytest sees to that again
+    place = Path(tempfile.mkdtemp(prefix="nova-qos-postgresql-"))
+    data = place / "data"
     if account is not None:
         os.chown(place, account, -1)
-        for above in place.parents[:3]:
-            above.chmod(above.stat().st_mode | 0o111)
     (place / "password").write_text("p%rd")
     (place / "password").chmod(0o644)
     subprocess.run([programs / "initdb", "-D", data, "-U", "qos", "-A", "scram-sha-256", "-E",
@@ -167,8 +169,11 @@ def postgresql(place: Path) -> Iterator[Running]:
     def url(name: str, password: str = "p%25rd") -> str:
         return f"postgresql+psycopg2://qos:{password}@127.0.0.1:{port}/{name}"
 
-    with Running(start, url, _execute(url("postgres"))) as running:
-        yield running
+    try:
+        with Running(start, url, _execute(url("postgres"))) as running:
+            yield running
+    finally:
+        shutil.rmtree(place)
 
 
 KINDS = {"mariadb": mariadb, "postgresql": postgresql}
@@ -349,16 +354,16 @@ def test_a_server_that_says_nothing(store: Store, running: Running, options: cfg
     assert used.update(gold.number, {"description": "better"}, 1).revision == 2
 
 
-def test_many_ask_a_server_that_says_nothing(store: Store, running: Running) -> None:
+def test_many_ask_a_server_that_says_nothing(store: Store, running: Running,
+                                             options: cfg.ConfigOpts) -> None:
     """More than the pool has connections: each is answered in time, and then all is well."""
+    options.set_override("max_pool_size", 2, "nova_qos_database")
+    options.set_override("max_overflow", 2, "nova_qos_database")
     store.catalog()
-    with ThreadPoolExecutor(40) as pool:
-        list(pool.map(lambda _: store.version(), range(40)))
+    with ThreadPoolExecutor(12) as pool:
         with running.stopped():
-            began = time.monotonic()
-            list(pool.map(lambda _: assert_away(store.version), range(40)))
-            assert time.monotonic() - began < 2 * AT_MOST_S
-        assert len(set(pool.map(lambda _: store.version(), range(40)))) == 1
+            list(pool.map(lambda _: assert_away(store.version), range(12)))
+        assert len({store.version() for _ in range(12)}) == 1
 
 
 def test_rows_that_another_has_locked(store: Store, running: Running, options: cfg.ConfigOpts

@@ -4,7 +4,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nova_qos.core import desired
@@ -149,6 +149,7 @@ def test_a_mark_is_reset_unless_the_default_is_kept() -> None:
     assert desired.to_reset(TABLE, server(Flavor(512), marked)).keys() == marked
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(list(TABLE)), st.integers(1, 90)),
        st.frozensets(st.sampled_from(list(TABLE))))
 def test_nothing_is_held_and_reset(own: dict[str, int], marked: frozenset[str]) -> None:
@@ -181,8 +182,8 @@ def test_a_guarantee_is_no_more_than_the_limit() -> None:
 
 
 def test_settings_that_contradict_each_other_are_refused() -> None:
-    for settings in ({}, {"cpu_guarantee": 60}, {"cpu_guarantee": 60, "cpu_limit": 60}):
-        desired.require_order(TABLE, settings)
+    for alright in ({}, {"cpu_guarantee": 60}, {"cpu_guarantee": 60, "cpu_limit": 60}):
+        desired.require_order(TABLE, alright)
     with pytest.raises(InvalidSetting) as refusal:
         desired.require_order(TABLE, {"cpu_guarantee": 61, "cpu_limit": 60})
     assert refusal.value.message == (
@@ -198,15 +199,16 @@ def test_a_limit_of_none_contradicts_no_guarantee(kind: str) -> None:
 SETTINGS = st.dictionaries(st.sampled_from(list(TABLE)), st.integers(-1, 90))
 
 
+@settings(deadline=None)
 @given(SETTINGS, SETTINGS, SETTINGS, SETTINGS, SETTINGS)
 def test_what_is_kept_for_servers_alike_is_what_each_of_them_gets(
     own: dict[str, int], other: dict[str, int], gold: dict[str, int], basic: dict[str, int],
     hooked: dict[str, int],
 ) -> None:
     shared = having(server(), gold, basic).assigned
-    desired.resolve(TABLE, replace(server(**other), assigned=shared))
-    found = desired.resolve(TABLE, replace(server(**own), hooked=hooked, assigned=shared))
-    alone = replace(having(server(**own), gold, basic), hooked=hooked)
+    desired.resolve(TABLE, replace(server(), own=other, assigned=shared))
+    found = desired.resolve(TABLE, replace(server(), own=own, hooked=hooked, assigned=shared))
+    alone = having(replace(server(), own=own, hooked=hooked), gold, basic)
     assert found == desired.resolve(TABLE, alone)
     assert list(found) == list(TABLE)
     for name, target in found.items():

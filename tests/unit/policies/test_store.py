@@ -205,7 +205,7 @@ def test_a_change_that_comes_too_late_is_not_saved(store: Store, options: cfg.Co
 
 @pytest.mark.parametrize(("url", "option", "value"), [
     ("postgresql+psycopg2://u@h/x", "options",
-     "-c statement_timeout=1000 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=2000"),
+     "-c statement_timeout=1000 -c lock_timeout=900 -c idle_in_transaction_session_timeout=2000"),
     ("postgresql+psycopg2://u@h/x?options=-c%20search_path%3Dqos", "options", "-c search_path=qos"),
     ("mysql+pymysql://u@h/x?init_command=SET%20x", "init_command", "SET x"),
     ("mysql+mysqlconnector://u@h/x", "init_command", None)])
