@@ -29,9 +29,7 @@ from tests.functional.cloud import Cloud, Server
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    # before nova's fixtures move temporary files to where other users, like PostgreSQL's, cannot go
-    tmp_path_factory.getbasetemp()
+def cloud() -> Iterator[Cloud]:
     cloud = Cloud()
     try:
         cloud.setUp()

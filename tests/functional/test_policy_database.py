@@ -35,6 +35,8 @@ from nova_qos.policies.store import Store
 SETTINGS = {"memory": "75%", "cpu_priority": 2048}
 #: In seconds: what a request may take while the database is away, and what measuring adds.
 AT_MOST_S = 2.0 + 0.5
+#: Before nova's fixtures move it to where only root can go.
+_TEMPORARY = tempfile.gettempdir()
 
 
 @dataclass
@@ -150,7 +152,7 @@ def postgresql(_place: Path) -> Iterator[Running]:
     account, port = _user("postgres"), _free_port()
     programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: int(each.parts[-2]))
     # pytest's directories are root's alone, and each session of pytest sees to that again
-    place = Path(tempfile.mkdtemp(prefix="nova-qos-postgresql-"))
+    place = Path(tempfile.mkdtemp(prefix="nova-qos-postgresql-", dir=_TEMPORARY))
     data = place / "data"
     if account is not None:
         os.chown(place, account, -1)
