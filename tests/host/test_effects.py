@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from nova_qos.agent.change import Change
+from nova_qos.agent.change import Change, changed
 from nova_qos.core import errors
 from nova_qos.core.balloon import Limits
 from nova_qos.core.units import UNLIMITED
@@ -114,8 +114,8 @@ def test_what_was_written_is_undone_when_a_later_write_is_refused(
     bench: RealBench, server: RealServer, domain: Domain
 ) -> None:
     apply(domain, {"cpu_priority": 1500}, SETTLE_S)
-    change = Change(MemoryRecord(server.uuid).server, bench.host,
-                    {"cpu_priority": 700, "io_priority": 1000}, RESERVE)
+    saved, settings = MemoryRecord(server.uuid).server, {"cpu_priority": 700, "io_priority": 1000}
+    change = Change(saved, bench.host, settings, RESERVE, changed(saved, settings))
     change.targets["io_priority"] = replace(change.targets["io_priority"], host_value=1001)
     with pytest.raises(errors.HostRefused):
         change.carry_out()
