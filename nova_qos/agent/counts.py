@@ -9,8 +9,10 @@ from typing import Literal
 
 from nova_qos.core import errors
 from nova_qos.host import Figures
+from nova_qos.resources import TABLE
 
 Result = Literal["applied", "pending", "failed"]
+RESULTS: tuple[Result, ...] = ("applied", "pending", "failed")
 
 
 class Counts:
@@ -18,9 +20,11 @@ class Counts:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._corrections: Counter[str] = Counter()
+        # from 0 on, so that the first one is seen to be one more
+        self._corrections = Counter({name: 0 for name, row in TABLE.items() if row.knob})
         self._retaken = 0
-        self._sets: Counter[tuple[str, Result]] = Counter()
+        self._sets: Counter[tuple[str, Result]] = Counter(
+            {(name, result): 0 for name in TABLE for result in RESULTS})
 
     def corrected(self, name: str) -> None:
         """A value of a resource that another program had changed was put right."""

@@ -74,6 +74,9 @@ _ABOUT = (
     _gauge("build_info", "1; the versions of nova-qos, nova and libvirt.", "the agent", None,
            "version", "nova", "libvirt"),
     _gauge("host_cpus", "The processors of the host.", "the kernel", None),
+    _gauge("host_memory_bytes", "The memory of the host.", "/proc/meminfo: MemTotal", None),
+    _gauge("host_memory_available_bytes", "Memory of the host that could be used without swapping, "
+           "as the kernel estimates it.", "/proc/meminfo: MemAvailable", None),
     _gauge("server_info", "1; what a server is called: its name, project and flavor in nova, and "
            "its domain in libvirt.", "nova, at the last check", None,
            "name", "project_id", "flavor", "domain"),

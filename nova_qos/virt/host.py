@@ -3,7 +3,6 @@
 
 import contextlib
 import functools
-import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -215,9 +214,7 @@ class LibvirtSnapshot:
 
     def figures(self) -> Figures:
         """See ``host.Snapshot``."""
-        cpus = os.cpu_count()
-        found: Figures = {"host_cpus": {(): cpus}} if cpus else {}
-        return merged([found, *(network.figures() for network in self._networks.values())])
+        return merged([statistics.of_host(), *(network.figures() for network in self._networks.values())])
 
     def figures_of(self, server_uuid: str) -> Figures:
         """See ``host.Snapshot``."""

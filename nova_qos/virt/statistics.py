@@ -2,6 +2,7 @@
 """What libvirt and the kernel count of a domain, as metrics."""
 
 import errno
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +43,7 @@ _OF_DEVICES: dict[str, dict[str, tuple[str, float]]] = {
         for way, name in (("rx", "receive"), ("tx", "transmit"))
         for counted, what in (("bytes", "bytes"), ("pkts", "packets"), ("drop", "drop"))},
 }
+_OF_HOST = {"MemTotal": "host_memory_bytes", "MemAvailable": "host_memory_available_bytes"}
 _NUMBERED = re.compile(r"(vcpu|block|net)\.(\d+)\.(.+)")
 _RESOURCES = ("cpu", "memory", "io")
 _HOW = {"some": "waiting", "full": "stalled"}
@@ -71,6 +73,13 @@ def of_libvirt(record: Mapping[str, Any]) -> Figures:
             # of a disk with backing files, the first is what the guest sees
             found.setdefault(name, {}).setdefault((device,), number * scale)
     return found
+
+
+def of_host(meminfo: Path = Path("/proc/meminfo")) -> Figures:
+    """The metrics of the machine itself."""
+    fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+    return {"host_cpus": {(): os.cpu_count() or 1}, **{
+        name: {(): int(fields[field].split()[0]) * _KIB} for field, name in _OF_HOST.items()}}
 
 
 def pressure_root(mounts: Path = Path("/proc/self/mounts")) -> Path | None:

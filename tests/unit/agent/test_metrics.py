@@ -172,16 +172,16 @@ def test_what_the_agent_counts(site: Site) -> None:
     site.looker.look("one")
     checked(site)
     assert scrape(site)["memory_retaken_total"] == {(): 0}
-    assert "corrections_total" not in scrape(site)
+    assert set(scrape(site)["corrections_total"].values()) == {0}
     domain.shares = 77
     site.looker.look("one")
-    assert scrape(site)["corrections_total"] == {("cpu_priority",): 1}
+    assert scrape(site)["corrections_total"]["cpu_priority",] == 1
     # a start loses the value, which is nobody's fault
     site.looker.history.restarted("one")
     domain.shares = 1024
     site.looker.look("one")
     assert domain.shares == 512
-    assert scrape(site)["corrections_total"] == {("cpu_priority",): 1}
+    assert sum(scrape(site)["corrections_total"].values()) == 1
 
 
 def test_memory_that_a_guest_takes_back(site: Site) -> None:

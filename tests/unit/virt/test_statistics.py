@@ -56,6 +56,16 @@ def test_what_libvirt_tells() -> None:
         "server_disk_write_time_seconds_total": {("vda",): pytest.approx(26)}}
 
 
+def test_what_the_machine_has(tmp_path: Path) -> None:
+    (tmp_path / "meminfo").write_text(
+        "MemTotal:       24661700 kB\nMemFree:         1 kB\nMemAvailable:   23000000 kB\n"
+        "HugePages_Total:       0\n")
+    found = statistics.of_host(tmp_path / "meminfo")
+    assert found["host_memory_bytes"] == {(): 24661700 * 1024}
+    assert found["host_memory_available_bytes"] == {(): 23000000 * 1024}
+    assert found["host_cpus"][()] >= 1
+
+
 def test_what_is_left_out_is_absent() -> None:
     partly = {key: value for key, value in RECORD.items()
               if not key.startswith(("balloon", "block"))}
