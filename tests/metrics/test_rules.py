@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules for Prometheus: valid, and each one's cases fail where the rule is another."""
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ CHANGES = {
         ('{state="deflated"}', "")]),
     "NovaQosMemoryTakenBackOften": ("memory", [("> 10", "> 8"), ("> 10", "> 40")]),
     "NovaQosHostShortOfMemory": ("memory", [
-        ("ratio_rate5m) > 0.1", "ratio_rate5m) > 0.6"), ("ratio_rate5m > 0.1", "ratio_rate5m > 0.05"),
+        ("ratio_rate5m) > 0.1", "ratio_rate5m) > 0.6"),
+        ("ratio_rate5m > 0.1", "ratio_rate5m > 0.05"),
         (">= 2", ">= 1"), (">= 2", ">= 3"), ("unless on", "and on"), ("for: 10m", "for: 4m"),
         ("for: 10m", "for: 16m")]),
     "NovaQosAgentAway": ("agent", [
@@ -137,3 +139,8 @@ def test_alerts_say_what_and_why(name: str, alert: dict[str, Any]) -> None:
     while above and above[-1].strip().startswith("#"):
         comment.insert(0, above.pop())
     assert "# Why" in "\n".join(comment)
+
+
+def test_the_page_names_each_rule() -> None:
+    page = (Path(__file__).parents[2] / "doc/source/admin/monitoring_rules.inc").read_text()
+    assert set(re.findall(r"``(NovaQos\w+|nova_qos:[\w:]+)``", page)) == set(rules())
