@@ -5,6 +5,7 @@
 #
 #   lint        ruff, mypy, the rooms' imports, bandit, bashate, doc8, codespell
 #   unit        our own code alone
+#   metrics     alert rules and dashboards, on a real Prometheus
 #   evaluation  what judges and draws the evaluation's measurements
 #   install     the package with each of its extras, in fresh environments
 #   functional  a real nova API and conductor in one process
@@ -27,7 +28,7 @@ home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
 logs=$home
 venv=$home/venv
 . "$root/tools/bed/install.sh" || exit
-all="lint unit evaluation install functional vmhost net host benchmark releases cloud twonode"
+all="lint unit metrics evaluation install functional vmhost net host benchmark releases cloud twonode"
 cloud_is_ours=no
 declare -A beside=()
 
@@ -74,6 +75,8 @@ tier_lint() {
 
 # the contract suite runs on the in-memory host here, on real libvirt in the tier host
 tier_unit() { run_pytest -n 2 tests/unit tests/contract; }
+
+tier_metrics() { need_packages tools/bed/metrics.apt && run_pytest tests/metrics; }
 
 tier_evaluation() { run_pytest tests/evaluation; }
 
