@@ -185,8 +185,8 @@ Networks = Mapping[str, Network]
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a snapshot: for how many seconds the host was asked for it, and why it could not be
-    had, None where it could."""
+    """A part of a snapshot: how many seconds it took, and why it could not be had, None where it
+    could."""
 
     seconds: float
     error: str | None = None

@@ -37,7 +37,7 @@ class Counts:
             self._retaken += 1
 
     def set(self, name: str, result: Result) -> None:
-        """A setting was asked for, and this has become of it."""
+        """A setting was requested, and this has become of it."""
         with self._lock:
             self._sets[name, result] += 1
 

@@ -58,7 +58,7 @@ def _of_settings(table: Rows) -> Iterator[Metric]:
         "applied": "the reading of get-qos"}
     for row in table.values():
         for stage in STAGES:
-            yield Metric(name_of(row, stage), "gauge", f"{row.title} {words[stage]}.",
+            yield Metric(name_of(row, stage), "gauge", f"{row.title[0].upper()}{row.title[1:]} {words[stage]}.",
                          sources[stage], "settings")
 
 
@@ -167,7 +167,7 @@ _AGENT = (
            "program had changed.", "the agent, since its start", None, ("resource",)),
     Metric("memory_retaken_total", "counter", "How often a guest took back the memory that it had "
            "given.", "the agent, since its start"),
-    Metric("sets_total", "counter", "Settings that were asked for, by what became of them: "
+    Metric("sets_total", "counter", "Settings that were requested, by what became of them: "
            "applied, pending or failed.", "the agent, since its start", None,
            ("resource", "result")),
     _gauge("resource_usable", "Whether this host can apply a resource with effect: 1 or 0.",

@@ -12,7 +12,7 @@ from nova_qos.net.layout import NO_TOTAL, STRAYS, WHOLE, Share
 # wait, packets dropped); tc_htb_xstats: packets within the rate, and beyond it
 _BASIC, _QUEUE, _HTB, _PACKETS = (struct.Struct(layout) for layout in ("=QI", "=III", "=II", "=Q"))
 _TCA_STATS_BASIC, _TCA_STATS_QUEUE, _TCA_STATS_APP, _TCA_STATS_PKT64 = 1, 3, 4, 8
-_KINDS = {WHOLE: "all", STRAYS: "unknown"}
+_KINDS = {WHOLE: "whole", STRAYS: "unknown"}
 
 
 @dataclass(frozen=True)

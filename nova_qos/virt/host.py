@@ -214,7 +214,8 @@ class LibvirtSnapshot:
 
     def figures(self) -> Figures:
         """See ``host.Snapshot``."""
-        return merged([statistics.of_host(), *(network.figures() for network in self._networks.values())])
+        networks = (network.figures() for network in self._networks.values())
+        return merged([statistics.of_host(), *networks])
 
     def figures_of(self, server_uuid: str) -> Figures:
         """See ``host.Snapshot``."""

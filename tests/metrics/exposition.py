@@ -43,6 +43,8 @@ Sample = tuple[str, str, float]
 def samples(seconds: float, now: float) -> Iterator[Sample]:
     """The samples after so many seconds of work."""
     yield "host_cpus", "", 4
+    yield "host_memory_bytes", "", 2**36
+    yield "host_memory_available_bytes", "", 2**34
     yield "build_info", 'version="1.0",nova="32.0.0",libvirt="9.0.0"', 1
     yield "servers_partial", "", 0
     yield "memory_retaken_total", "", 1

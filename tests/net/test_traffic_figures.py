@@ -67,7 +67,7 @@ def test_counts_of_an_uplink(make_bench: MakeBench) -> None:
         found = bench.shaper.snapshot().figures()
     assert found["uplink_rate_bytes_per_second"] == {(UPLINK,): 80e6 / 8}
     sent = found["uplink_sent_bytes_total"]
-    assert sent[UPLINK, "all"] == shown(bench, "5ca1:1")["bytes"] >= PACKETS * 1000
+    assert sent[UPLINK, "whole"] == shown(bench, "5ca1:1")["bytes"] >= PACKETS * 1000
     assert sent[UPLINK, "unknown"] == shown(bench, "5ca1:fffe")["bytes"]
 
 
