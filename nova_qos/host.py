@@ -192,6 +192,10 @@ class Part:
     error: str | None = None
 
 
+#: The knobs that a snapshot has of all servers at once; the others ask for each.
+IN_BULK = ("balloon", "net_class", "net_in_class")
+
+
 class Snapshot(Protocol):
     """All servers of a host as they were when it was taken."""
 

@@ -10,7 +10,8 @@ from nova_qos.agent import hold
 from nova_qos.agent.families import Families, Family, Took
 from nova_qos.agent.look import Looker
 from nova_qos.agent.readings import Readings
-from nova_qos.core import desired, errors, metric
+from nova_qos.agent.recent import Recent
+from nova_qos.core import desired, metric
 from nova_qos.core.desired import Target
 from nova_qos.core.metric import COLLECTORS
 from nova_qos.core.reading import Reading
@@ -49,6 +50,7 @@ class HostCollector(Collector):
                         if each.group is None or each.group in groups}
         self._names = tuple(TABLE) if "settings" in groups else ()
         self._build, self._usable = build, usable
+        self._recent = Recent(self._names, looker.options.nova_qos.check_interval)
         self._lock = threading.Lock()
 
     def collect(self) -> Iterator[Family]:
@@ -96,10 +98,11 @@ class HostCollector(Collector):
         servers = [self._looker.assigned(self._looker.newest(server))
                    for server, _called in self._looker.latest.values()] if self._names else []
         found: _Readings = {}
+        self._recent.retain(self._looker.latest)
         for server in servers:
             targets = desired.resolve(TABLE, server)
             with took.timed():
-                read = self._read(seen, server.uuid)
+                read = {} if seen is None else self._read(seen, server)
                 found[server.uuid] = read
                 for name, row in TABLE.items():
                     _add_setting(families, server, row, targets[name], read.get(name))
@@ -107,16 +110,9 @@ class HostCollector(Collector):
             cpus = int(seen.figures().get("host_cpus", {}).get((), 0))
             _add_shares(families, servers, found, cpus)
 
-    def _read(self, seen: Snapshot | None, server_uuid: str) -> dict[str, Reading]:
-        """What the host holds of a server; nothing where it does not run, or nobody knows."""
-        if seen is None:
-            return {}
-        try:
-            readings = hold.read(seen.domain(server_uuid), self._names)
-        except errors.ServerNotRunning:
-            return {}
-        return {name: self._readings.observe(server_uuid, name, reading)
-                for name, reading in readings.items()}
+    def _read(self, seen: Snapshot, server: SavedServer) -> dict[str, Reading]:
+        return {name: self._readings.observe(server.uuid, name, reading)
+                for name, reading in self._recent.read(seen, server).items()}
 
 
 def _add_setting(

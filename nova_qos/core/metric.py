@@ -58,8 +58,9 @@ def _of_settings(table: Rows) -> Iterator[Metric]:
         "applied": "the reading of get-qos"}
     for row in table.values():
         for stage in STAGES:
-            yield Metric(name_of(row, stage), "gauge", f"{row.title[0].upper()}{row.title[1:]} {words[stage]}.",
-                         sources[stage], "settings")
+            title = row.title[0].upper() + row.title[1:]
+            yield Metric(name_of(row, stage), "gauge", f"{title} {words[stage]}.", sources[stage],
+                         "settings")
 
 
 def _counter(name: str, text: str, source: str, group: str, *labels: str) -> Metric:
