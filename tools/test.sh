@@ -107,7 +107,7 @@ tier_vmhost() {
     python_in "$venv/bin/python" -m tools.bed.vmhost "${selection[@]}"
 }
 
-tier_cloud() { need_packages tools/bed/metrics.apt && in_cloud tests/cloud; }
+tier_cloud() { in_cloud tests/cloud; }
 
 tier_twonode() {
     is_reduced && echo "reduced: one virtual machine; tests that need two are skipped"

@@ -1,26 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Prometheus with our configuration and rules: each panel has data."""
 
-import json
+import functools
 import socket
 import subprocess
 import threading
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.metrics import exposition
 from tests.metrics.panels import EVERYTHING, Query, queries
-from tests.metrics.test_rules import ETC, RULES, rules
-from tools.bed.processes import Daemon, wait_until
+from tests.metrics.test_rules import rules
+from tools.bed import prometheus as prometheus_bed
+from tools.bed.processes import wait_until
 
-_INTERVAL_S = 0.5
+_INTERVAL = "500ms"
 #: Four scrapes.
 _RATE_INTERVAL = "2s"
 _DATA_S = 30.0
@@ -68,34 +66,15 @@ def ask(
     agent: str, prometheus: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Ask]:
     """Asks a Prometheus that scrapes it: ``ask("query", query="up")``."""
-    place = tmp_path_factory.mktemp("prometheus")
-    settings = yaml.safe_load((ETC / "prometheus.yml").read_text())
-    (scraped,) = settings["scrape_configs"]
-    scraped["scrape_timeout"] = f"{int(_INTERVAL_S * 1000)}ms"
-    scraped["static_configs"] = [{"targets": [agent]}]
-    settings["global"] = dict.fromkeys(settings["global"], f"{int(_INTERVAL_S * 1000)}ms")
-    (place / "prometheus.yml").write_text(yaml.safe_dump(settings))
-    (place / RULES.name).write_bytes(RULES.read_bytes())
     address = f"127.0.0.1:{_free_port()}"
-
-    def ask(what: str, **parameters: str) -> Any:
-        url = f"http://{address}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return json.load(answer)["data"]
-
-    def is_ready() -> bool:
-        try:
-            return bool(ask("query", query='count_over_time(up[1m]) > 5')["result"])
-        except OSError:
-            return False
-
-    daemon = Daemon("prometheus", [
-        prometheus, f"--config.file={place}/prometheus.yml",
-        f"--storage.tsdb.path={place}/data", f"--web.listen-address={address}",
-    ], place, is_ready, ready_timeout_s=60)
-    daemon.start()
+    server = prometheus_bed.daemon(
+        tmp_path_factory.mktemp("prometheus"), agent, address, _INTERVAL)
+    server.start()
+    ask = functools.partial(prometheus_bed.ask, address)
+    assert wait_until(
+        lambda: bool(ask("query", query="count_over_time(up[1m]) > 5")["result"]), _DATA_S)
     yield ask
-    daemon.stop()
+    server.stop()
 
 
 @pytest.mark.parametrize(

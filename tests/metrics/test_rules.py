@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-ETC = Path(__file__).parents[2] / "etc/nova-qos/prometheus"
-RULES = ETC / "nova-qos.rules.yml"
+from tools.bed.prometheus import ETC, RULES
+
 CASES = sorted((Path(__file__).parent / "rules").glob("*.yml"))
 #: By rule, in which file its cases are and what each change of its expression or its time makes
 #: wrong.
