@@ -128,6 +128,7 @@ class Loop:
         self._looker.history.retain(uuids)
         self._pace.retain(uuids)
         self._looker.retain(uuids)
+        self._looker.remember(records)
         named = {name for record in records for name in self._looker.watched(record)}
         seen = self._looker.machine.snapshot(hold.knobs(named))
         overdue = self._looker.accepted.overdue()

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from nova_qos.core import errors, scales
 from nova_qos.core.plan import Capacity, Granted
+from nova_qos.core.room import Room
 from nova_qos.host import Change, Floating, Knob, Listener, Networks, SeenNetwork
 from nova_qos.virt import cpu, disk, failures, floor, groups
 from nova_qos.virt.balloon import Movements
@@ -79,6 +80,15 @@ class LibvirtHost:
         seen = {knob: network.snapshot() for knob, network in self._networks.items()
                 if knob in wanted}
         return LibvirtSnapshot(self, listed, self._is_unified, seen)
+
+    def room(self) -> Room:
+        """See ``host.Host.room``."""
+        mine = self._promises.capacity
+        out, into = self._networks.get("net_class"), self._networks.get("net_in_class")
+        return Kernel().room({
+            "memory": mine.memory_mib, "cpu": mine.cpu_percent,
+            "net": out.capacity_kbit if out else None,
+            "net_in": into.capacity_kbit if into else None})
 
     def watch(self, listener: Listener) -> None:
         """Tell the listener from now on what happens to servers; ``events.run_loop`` must run."""
