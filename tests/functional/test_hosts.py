@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """``GET /os-qos/hosts``: compute hosts as a whole, each as its agent tells of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-import nova.conf
 import oslo_messaging as messaging
 import pytest
 from nova import context, objects
-from nova.tests.fixtures import DownCellFixture
 
 from nova_qos.bus import wire
 from nova_qos.core import errors, host_report
@@ -86,6 +84,8 @@ def check(cloud: Cloud, host: str) -> None:
 
 
 def test_all_hosts_whether_their_agents_answer_or_not(cloud: Cloud) -> None:
+    ratios = {each.host: each.ram_allocation_ratio for each in
+              objects.ComputeNodeList.get_all(context.get_admin_context())}
     found = hosts()
     assert list(found) == ALL
     assert {name: each["agent"] for name, each in found.items()} == {
@@ -96,8 +96,20 @@ def test_all_hosts_whether_their_agents_answer_or_not(cloud: Cloud) -> None:
         assert each["state"] == ("calm" if is_up else None)
         assert (each["reason"] is None) is is_up
         assert is_up or f"nova-qos-agent on host {name}" in each["reason"]
-        assert each["memory"]["allocation_ratio"] == nova.conf.CONF.ram_allocation_ratio
+        assert each["memory"]["allocation_ratio"] == ratios[name]
         assert set(each) - {"name", "agent", "reason", "age_s"} == set(host_report.unknown())
+
+
+def test_the_ratio_of_placement(cloud: Cloud) -> None:
+    admin = context.get_admin_context()
+    node = objects.ComputeNode.get_first_node_by_host_for_old_compat(admin, "silent")
+    before, node.ram_allocation_ratio = node.ram_allocation_ratio, 1.5
+    node.save()
+    try:
+        assert one("silent")["memory"]["allocation_ratio"] == 1.5
+    finally:
+        node.ram_allocation_ratio = before
+        node.save()
 
 
 def test_one_host(cloud: Cloud) -> None:
@@ -123,7 +135,7 @@ def test_what_servers_are_guaranteed_and_need(
         "total": ROOM.memory_mib, "available": ROOM.available_mib, "flavors": 4 * FLAVOR_MIB,
         "flavors_running": 3 * FLAVOR_MIB, "needs": needs, "needs_unmanaged": FLAVOR_MIB,
         "fitting_ratio": int(100 * 3 * FLAVOR_MIB / needs) / 100,
-        "allocation_ratio": nova.conf.CONF.ram_allocation_ratio}
+        "allocation_ratio": found["memory"]["allocation_ratio"]}
     vcpus = idle.instance().flavor.vcpus
     assert found["cpu"] == {
         "unit": "percent of one CPU", "capacity": CAPACITY.cpu_percent, "guaranteed": 50,
@@ -217,9 +229,13 @@ def test_a_guest_that_hangs_costs_its_own_figures_alone(
     assert found["memory"]["needs"] == USED_MIB + RESERVE_MIB + FLAVOR_MIB
 
 
-def test_a_cell_that_is_down(cloud: Cloud) -> None:
+def test_a_cell_that_is_down(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_answer(_context: Any, cells: Iterable[Any], *_asked: Any) -> dict[str, object]:
+        return {each.uuid: context.did_not_respond_sentinel for each in cells}
+
     before = hosts()
-    with DownCellFixture([cloud.cell_mappings["cell1"]]):
+    with monkeypatch.context() as down:
+        down.setattr(context, "scatter_gather_cells", no_answer)
         found = hosts()
         assert list(one("second")) == list(found["second"])
     assert list(found) == ALL
@@ -235,12 +251,12 @@ def test_a_cell_that_is_down(cloud: Cloud) -> None:
 def test_a_node_that_no_service_has_is_no_host(cloud: Cloud) -> None:
     admin = context.get_admin_context()
     node = objects.ComputeNode.get_first_node_by_host_for_old_compat(admin, "silent")
-    node.host = None
+    service_id, node.host, node.service_id = node.service_id, None, None
     node.save()
     try:
         assert list(hosts()) == [each for each in ALL if each != "silent"]
     finally:
-        node.host = "silent"
+        node.host, node.service_id = "silent", service_id
         node.save()
 
 
