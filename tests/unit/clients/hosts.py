@@ -16,15 +16,19 @@ ROOM = Room(
 SINCE_S = 1790000000.0
 
 
-def short(name: str = "one") -> dict[str, Any]:
-    """A host that is short of memory: ten servers that cannot give any."""
+def report() -> dict[str, Any]:
+    """What the agent tells of a host that is short of memory: ten servers that cannot give any."""
     placed = Placed(Flavor(1000, vcpus=2), runs=True, guaranteed={"memory": 100, "cpu": 10},
                     requested={"memory": 1000, "cpu": 50, "net": 900, "net_in": -1},
                     applied={each.name: 1000 for each in FAMILIES})
     together = summary([placed] * 10, ROOM, 32)
     judged = judge(together, ROOM)
-    return _host(name, host_report.shown(
-        together, ROOM, judged, dict.fromkeys(judged.conditions, SINCE_S)))
+    return host_report.shown(together, ROOM, judged, dict.fromkeys(judged.conditions, SINCE_S))
+
+
+def short(name: str = "one") -> dict[str, Any]:
+    """That host."""
+    return _host(name, report())
 
 
 def away(name: str = "two", **more: Any) -> dict[str, Any]:

@@ -29,9 +29,9 @@ class RecordedCloud:
     """``servers`` maps names to ids; ``answers`` maps (name, action) to what nova answers;
     ``asked`` lists (name, action, value) of every action that arrived. ``listed`` is what GET
     /os-qos shows, ``page`` a page; None: this nova has no nova-qos. ``queries`` lists what it was
-    asked with, ``headers`` are those of the last request. ``states`` is what GET /os-qos/hosts shows;
-    None: this nova-qos is older. ``takes_many``: whether it has POST
-    /os-qos. ``compute_url``: where nova is, if not here."""
+    asked with, ``headers`` are those of the last request. ``states`` is what GET
+    /os-qos/hosts shows; None: this nova-qos is older. ``takes_many``: whether it has POST /os-qos.
+    ``compute_url``: where nova is, if not here."""
 
     page = 2
     takes_many = True
