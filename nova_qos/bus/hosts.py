@@ -14,8 +14,8 @@ from nova_qos.core import errors
 from nova_qos.core.errors import QosError
 from nova_qos.core.host_report import HostReport
 
-#: How long one agent may take, and all of them together, in seconds. An agent looks at its host for
-#: five where a guest has begun to hang.
+#: How long one agent may take, and for how long to begin to ask, in seconds. An agent looks at its
+#: host for five where a guest has begun to hang.
 _ONE_S, _ALL_S = 8, 12.0
 #: How many are asked at a time: each question has a thread.
 _AT_A_TIME = 64
@@ -26,8 +26,8 @@ Answer = HostReport | QosError
 class HostClient:
     """Asks agents how their hosts are."""
 
-    def __init__(self) -> None:
-        self._bus = Asker()
+    def __init__(self, bus: Asker | None = None) -> None:
+        self._bus = bus or Asker()
 
     def reports(self, hosts: Iterable[tuple[str, Any]]) -> dict[str, Answer]:
         """By host, what its agent tells, or why it does not: UnknownVersion where it is older than
