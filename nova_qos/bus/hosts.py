@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The API's side of the bus for hosts as a whole: asks the agents of many, side by side."""
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ _ONE_S, _ALL_S = 8, 12.0
 _AT_A_TIME = 64
 
 Answer = HostReport | QosError
+_log = logging.getLogger(__name__)
 
 
 class HostClient:
@@ -64,6 +66,10 @@ class HostClient:
                 told = answer()
             except QosError as error:
                 return error
+            except Exception:  # noqa: BLE001  # a fault of one agent is none of all others
+                _log.exception("nova-qos-agent on host %s failed", host)
+                return errors.HostRefused(
+                    f"nova-qos-agent on host {host} failed; its log says why")
             return told if isinstance(told, dict) else errors.HostRefused(
                 f"nova-qos-agent on host {host} answered something else")
 

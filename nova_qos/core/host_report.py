@@ -59,8 +59,11 @@ def merged(report: Mapping[str, Any]) -> HostReport:
     what it tells beyond this one is there, too."""
     found = unknown()
     for name, value in report.items():
-        is_part = isinstance(value, dict) and isinstance(found.get(name), dict)
-        found[name] = {**found[name], **value} if is_part else value
+        mine = found.get(name)
+        if not isinstance(mine, dict):
+            found[name] = value
+        elif isinstance(value, dict):
+            found[name] = {**mine, **value}
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import oslo_messaging as messaging
 import pytest
-from nova import context, objects
+from nova import context, exception, objects
 
 from nova_qos.bus import wire
 from nova_qos.core import errors, host_report
@@ -30,6 +30,20 @@ class AgentBefore(FakeAgent):
 
 
 class FailingAgent(FakeAgent):
+    """Fails in a way that nobody expects."""
+
+    def host_report(self, context: Any) -> Any:
+        raise KeyError("MemAvailable")
+
+
+class NovasErrorAgent(FakeAgent):
+    """Fails with an error of nova's, which crosses the bus as itself."""
+
+    def host_report(self, context: Any) -> Any:
+        raise exception.DBNotAllowed(binary="nova-qos-agent")
+
+
+class OddAgent(FakeAgent):
     """Answers something else."""
 
     def host_report(self, context: Any) -> Any:
@@ -197,7 +211,9 @@ def test_an_agent_that_stops_leaves_its_last_answer(
 
 @pytest.mark.parametrize(("kind", "agent", "reason"), [
     (AgentBefore, "older", "agent is older: nova-qos-agent on host halted is too old"),
-    (FailingAgent, "up", "nova-qos-agent on host halted answered something else")])
+    (FailingAgent, "up", "nova-qos-agent on host halted failed; its log says why"),
+    (NovasErrorAgent, "up", "nova-qos-agent on host halted failed; its log says why"),
+    (OddAgent, "up", "nova-qos-agent on host halted answered something else")])
 def test_an_agent_that_cannot_tell(
     cloud: Cloud, start: Callable[..., Any], kind: type[FakeAgent], agent: str, reason: str
 ) -> None:

@@ -54,11 +54,12 @@ def cells(*names: str) -> list[tuple[str, str]]:
 
 def test_each_host_has_its_answer() -> None:
     old, away = UnknownVersion("too old"), errors.HostAway("libvirt does not answer")
-    bus = SlowBus(old=old, away=away, odd=["calm"])
-    found = HostClient(bus).reports(cells("one", "old", "away", "odd", "refused"))
-    assert list(found) == ["one", "old", "away", "odd", "refused"]
+    bus = SlowBus(old=old, away=away, odd=["calm"], broken=KeyError("MemTotal"))
+    found = HostClient(bus).reports(cells("one", "old", "away", "odd", "broken", "refused"))
+    assert list(found) == ["one", "old", "away", "odd", "broken", "refused"]
     assert (found["one"], found["old"], found["away"]) == ({"state": "calm"}, old, away)
     assert isinstance(found["odd"], errors.HostRefused)
+    assert str(found["broken"]) == "nova-qos-agent on host broken failed; its log says why"
     assert isinstance(found["refused"], errors.AgentAway)
     assert bus.asked[0] == (
         "cell of one", "one", "host_report", wire.HOST_VERSION, hosts._ONE_S)

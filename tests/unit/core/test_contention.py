@@ -194,3 +194,4 @@ def test_a_report_of_another_release() -> None:
     assert (merged["memory"]["needs"], merged["memory"]["of_tomorrow"]) == (5, 1)
     assert merged["memory"]["capacity"] is None
     assert merged["of_tomorrow"] == [1]
+    assert host_report.merged({"memory": None, "short": 5}) == host_report.unknown()
