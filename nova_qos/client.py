@@ -12,20 +12,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NotRequired, Protocol, TypedDict
 
+from nova_qos.client_hosts import HostState
 from nova_qos.core.errors import ApiRefused, NotInstalled
 from nova_qos.outcome import Outcome, Report, Result, Saved, Setting, is_by_policy
-from nova_qos.resources import GET_ALL, LIST_PATH, SET_ALL
+from nova_qos.resources import GET_ALL, HOSTS_PATH, LIST_PATH, SET_ALL
 from nova_qos.response import message_of, parsed, refusal
 
 __all__ = [
-    "PAGE", "Adapter", "Client", "HeldReport", "Host", "Listed", "Outcome", "Report", "Result",
-    "Saved", "Setting", "is_by_policy",
+    "PAGE", "Adapter", "Client", "HeldReport", "Host", "HostState", "Listed", "Outcome", "Report",
+    "Result", "Saved", "Setting", "is_by_policy",
 ]
 
 PAGE = 100
 #: How nova's API answers an action that nobody registered.
 _UNKNOWN_ACTION = "no such action"
 _ABSENT = "this cloud's nova has no nova-qos: its API does not know"
+_OLDER = "this cloud's nova has no nova-qos, or an older one: its API does not know"
 
 
 class Adapter(Protocol):
@@ -140,6 +142,14 @@ class Client:
         facts = pages[0]["host"]
         return Host(facts["name"], facts["vcpus"], facts["memory_mib"], servers)
 
+    def hosts(self, name: str | None = None) -> list[HostState]:
+        """All compute hosts as a whole, or the one of this name (for administrators): what they
+        have, what their servers are guaranteed and need, and whether they are short of it."""
+        query = {} if name is None else {"host": name}
+        answer = self._answer(
+            self._adapter.get(HOSTS_PATH, params=query, raise_exc=False), HOSTS_PATH)
+        return [HostState.of(each) for each in answer["hosts"]]
+
     def _pages(self, host: str | None) -> Iterator[dict[str, Any]]:
         query: dict[str, object] = {"limit": PAGE}
         if host is not None:
@@ -158,7 +168,8 @@ class Client:
             return body
         message, is_novas = message_of(body)
         if _is_absent(response.status_code, message, is_novas, asked):
-            raise NotInstalled(f"{_ABSENT} {asked}", response.status_code)
+            absent = _OLDER if asked == HOSTS_PATH else _ABSENT
+            raise NotInstalled(f"{absent} {asked}", response.status_code)
         raise refusal(response, message, asked)
 
 
@@ -171,6 +182,6 @@ def _result(
 
 
 def _is_absent(status: int, message: str, is_novas: bool, asked: str) -> bool:
-    if asked == LIST_PATH:
+    if asked in (LIST_PATH, HOSTS_PATH):
         return status == 404 and not is_novas
     return status == 400 and _UNKNOWN_ACTION in message.lower()

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from nova_qos.core.balloon import Balloon
 from nova_qos.core.reading import Reading
+from nova_qos.core.room import Room
 
 #: What has happened to a server; "unknown" after a time in which the host could not be watched.
 Change = Literal["started", "changed", "ended", "unknown"]
@@ -178,6 +179,10 @@ class Network(Protocol):
     def abilities(self) -> Mapping[str, Ability]:
         """Whether a write would succeed, and if not, why, by resource; changes nothing."""
 
+    @property
+    def capacity_kbit(self) -> int | None:
+        """What can be guaranteed to all servers together, in kbit/s; None for nothing."""
+
 
 #: Those of a host, by the knob that each is behind.
 Networks = Mapping[str, Network]
@@ -233,6 +238,9 @@ class SeenDomain(Protocol):
     def knob(self, name: str) -> Readable:
         """As ``Domain.knob``; it reads what was seen, where that has it."""
 
+    def balloon(self) -> Balloon:
+        """As ``Domain.balloon``, as it was seen."""
+
 
 class Host(Protocol):
     """The machine that the agent runs on."""
@@ -254,6 +262,12 @@ class Host(Protocol):
 
         :param figures: with what the host counts of each server
         :raises HostAway: libvirt does not answer
+        """
+
+    def room(self) -> Room:
+        """What the host has for its servers, and its own figures now; no guest is asked.
+
+        :raises HostRefused: the kernel does not tell them
         """
 
     def watch(self, listener: Listener) -> None:

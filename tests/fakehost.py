@@ -23,6 +23,7 @@ from nova_qos.core.plan import (
     require_room,
 )
 from nova_qos.core.reading import Reading
+from nova_qos.core.room import PRESSED, Pressure, Room
 from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Figures, Floating, Listener, Part, merged
 from nova_qos.resources import TABLE
@@ -33,6 +34,12 @@ CAPACITY = Capacity(cpu_percent=6400, memory_mib=2**20, most_shares=scales.MOST_
 NET_CAPACITY = 80_000
 NET_NAMES = tuple(f"{prefix}{kind}" for prefix in ("net_", "net_in_")
                   for kind in ("priority", "limit", "guarantee"))
+#: Of such a host.
+ROOM = Room(
+    memory_mib=CAPACITY.memory_mib + 512, available_mib=CAPACITY.memory_mib // 2, cpus=64,
+    capacity={"memory": CAPACITY.memory_mib, "cpu": CAPACITY.cpu_percent, "net": NET_CAPACITY,
+              "net_in": NET_CAPACITY},
+    pressure={name: Pressure(0.0, 0.0) for name in PRESSED})
 _Access = tuple[Callable[[], Reading], Callable[[int], None]]
 #: Of servers without a network priority, while another of the host has one.
 DEFAULT_NET_WEIGHT = 50
@@ -457,11 +464,12 @@ class FakeSnapshot:
 
 
 class FakeHost:
-    """Running servers by uuid; ``away`` = libvirt does not answer."""
+    """Running servers by uuid; ``away`` = libvirt does not answer. ``own`` are its own figures."""
 
     def __init__(self) -> None:
         self.domains: dict[str, FakeDomain] = {}
         self.away = False
+        self.own = ROOM
         self.entered = threading.Semaphore(0)
         self.happened: Listener = lambda server_uuid, change: None
 
@@ -484,6 +492,9 @@ class FakeHost:
         if self.away:
             raise errors.HostAway("libvirt does not answer")
         return FakeSnapshot(self.domains)
+
+    def room(self) -> Room:
+        return self.own
 
     def watch(self, listener: Listener) -> None:
         self.happened = listener

@@ -2,7 +2,7 @@
 """Reconcile one server: apply its saved settings to the host, as far as possible."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
@@ -39,8 +39,9 @@ class Looker:
     ``new_since``: post-create hooks see servers that were launched here after that time
     (s since 1970). ``assigned`` fills in what the policies of a server come to. ``owed`` are the
     marks that are yet to be saved, ``settled`` the servers as the check last found them with all in
-    force, ``latest`` all of the host as the check last loaded them, and ``looked`` tells when they
-    were last looked at (monotonic).
+    force, and ``looked`` tells when they were last looked at (monotonic). ``listed`` are the
+    servers of the host as the last check, or a later look, loaded them, None before the first;
+    ``called`` is what these are called.
     """
 
     host: str
@@ -54,8 +55,9 @@ class Looker:
     assigned: Callable[[SavedServer], SavedServer] = lambda server: server
     owed: Owed = field(default_factory=Owed)
     settled: dict[str, SavedServer] = field(default_factory=dict)
-    latest: Mapping[str, tuple[SavedServer, Called]] = field(default_factory=dict)
     looked: dict[str, float] = field(default_factory=dict)
+    listed: dict[str, SavedServer] | None = None
+    called: Mapping[str, Called] = field(default_factory=dict)
 
     def limits(self, force: bool = False) -> Limits:
         """How far a guest's memory may be taken."""
@@ -70,9 +72,12 @@ class Looker:
             try:
                 record = self.records.load(server_uuid)
                 self._save_owed(record)
+                if self.listed is not None:
+                    self.listed[server_uuid] = record.server
                 domain = self.machine.domain(server_uuid)
             except errors.ServerGone:
                 self.history.forget(server_uuid)
+                (self.listed or {}).pop(server_uuid, None)
                 self.owed.settle(server_uuid, self.owed.of(server_uuid))
                 return None
             except errors.ServerNotRunning:
@@ -201,6 +206,20 @@ class Looker:
             targets = desired.resolve(TABLE, server)
             self._hold(server, self.machine.domain(server_uuid),
                        {name: targets[name] for name in names if name in targets})
+
+    def remember(self, records: Iterable[Record]) -> None:
+        """Remember the servers of the host as they were loaded."""
+        records = list(records)
+        self.called = {record.server.uuid: record.called for record in records}
+        self.listed = {record.server.uuid: record.server for record in records}
+
+    def servers(self) -> Sequence[SavedServer]:
+        """The servers of the host, and those that come to it or leave it, with what each is to
+        have; loaded from nova only where no check has done so yet."""
+        if self.listed is None:
+            self.remember(self.records.on_host(self.host))
+        listed = dict(self.listed or {})
+        return [self.assigned(self.newest(server)) for server in listed.values()]
 
     def retain(self, server_uuids: Collection[str]) -> None:
         """Drop what the check found of all other servers."""

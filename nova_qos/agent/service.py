@@ -12,6 +12,7 @@ from oslo_config import cfg
 
 from nova_qos.agent import hold
 from nova_qos.agent.accepted import Accepted
+from nova_qos.agent.contention import Contention
 from nova_qos.agent.copy import Fetch, Policies
 from nova_qos.agent.fetching import Fetcher
 from nova_qos.agent.history import History
@@ -74,6 +75,7 @@ class AgentManager(manager.Manager):
         self._sets = Sets(
             machine, options, self.looker, accepted, self._readings, later=self.loop.put,
             seek=self._policies.seek)
+        self._contention = Contention(machine, self.looker)
         self._together = Together(self._sets, self.looker, accepted, unfinished)
         self._exporter = None if export is None else export(self.looker, self._readings)
         super().__init__(host=host, service_name="nova-qos-agent")
@@ -136,6 +138,11 @@ class AgentManager(manager.Manager):
             return dict.fromkeys(uuids, unread)
         return {each: wire.readings_to_wire(self._readings.seen(seen, each, known))
                 for each in uuids}
+
+    @endpoint.answers
+    def host_report(self, context: Any) -> Wire:
+        """The host as a whole; of an API since 1.6: see ``core.host_report``."""
+        return self._contention.report()
 
     @endpoint.answers
     def balloon(

@@ -21,12 +21,13 @@ from nova_qos import conf  # noqa: E402
 from nova_qos.api import rules  # noqa: E402
 from nova_qos.api.actions import controllers  # noqa: E402
 from nova_qos.api.catalog import store  # noqa: E402
+from nova_qos.api.hosts import HostList  # noqa: E402
 from nova_qos.api.listing import ServerList  # noqa: E402
 from nova_qos.api.many import ManyServers  # noqa: E402
 from nova_qos.api.policies import ROUTES, Policies  # noqa: E402
 from nova_qos.bus import wire  # noqa: E402
 from nova_qos.core import errors  # noqa: E402
-from nova_qos.resources import LIST_PATH  # noqa: E402
+from nova_qos.resources import HOSTS_PATH, LIST_PATH  # noqa: E402
 
 _ACTION_PATH = "/servers/{id}/action"
 _novas_source_of = fields.NotificationSource.get_source_by_binary
@@ -45,6 +46,7 @@ class Router(APIRouterV21):
             resource.register_subcontroller_actions(controller)
         self.map.create_route(LIST_PATH, "GET", wsgi.Resource(ServerList()), "index")
         self.map.create_route(LIST_PATH, "POST", wsgi.Resource(ManyServers()), "create")
+        self.map.create_route(HOSTS_PATH, "GET", wsgi.Resource(HostList()), "index")
         # made before requests come, so that there is one
         store()
         policies = wsgi.Resource(Policies())

@@ -7,6 +7,8 @@ from nova_qos.core.resource import Resource
 from nova_qos.resources import (
     ASSIGN_RULE,
     GET_ALL,
+    HOSTS_PATH,
+    HOSTS_RULE,
     LIST_HOST_RULE,
     LIST_PATH,
     LIST_RULE,
@@ -67,6 +69,10 @@ _LIST_RULES = [
           "List all servers of a compute host with their applied values, and show the host of "
           "each listed server",
           [{"method": "GET", "path": f"{LIST_PATH}?host={{host}}"}]),
+    _rule(HOSTS_RULE, _ADMIN,
+          "Show compute hosts as a whole: what they have, what their servers are guaranteed and "
+          "need, and whether they are short of it",
+          [{"method": "GET", "path": HOSTS_PATH}]),
 ]
 _ONE_POLICY = f"{POLICIES_PATH}/{{policy_id}}"
 _OF_PROJECT = f"{_ONE_POLICY}/projects/{{project_id}}"

@@ -43,10 +43,13 @@ class Asker:
 
     def begin(
         self, context: Any, host: str, method: str, version: str = wire.FIRST_VERSION,
-        **arguments: Any,
+        within_s: int | None = None, **arguments: Any,
     ) -> Callable[[], Any]:
-        """Begin to ask; what this returns waits, and does what ``call`` does."""
-        timeout = nova_conf.CONF.nova_qos.rpc_timeout
+        """Begin to ask; what this returns waits, and does what ``call`` does.
+
+        :param within_s: for how long to wait; None: ``[nova_qos] rpc_timeout``
+        """
+        timeout = within_s or nova_conf.CONF.nova_qos.rpc_timeout
 
         def wait() -> Any:
             with _translated(host, timeout):

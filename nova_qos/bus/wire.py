@@ -5,10 +5,10 @@ Versions: 1.0 had read, set and balloon; 1.1 read_many; since 1.2 a set brings t
 names the readings that it wants answered, and the API saves, and waits for guests, in place of the
 agent; since 1.3 a flavor has its number of vCPUs, and an agent that is asked ``partly`` leaves out
 resources that it does not know; 1.4 has set_many; 1.5 sets a server's policy, and answers for
-``policy`` among the names to read what its copy of the policies is. Each message asks for the
-version that its method came with, so API and agent of neighbouring releases understand each other.
-A reader ignores fields that it does not know; a new field needs a new version, since readers before
-1.2 refuse it.
+``policy`` among the names to read what its copy of the policies is; 1.6 has host_report, with the
+answer that ``core.host_report`` makes. Each message asks for the version that its method came with,
+so API and agent of neighbouring releases understand each other. A reader ignores fields that it
+does not know; a new field needs a new version, since readers before 1.2 refuse it.
 """
 
 from collections.abc import Mapping
@@ -21,9 +21,9 @@ from nova_qos.core.reading import Reading
 from nova_qos.core.server import Entries, Entry, Flavor, SavedServer
 
 TOPIC = "nova-qos-agent"
-VERSION = "1.5"
+VERSION = "1.6"
 FIRST_VERSION, READ_MANY_VERSION, WAITING_VERSION, PARTLY_VERSION = "1.0", "1.1", "1.2", "1.3"
-SET_MANY_VERSION, POLICY_VERSION = "1.4", "1.5"
+SET_MANY_VERSION, POLICY_VERSION, HOST_VERSION = "1.4", "1.5", "1.6"
 #: The most servers that one read_many or set_many may name.
 MOST_SERVERS = 100
 

@@ -118,6 +118,10 @@ class Direction(abc.ABC):
         return {PRIORITY: ability, **{
             name: replace(ability, warnings=()) for name in NAMES if name != PRIORITY}}
 
+    @property
+    def capacity_kbit(self) -> int | None:
+        return self._capacity // BYTES_PER_KBIT
+
     def admit(
         self, server_uuid: str, values: Mapping[str, int], neighbours: Neighbours
     ) -> None:

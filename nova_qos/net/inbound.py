@@ -60,6 +60,11 @@ class Inbound(Direction):
         return {name: found[other] if self._has_rate or name == LIMIT else cannot
                 for name, other in _NAMES.items()}
 
+    @property
+    def capacity_kbit(self) -> int | None:
+        """See ``Network.capacity_kbit``."""
+        return super().capacity_kbit if self._has_rate else None
+
     def admit(
         self, server_uuid: str, values: Mapping[str, int], neighbours: Neighbours
     ) -> None:

@@ -30,11 +30,13 @@ NET_PRIORITIES_COMMAND = "tc-get-net-priorities"
 LIST_PATH = "/os-qos"
 LIST_RULE = "os_compute_api:os-qos:list"
 LIST_HOST_RULE = "os_compute_api:os-qos:list:host"
+HOSTS_PATH = "/os-qos/hosts"
+HOSTS_RULE = "os_compute_api:os-qos:hosts"
 POLICIES_PATH = "/os-qos-policies"
 ASSIGN_RULE = "os_compute_api:os-qos:policies:assign"
 
 __all__ = [
-    "ASSIGN_RULE", "BALLOON", "BALLOON_COMMAND", "BY_FAMILY", "FIRST", "GET_ALL", "LIST_HOST_RULE",
-    "LIST_PATH", "LIST_RULE", "MEMORY", "NET_PRIORITIES_COMMAND", "NET_PRIORITY", "POLICIES_PATH",
-    "SET_ALL", "TABLE",
+    "ASSIGN_RULE", "BALLOON", "BALLOON_COMMAND", "BY_FAMILY", "FIRST", "GET_ALL", "HOSTS_PATH",
+    "HOSTS_RULE", "LIST_HOST_RULE", "LIST_PATH", "LIST_RULE", "MEMORY", "NET_PRIORITIES_COMMAND",
+    "NET_PRIORITY", "POLICIES_PATH", "SET_ALL", "TABLE",
 ]

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from nova_qos.core import errors, scales
 from nova_qos.core.plan import Capacity, Granted
+from nova_qos.core.room import Room
 from nova_qos.host import (
     Change,
     Figures,
@@ -95,6 +96,15 @@ class LibvirtHost:
         parts = {"libvirt": Part(listed_s - now_s),
                  "network": Part(time.monotonic() - listed_s, why or None)}
         return LibvirtSnapshot(self, listed, self._is_unified, seen, parts)
+
+    def room(self) -> Room:
+        """See ``host.Host.room``."""
+        mine = self._promises.capacity
+        out, into = self._networks.get("net_class"), self._networks.get("net_in_class")
+        return Kernel().room({
+            "memory": mine.memory_mib, "cpu": mine.cpu_percent,
+            "net": out.capacity_kbit if out else None,
+            "net_in": into.capacity_kbit if into else None})
 
     def watch(self, listener: Listener) -> None:
         """Tell the listener from now on what happens to servers; ``events.run_loop`` must run."""

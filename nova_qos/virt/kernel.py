@@ -2,17 +2,23 @@
 """What configuration and kernel say about a host before any server runs; changes nothing."""
 
 import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nova_qos.core import errors
 from nova_qos.core.plan import Capacity
+from nova_qos.core.room import PRESSED, Pressure, Room
 from nova_qos.core.scales import MOST_CPU_SHARES
 from nova_qos.core.units import KIB_PER_MIB
 from nova_qos.virt import groups
 
 #: The controllers by their names in cgroup v2, and those of cgroup v1.
 _V1_NAMES = {"cpu": "cpu", "memory": "memory", "io": "blkio"}
+#: A line of a file of pressures.
+_PRESSURE = re.compile(r"^(some|full) avg10=([\d.]+) ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class Kernel:
     groups: Path = groups.ROOT
     mounts: Path = Path("/proc/self/mounts")
     memory: Path = Path("/proc/meminfo")
+    pressure: Path = Path("/proc/pressure")
 
     @property
     def is_unified(self) -> bool:
@@ -56,6 +63,30 @@ class Kernel:
         cpus = len(os.sched_getaffinity(0)) if cpus is None else cpus
         memory_mib = self._memory_kib("MemTotal") // KIB_PER_MIB - reserved_memory_mib
         return Capacity(100 * cpus, max(0, memory_mib), MOST_CPU_SHARES)
+
+    def room(self, capacity: Mapping[str, int | None]) -> Room:
+        """The host's own figures now.
+
+        :param capacity: see ``Room.capacity``
+        :raises HostRefused: the kernel does not tell them
+        """
+        try:
+            return Room(
+                self._memory_kib("MemTotal") // KIB_PER_MIB,
+                self._memory_kib("MemAvailable") // KIB_PER_MIB, os.cpu_count() or 1, capacity,
+                {name: self._pressure(name) for name in PRESSED})
+        except (OSError, KeyError, ValueError) as error:
+            raise errors.HostRefused(f"the kernel does not tell its memory: {error!r}") from error
+
+    def _pressure(self, name: str) -> Pressure:
+        """What the kernel tells of a resource; nothing where it keeps no account of pressure."""
+        try:
+            text = (self.pressure / name).read_text()
+        except OSError:
+            # the file is there but cannot be read where the kernel was started with psi=0
+            return Pressure()
+        found = {kind: float(percent) for kind, percent in _PRESSURE.findall(text)}
+        return Pressure(found.get("some"), found.get("full"))
 
     def why_not(self, controller: str) -> str | None:
         """Why servers' groups do without a controller, named as in cgroup v2; None = they have

@@ -10,7 +10,9 @@ from dataclasses import replace
 import pytest
 
 from nova_qos.core import errors, metric
+from nova_qos.core.contention import FAMILIES
 from nova_qos.core.reading import Reading
+from nova_qos.core.room import PRESSED
 from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Domain
 from nova_qos.resources import TABLE
@@ -438,6 +440,42 @@ class SnapshotContract(ContractTests):
     def test_a_snapshot_of_nothing_needs_libvirt(self, bench: Bench) -> None:
         with bench.away(), pytest.raises(errors.HostAway):
             bench.host.snapshot([])
+
+
+class RoomContract(ContractTests):
+    def test_a_host_tells_its_own_figures(self, bench: Bench) -> None:
+        room = bench.host.room()
+        assert 0 < room.available_mib <= room.memory_mib
+        assert 0 < (room.capacity["memory"] or 0) <= room.memory_mib
+        assert 100 <= (room.capacity["cpu"] or 0) <= 100 * room.cpus
+        assert room.capacity.keys() == {each.name for each in FAMILIES}
+        assert (room.capacity["net"] or 0) > 0
+        assert room.pressure.keys() == set(PRESSED)
+        for each in room.pressure.values():
+            assert all(part is None or 0 <= part <= 100 for part in (each.some, each.full))
+
+    def test_they_are_told_while_libvirt_is_away(self, bench: Bench) -> None:
+        with bench.away():
+            assert bench.host.room().memory_mib > 0
+
+    def test_capacity_is_what_is_counted_against(
+        self, bench: Bench, server: Server, domain: Domain
+    ) -> None:
+        capacity = bench.host.room().capacity
+        for name, family in (("memory_guarantee", "memory"), ("cpu_guarantee", "cpu"),
+                             ("net_guarantee", "net")):
+            most = capacity[family]
+            assert most is not None
+            with pytest.raises(errors.HostRefused, match=str(most)):
+                domain.admit({name: most + 1})
+
+    def test_a_balloon_is_seen_in_a_snapshot(
+        self, bench: Bench, server: Server, domain: Domain
+    ) -> None:
+        certain_balloon(domain)
+        seen = bench.host.snapshot(["balloon"]).domain(server.uuid).balloon()
+        assert (seen.alive, seen.actual_kib) == (True, server.memory_kib)
+        assert 0 < seen.usable_kib < server.memory_kib
 
 
 class NetworkContract(ContractTests):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nova_qos.api.catalog import store
-from nova_qos.resources import BALLOON, GET_ALL, LIST_PATH, SET_ALL, TABLE
+from nova_qos.resources import BALLOON, GET_ALL, HOSTS_PATH, LIST_PATH, SET_ALL, TABLE
 from tests.functional.caller import ADMIN, MEMBER, READER, STRANGER, Answer, Caller
 from tests.functional.cloud import Server
 from tests.functional.policies import create, send
@@ -84,6 +84,7 @@ def _requests() -> list[Request]:
         Request(f"POST {LIST_PATH}", SET, _SETTINGS, many=True),
         Request(f"GET {LIST_PATH}", LIST),
         Request(f"GET {LIST_PATH}?host=", LIST_HOST, path=f"{LIST_PATH}?host=compute"),
+        Request(f"GET {HOSTS_PATH}", LIST_HOST, path=f"{HOSTS_PATH}?host=compute"),
     ]
 
 
@@ -164,7 +165,8 @@ def test_an_administrator_without_a_project(server: Server) -> None:
     """One server or a host is named by the request; a list of servers needs a project."""
     admin = ADMIN.using(project="")
     assert admin.act(server, GET_ALL).status == 200
-    assert admin.request("GET", f"{LIST_PATH}?host=compute").status == 200
+    for path in (LIST_PATH, HOSTS_PATH):
+        assert admin.request("GET", f"{path}?host=compute").status == 200
     answer = admin.request("GET", LIST_PATH)
     assert (answer.status, "os_compute_api:os-qos:list" in answer.message) == (403, True)
 
@@ -177,7 +179,8 @@ def test_without_a_project_nobody_learns_which_servers_there_are(server: Server)
 
 @pytest.mark.parametrize("who", ["no role", "reader", "member", "manager", "no project"])
 def test_whether_there_is_such_a_host_is_not_told(server: Server, who: str) -> None:
-    assert CALLERS[who].request("GET", f"{LIST_PATH}?host=nowhere").status == 403
+    for path in (LIST_PATH, HOSTS_PATH):
+        assert CALLERS[who].request("GET", f"{path}?host=nowhere").status == 403
 
 
 @pytest.mark.parametrize(("who", "hosts"), [

@@ -16,6 +16,7 @@ from novaclient import shell as novaclient
 from nova_qos.core.reading import LEFT_IN_PLACE
 from nova_qos.resources import BY_FAMILY, TABLE
 from novaclient_qos.osc import rollout
+from tests.fakehost import CAPACITY
 from tests.functional import shells
 from tests.functional.caller import ADMIN
 from tests.functional.cloud import Cloud, Server, eventually
@@ -71,6 +72,16 @@ def named(boot: Callable[..., Server]) -> Callable[..., Server]:
         return server
 
     return named
+
+
+def test_hosts(openstack: OpenStack, server: Server) -> None:
+    rows = openstack.good("host", "list", "-c", "Host", "-c", "Agent").rows()
+    assert rows[1:] == [["compute", "up"], ["halted", "down"], ["second", "up"], ["silent", "down"]]
+    found = json.loads(openstack.good("host", "show", "compute", "-f", "json").out)
+    assert (found["name"], found["agent"], found["memory_capacity"]) == (
+        "compute", "up", CAPACITY.memory_mib)
+    assert openstack.bad("host", "show", "nowhere").error().startswith(
+        "there is no compute host nowhere (HTTP 404)")
 
 
 def test_set_show_and_unset(openstack: OpenStack, server: Server) -> None:

@@ -11,13 +11,22 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import pytest
+from oslo_config import cfg
 
+from nova_qos import conf
+from nova_qos.agent.accepted import Accepted
+from nova_qos.agent.contention import Contention
+from nova_qos.agent.history import History
+from nova_qos.agent.hooks import Hooks
+from nova_qos.agent.look import Looker
 from nova_qos.core import errors
 from nova_qos.core.reading import Reading
+from nova_qos.core.server import Flavor
 from nova_qos.virt.host import LibvirtHost
 from tests.host.bench import RealBench, RealServer
 from tests.host.ear import Ear
-from tests.knobs import read, write
+from tests.knobs import certain_balloon, read, write
+from tests.unit.agent.records import HOST, MemoryRecord, MemoryRecords
 from tools.bed.domain import Shape, TestGuest
 
 _Answer = TypeVar("_Answer")
@@ -247,3 +256,38 @@ def test_it_is_looked_at_when_it_answers_again(
     with hanging(bench, hung), pytest.raises(errors.HostRefused, match=HANGS):
         write(host.domain(hung.uuid), "memory", 120 * 1024)
     assert ear.hears((hung.uuid, "changed"), 5)
+
+
+def test_a_host_as_a_whole(
+    bench: RealBench, server: RealServer, others: list[TestGuest], host: LibvirtHost
+) -> None:
+    """Of a guest that hangs, its figures alone are missing; it counts with its flavor."""
+    flavors = {server.uuid: server.memory_kib // 1024, others[0].uuid: 128, others[1].uuid: 128}
+    contention = Contention(host, looker(host, flavors))
+    certain_balloon(host.domain(server.uuid))
+    well, well_s = timed(contention.report)
+    # those that stand still have reported nothing
+    assert (well["running"], well["memory"]["needs_unmanaged"]) == (3, 256)
+    assert 256 < well["memory"]["needs"] < 256 + flavors[server.uuid]
+    with hanging(bench, others[0]):
+        first, first_s = timed(contention.report)
+        later, later_s = timed(contention.report)
+    for found in first, later:
+        assert (found["running"], found["memory"]["unread"]) == (3, 1)
+        assert found["memory"]["applied"] == flavors[server.uuid] + 128
+        assert found["memory"]["needs_unmanaged"] == 256
+        assert abs(found["memory"]["needs"] - well["memory"]["needs"]) < 32
+        assert found["cpu"]["unread"] == 0
+    assert well_s < SOON_S
+    assert first_s < 5
+    assert later_s < SOON_S
+
+
+def looker(host: LibvirtHost, flavors_mib: dict[str, int]) -> Looker:
+    """An agent's, to which nova told that these servers are there."""
+    options, records = cfg.ConfigOpts(), MemoryRecords()
+    options([])
+    conf.register(options)
+    for server_uuid, memory_mib in flavors_mib.items():
+        records.all[server_uuid] = MemoryRecord(server_uuid, Flavor(memory_mib))
+    return Looker(HOST, host, records, options, Hooks({}, options), History(), Accepted(), 0.0)

@@ -16,6 +16,8 @@ from nova_qos.resources import (
     BALLOON,
     BALLOON_COMMAND,
     GET_ALL,
+    HOSTS_PATH,
+    HOSTS_RULE,
     LIST_HOST_RULE,
     LIST_PATH,
     LIST_RULE,
@@ -60,6 +62,7 @@ def public_names() -> str:
     lines += [f"balloon {BALLOON} | {BALLOON_COMMAND} | {MEMORY.names.get_rule}"]
     lines += [f"several {NET_PRIORITIES_COMMAND} | {NET_PRIORITY.names.get_action}"]
     lines += [f"list    GET {LIST_PATH} | {LIST_RULE} | {LIST_HOST_RULE}"]
+    lines += [f"hosts   GET {HOSTS_PATH} | {HOSTS_RULE}"]
     lines += [f"policies {each.name} | {operation['method']} {operation['path']}"
               for each in rules.list_rules() if ":policies:" in each.name
               for operation in each.operations]
@@ -134,6 +137,7 @@ def test_every_rule_and_no_other() -> None:
     written = {name for r in WRITTEN for name in (r.get_rule, r.set_rule)}
     assert {rule.name for rule in rules.list_rules()} == written | {
         "os_compute_api:os-qos:list", "os_compute_api:os-qos:list:host",
+        "os_compute_api:os-qos:hosts",
         "os_compute_api:os-qos:policies:get", "os_compute_api:os-qos:policies:set",
         "os_compute_api:os-qos:policies:assign", "os_compute_api:os-qos:policies:agents"}
 

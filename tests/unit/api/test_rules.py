@@ -9,7 +9,7 @@ from oslo_policy import policy
 
 from nova_qos.api import rules
 from nova_qos.core.resource import Resource
-from nova_qos.resources import ASSIGN_RULE, LIST_HOST_RULE, LIST_RULE, TABLE
+from nova_qos.resources import ASSIGN_RULE, HOSTS_RULE, LIST_HOST_RULE, LIST_RULE, TABLE
 from tests.unit.rows import each_row
 
 PROJECT = {"project_id": "p1", "user_id": "u1"}
@@ -60,10 +60,11 @@ def test_readers_of_the_project_and_admins_list(enforcer: policy.Enforcer) -> No
     assert not may(enforcer, LIST_RULE, [])
 
 
-def test_admins_alone_list_a_host(enforcer: policy.Enforcer) -> None:
-    assert may(enforcer, LIST_HOST_RULE, ADMIN, project="other")
-    assert not may(enforcer, LIST_HOST_RULE, MEMBER)
-    assert not may(enforcer, LIST_HOST_RULE, READER)
+@pytest.mark.parametrize("rule", [LIST_HOST_RULE, HOSTS_RULE])
+def test_admins_alone_list_a_host(enforcer: policy.Enforcer, rule: str) -> None:
+    assert may(enforcer, rule, ADMIN, project="other")
+    assert not may(enforcer, rule, MEMBER)
+    assert not may(enforcer, rule, READER)
 
 
 def test_readers_of_the_project_and_admins_see_policies(enforcer: policy.Enforcer) -> None:
@@ -87,11 +88,11 @@ def test_agents_get_policies_with_either_role(enforcer: policy.Enforcer) -> None
         assert not may(enforcer, rules.AGENTS_RULE, roles)
 
 
-def test_one_rule_to_get_and_one_to_set_each_two_to_list_and_those_of_policies() -> None:
+def test_one_rule_to_get_and_one_to_set_each_three_to_list_and_those_of_policies() -> None:
     assert [rule.name for rule in rules.list_rules()] == [
         *(name for row in TABLE.values() for name in (row.names.get_rule, row.names.set_rule)),
-        LIST_RULE, LIST_HOST_RULE, rules.GET_POLICIES_RULE, rules.SET_POLICIES_RULE, ASSIGN_RULE,
-        rules.AGENTS_RULE]
+        LIST_RULE, LIST_HOST_RULE, HOSTS_RULE, rules.GET_POLICIES_RULE, rules.SET_POLICIES_RULE,
+        ASSIGN_RULE, rules.AGENTS_RULE]
 
 
 def test_the_rules_to_list_tell_what_is_asked() -> None:

@@ -14,6 +14,7 @@ from nova_qos.bus.wire import SetAnswer, Wish
 from nova_qos.core.errors import HostRefused, TooEarly, UnsafeMemory
 from nova_qos.core.reading import Reading
 from nova_qos.core.server import Entry, Flavor, SavedServer
+from tests.unit.clients import hosts
 
 GOLDEN = Path(__file__).with_name("wire.json")
 FULL = Reading(
@@ -34,6 +35,7 @@ def messages() -> dict[str, Any]:
         "set, too early": SetAnswer(too_early=TooEarly("wait", 4.0)).to_wire(),
         "wish": Wish(SERVER, {"memory": 300, "cpu_priority": None}).to_wire(),
         "error of one of many": wire.result_to_wire(UnsafeMemory("no")),
+        "host_report": hosts.report(),
     }
 
 

@@ -7,13 +7,10 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.unit.clients.answers import applied, reports
-from tests.unit.clients.recorded import Answer, RecordedCloud, fault
+from tests.unit.clients.recorded import NO_ROUTE, Answer, RecordedCloud, fault
 
 DATABASE = "0f1d6c3a-92b4-4c55-8e11-1234567890ab"
 PROJECT = "5ac0ffee5ac0ffee5ac0ffee5ac0ffee"
-#: What nova's web framework answers where no route leads.
-NO_ROUTE = (404, {"message": "The resource could not be found.<br /><br />", "code":
-                  "404 Not Found", "title": "Not Found"})
 
 
 def by(source: str, value: int, revision: int | None = 3, **more: object) -> dict[str, object]:

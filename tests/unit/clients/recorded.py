@@ -15,6 +15,9 @@ from urllib.parse import parse_qs, urlsplit
 Answer = tuple[int, object] | tuple[int, object, dict[str, str]]
 #: nova's answer to an action that it does not know.
 UNKNOWN = "There is no such action: {}"
+#: The answer of its web framework to a path that no route leads to.
+NO_ROUTE: Answer = (404, {"message": "The resource could not be found.<br /><br />",
+                           "code": "404 Not Found", "title": "Not Found"})
 
 
 def fault(code: int, message: str) -> Answer:
@@ -26,8 +29,9 @@ class RecordedCloud:
     """``servers`` maps names to ids; ``answers`` maps (name, action) to what nova answers;
     ``asked`` lists (name, action, value) of every action that arrived. ``listed`` is what GET
     /os-qos shows, ``page`` a page; None: this nova has no nova-qos. ``queries`` lists what it was
-    asked with, ``headers`` are those of the last request. ``takes_many``: whether it has POST
-    /os-qos. ``compute_url``: where nova is, if not here."""
+    asked with, ``headers`` are those of the last request. ``states`` is what GET
+    /os-qos/hosts shows; None: this nova-qos is older. ``takes_many``: whether it has POST /os-qos.
+    ``compute_url``: where nova is, if not here."""
 
     page = 2
     takes_many = True
@@ -38,6 +42,7 @@ class RecordedCloud:
         self.asked: list[tuple[str, str, Any]] = []
         self.listed: list[dict[str, Any]] | None = None
         self.host: dict[str, object] | None = None
+        self.states: list[dict[str, Any]] | None = None
         self.queries: list[dict[str, list[str]]] = []
         self.headers: dict[str, str] = {}
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -70,6 +75,8 @@ class RecordedCloud:
             return self._change(body) if what == ["os-qos"] else self.act(what[1], body)
         if what == ["os-qos"]:
             return self._list(parse_qs(address.query))
+        if what == ["os-qos", "hosts"]:
+            return self._hosts(parse_qs(address.query).get("host"))
         if what[-1] in ("servers", "detail"):
             wanted = parse_qs(address.query).get("name", [""])[0]
             found = [name for name in self.servers if wanted in name and "marker" not in path]
@@ -115,8 +122,7 @@ class RecordedCloud:
 
     def _list(self, query: dict[str, list[str]]) -> Answer:
         if self.listed is None:
-            return 404, {"message": "The resource could not be found.<br /><br />",
-                         "code": "404 Not Found", "title": "Not Found"}
+            return NO_ROUTE
         self.queries.append(query)
         ids = [server["id"] for server in self.listed]
         first = ids.index(query["marker"][0]) + 1 if "marker" in query else 0
@@ -126,6 +132,14 @@ class RecordedCloud:
         if "host" in query:
             page["host"] = self.host
         return 200, page
+
+    def _hosts(self, names: list[str] | None) -> Answer:
+        if self.states is None:
+            return NO_ROUTE
+        found = [each for each in self.states if names in (None, [each["name"]])]
+        if names and not found:
+            return fault(404, f"there is no compute host {names[0]}")
+        return 200, {"hosts": found}
 
     def act(self, server_id: str, body: dict[str, Any]) -> Answer | None:
         """What nova answers to an action on a server."""

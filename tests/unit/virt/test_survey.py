@@ -8,6 +8,7 @@ import pytest
 
 from nova_qos.cmd.check import lines
 from nova_qos.core import errors
+from nova_qos.core.room import Pressure
 from nova_qos.host import Ability
 from nova_qos.resources import TABLE
 from nova_qos.virt.survey import Configuration, Kernel, survey
@@ -138,6 +139,34 @@ def test_disks_that_are_no_files(v1: Kernel, kind: str) -> None:
     assert told(v1, replace(CONFIGURATION, images_type=kind))["io_priority"] == (
         "works without effect because servers' disks are not files on this host ([libvirt] "
         f"images_type = {kind}); get-qos of a server shows whether weights have an effect")
+
+
+def test_a_hosts_own_figures(v1: Kernel, tmp_path: Path) -> None:
+    kernel = replace(v1, pressure=tmp_path / "pressure")
+    kernel.memory.write_text("MemTotal:  4194304 kB\nMemAvailable:  2097152 kB\n")
+    capacity = {"memory": 5, "cpu": 100, "net": None}
+    room = kernel.room(capacity)
+    assert (room.memory_mib, room.available_mib, room.capacity) == (4096, 2048, capacity)
+    assert room.cpus > 0
+    # a kernel without pressure stall information
+    assert room.pressure == dict.fromkeys(("memory", "cpu", "io"), Pressure())
+    kernel.pressure.mkdir()
+    lines = {kind: f"{kind} avg10={percent} avg60=9.00 avg300=9.00 total=9\n"
+             for kind, percent in (("some", "1.25"), ("full", "0.50"))}
+    (kernel.pressure / "memory").write_text(lines["some"] + lines["full"])
+    # before 5.13 the kernel has no second line for processors
+    (kernel.pressure / "cpu").write_text(lines["some"])
+    # it was started with psi=0, and reading the file fails
+    (kernel.pressure / "io").mkdir()
+    assert kernel.room(capacity).pressure == {
+        "memory": Pressure(1.25, 0.5), "cpu": Pressure(1.25), "io": Pressure()}
+
+
+@pytest.mark.parametrize("text", ["", "MemTotal:  5 kB\n", "MemTotal: much\nMemAvailable: 5 kB\n"])
+def test_a_kernel_that_does_not_tell_its_memory(v1: Kernel, text: str) -> None:
+    v1.memory.write_text(text)
+    with pytest.raises(errors.HostRefused, match="the kernel does not tell its memory"):
+        v1.room({})
 
 
 def test_libvirt_is_away(v1: Kernel) -> None:

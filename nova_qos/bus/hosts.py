@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API's side of the bus for hosts as a whole: asks the agents of many, side by side."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from nova import conf as nova_conf
+
+from nova_qos.bus import wire
+from nova_qos.bus.asking import Asker
+from nova_qos.core import errors
+from nova_qos.core.errors import QosError
+from nova_qos.core.host_report import HostReport
+
+#: How long one agent may take, and for how long to begin to ask, in seconds. An agent looks at its
+#: host for five where a guest has begun to hang.
+_ONE_S, _ALL_S = 8, 12.0
+#: How many are asked at a time: each question has a thread.
+_AT_A_TIME = 64
+
+Answer = HostReport | QosError
+_log = logging.getLogger(__name__)
+
+
+class HostClient:
+    """Asks agents how their hosts are."""
+
+    def __init__(self, bus: Asker | None = None) -> None:
+        self._bus = bus or Asker()
+
+    def reports(self, hosts: Iterable[tuple[str, Any]]) -> dict[str, Answer]:
+        """By host, what its agent tells, or why it does not: UnknownVersion where it is older than
+        this question, AgentAway where it does not answer in time.
+
+        :param hosts: each with a context of its cell
+        """
+        within_s = min(_ONE_S, nova_conf.CONF.nova_qos.rpc_timeout)
+        give_up = time.monotonic() + _ALL_S
+        found = dict[str, Answer]()
+        asked = deque[tuple[str, Callable[[], Answer]]]()
+        for host, context in hosts:
+            if len(asked) >= _AT_A_TIME:
+                _take(asked, found)
+            if time.monotonic() > give_up:
+                found[host] = errors.AgentAway(
+                    "other hosts took so long that this one was not asked")
+                continue
+            asked.append((host, self._begin(context, host, within_s)))
+        while asked:
+            _take(asked, found)
+        return found
+
+    def _begin(self, context: Any, host: str, within_s: int) -> Callable[[], Answer]:
+        try:
+            answer = self._bus.begin(
+                context, host, "host_report", wire.HOST_VERSION, within_s=within_s)
+        except QosError as error:
+            away = error
+            return lambda: away
+
+        def wait() -> Answer:
+            try:
+                told = answer()
+            except QosError as error:
+                return error
+            except Exception:  # noqa: BLE001  # a fault of one agent is none of all others
+                _log.exception("nova-qos-agent on host %s failed", host)
+                return errors.HostRefused(
+                    f"nova-qos-agent on host {host} failed; its log says why")
+            return told if isinstance(told, dict) else errors.HostRefused(
+                f"nova-qos-agent on host {host} answered something else")
+
+        return wait
+
+
+def _take(asked: "deque[tuple[str, Callable[[], Answer]]]", found: dict[str, Answer]) -> None:
+    host, wait = asked.popleft()
+    found[host] = wait()
