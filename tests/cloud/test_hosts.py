@@ -68,8 +68,8 @@ def test_sums_of_its_servers(
     assert before["memory"]["applied"] - now["memory"]["applied"] == pytest.approx(212, abs=1)
     assert now["memory"]["flavors"] == before["memory"]["flavors"]
     assert now["memory"]["needs"] <= now["memory"]["applied"]
-    shown = json.loads(openstack(admin, "show", now["host"], "-f", "json"))
-    assert now["host"] in shown.values()
+    shown = json.loads(openstack(admin, "show", now["name"], "-f", "json"))
+    assert now["name"] in shown.values()
 
 
 def test_the_agent_is_away(admin: Person, host: Observer, servers: dict[str, str]) -> None:
@@ -79,9 +79,9 @@ def test_the_agent_is_away(admin: Person, host: Observer, servers: dict[str, str
         # each process of the API remembers answers of its own
         wait_for(lambda: told(admin)["agent"] == "down", 60, "nova knows that it is down")
         away = told(admin)
-        assert away["host"] == before["host"]
+        assert away["name"] == before["name"]
         assert away["reason"]
-        assert before["host"] in openstack(admin, "list")
+        assert before["name"] in openstack(admin, "list")
     finally:
         host.start_agent()
     wait_for(lambda: told(admin)["agent"] == "up", 60, "it is back")
