@@ -2,41 +2,29 @@
 """The compute host behind the ``Host`` protocol."""
 
 import contextlib
-import functools
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import cached_property
 
 from nova_qos.core import errors, scales
 from nova_qos.core.plan import Capacity, Granted
 from nova_qos.core.room import Room
-from nova_qos.host import (
-    Change,
-    Figures,
-    Floating,
-    Knob,
-    Listener,
-    Networks,
-    Part,
-    SeenNetwork,
-    merged,
-)
-from nova_qos.virt import cpu, disk, failures, floor, groups, statistics
+from nova_qos.host import Change, Floating, Knob, Listener, Networks, Part
+from nova_qos.virt import cpu, disk, floor, groups
 from nova_qos.virt.balloon import Movements
 from nova_qos.virt.calls import Calls
-from nova_qos.virt.definition import Definition
 from nova_qos.virt.definitions import Definitions
 from nova_qos.virt.domain import LibvirtDomain, NetClass, ReadNetwork
 from nova_qos.virt.events import Events
 from nova_qos.virt.groups import Group
-from nova_qos.virt.inventory import Inventory, Listed
+from nova_qos.virt.inventory import Inventory
 from nova_qos.virt.kernel import Kernel
 from nova_qos.virt.look import look
 from nova_qos.virt.memory import BalloonKnob, SoftLimit, SoftLimitV1, SoftLimitV2
 from nova_qos.virt.promises import Promises, present_v1
 from nova_qos.virt.protection import LOW, MIN, Kind, LookAbove, Protection
 from nova_qos.virt.session import Seen, Session
+from nova_qos.virt.snapshot import LibvirtSnapshot
 from nova_qos.virt.systemd import Systemd
 from nova_qos.virt.throttle import ThrottleKnob
 
@@ -95,7 +83,7 @@ class LibvirtHost:
         why = "; ".join(filter(None, (network.error for network in seen.values())))
         parts = {"libvirt": Part(listed_s - now_s),
                  "network": Part(time.monotonic() - listed_s, why or None)}
-        return LibvirtSnapshot(self, listed, self._is_unified, seen, parts)
+        return LibvirtSnapshot(self._seen_domain, listed, self._is_unified, seen, parts)
 
     def room(self) -> Room:
         """See ``host.Host.room``."""
@@ -139,7 +127,7 @@ class LibvirtHost:
         """Close the connections to libvirt that nobody uses; a later call opens new ones."""
         self._calls.close()
 
-    def seen_domain(
+    def _seen_domain(
         self, server_uuid: str, seen: Seen, above: Mapping[Kind, LookAbove],
         read_networks: Mapping[str, ReadNetwork],
     ) -> LibvirtDomain:
@@ -201,62 +189,3 @@ class LibvirtHost:
 def _give_v1(group: Group, before: Granted, now: Granted) -> None:
     if now.shares != before.shares:
         cpu.set_shares_v1(group, now.shares)
-
-
-def _remembering(kind: Kind) -> LookAbove:
-    look_above = functools.cache(lambda path: kind.look_above(Group(path)))
-    return lambda group: look_above(group.path)
-
-
-class LibvirtSnapshot:
-    """All running servers as one bulk call found them."""
-
-    def __init__(
-        self, host: LibvirtHost, listed: Mapping[str, Listed], is_unified: bool,
-        networks: Mapping[str, SeenNetwork], parts: Mapping[str, Part],
-    ) -> None:
-        self._host, self._listed = host, listed
-        self._networks, self.parts = networks, parts
-        self._read_networks = {knob: network.read for knob, network in networks.items()}
-        self._groups: Mapping[str, Group] = groups.by_machine() if is_unified else {}
-        # the groups above servers are the same for all of them
-        self._above = {kind: _remembering(kind) for kind in (LOW, MIN)}
-
-    def figures(self) -> Figures:
-        """See ``host.Snapshot``."""
-        networks = (network.figures() for network in self._networks.values())
-        return merged([statistics.of_host(), *networks])
-
-    def figures_of(self, server_uuid: str) -> Figures:
-        """See ``host.Snapshot``."""
-        listed = self._of(server_uuid)
-        found = [statistics.of_libvirt(listed.record)]
-        if isinstance(listed.definition, Definition):
-            interfaces = listed.definition.interfaces
-            found += [network.figures_of(interfaces) for network in self._networks.values()]
-            machine = groups.machine(listed.domain_id, listed.definition.name)
-            if group := self._with_pressure.get(machine):
-                found.append(statistics.pressure_of(group))
-        return merged(found)
-
-    def is_whole(self, server_uuid: str) -> bool:
-        """See ``host.Snapshot``."""
-        return self._of(server_uuid).is_whole
-
-    @cached_property
-    def _with_pressure(self) -> Mapping[str, Group]:
-        return statistics.groups_with_pressure(statistics.pressure_root())
-
-    def _of(self, server_uuid: str) -> Listed:
-        if server_uuid not in self._listed:
-            raise failures.not_running()
-        return self._listed[server_uuid]
-
-    def domain(self, server_uuid: str) -> LibvirtDomain:
-        """See ``host.Snapshot.domain``."""
-        listed = self._of(server_uuid)
-        if isinstance(listed.definition, errors.HostRefused):
-            raise errors.HostRefused(listed.definition.message)
-        machine = groups.machine(listed.domain_id, listed.definition.name)
-        seen = Seen(listed.state, listed.balloon, listed.definition, self._groups.get(machine))
-        return self._host.seen_domain(server_uuid, seen, self._above, self._read_networks)
