@@ -17,6 +17,23 @@ class MarkMask(types.String):
         return text
 
 
+class Listen(types.String):
+    """An address and a port to listen on, such as 127.0.0.1:9177 or [::1]:9177."""
+
+    def __init__(self) -> None:
+        super().__init__(regex=r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]\s]+):[0-9]{1,5}$",
+                         type_name="address and port")
+
+    def __call__(self, value: object) -> str:
+        text = str(super().__call__(value))
+        if not 0 < int(text.rpartition(":")[2]) < 2**16:
+            raise ValueError(f"{text} has no port from 1 to 65535")
+        return text
+
+
+#: The groups of metrics that can be left out.
+METRICS_GROUPS = ("settings", "cpu", "pressure", "memory", "disk", "network", "uplink")
+
 GROUP = cfg.OptGroup("nova_qos", title="Resources of running servers")
 TC_GROUP = cfg.OptGroup("tc", title="Traffic of servers")
 DATABASE_GROUP = cfg.OptGroup("nova_qos_database", title="Database of named policies")
@@ -144,6 +161,40 @@ OPTIONS = [
         help="URL of nova's API for the agent, with /v2.1, such as http://192.0.2.1:8774/v2.1. "
         "When unset, that of the internal interface in keystone's catalog, or else of the public "
         "one.",
+    ),
+    cfg.Opt(
+        "metrics_listen",
+        type=Listen(),
+        sample_default="127.0.0.1:9177",
+        help="Address and port on which the agent serves metrics of its host and servers for "
+        "Prometheus, such as 127.0.0.1:9177 or [::1]:9177. When unset, it serves none. Whoever can "
+        "reach it reads the names and projects of all servers of the host: listen on loopback or a "
+        "management network, and beyond loopback with TLS and client certificates. Where the "
+        "address cannot be used, the agent logs why and works without metrics.",
+    ),
+    cfg.StrOpt(
+        "metrics_cert_file",
+        help="File with the certificate of the metrics' server, and those above it, in PEM. With "
+        "it, metrics are served over TLS 1.2 or later alone. It is read when the agent starts.",
+    ),
+    cfg.StrOpt(
+        "metrics_key_file",
+        help="File with the private key of metrics_cert_file, in PEM, which the agent's user can "
+        "read.",
+    ),
+    cfg.StrOpt(
+        "metrics_client_ca_file",
+        help="File with the certificates, in PEM, by which the agent checks those of its clients. "
+        "With it, a client without a certificate of these authorities is refused. It needs "
+        "metrics_cert_file.",
+    ),
+    cfg.ListOpt(
+        "metrics_groups",
+        item_type=types.String(choices=METRICS_GROUPS),
+        default=list(METRICS_GROUPS),
+        help="The groups of metrics to serve: settings, cpu, pressure, memory, disk, network and "
+        "uplink. Fewer cost less time at each scrape, and fewer series in Prometheus; the agent's "
+        "own are always there.",
     ),
     cfg.FloatOpt(
         "hook_timeout",

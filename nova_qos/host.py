@@ -61,6 +61,20 @@ class Interface:
 Interfaces = tuple[Interface, ...]
 #: All running servers of a host by uuid, each with its interfaces.
 Neighbours = Callable[[], Mapping[str, Interfaces]]
+#: What a host counts, by the name of the metric and the values of its further labels (see
+#: ``core.metric``), in the metric's unit.
+Figures = Mapping[str, Mapping[tuple[str, ...], float]]
+
+
+def merged(each: Iterable[Figures]) -> Figures:
+    """All figures together."""
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for figures in each:
+        for name, numbers in figures.items():
+            found.setdefault(name, {}).update(numbers)
+    return found
+
+
 #: The floating IPs (IPv4 addresses) of servers by uuid; those without any may be missing.
 Floating = Mapping[str, Collection[str]]
 
@@ -110,6 +124,17 @@ class SeenNetwork(Protocol):
 
     def read(self, server_uuid: str, interfaces: Interfaces) -> Mapping[str, Reading]:
         """As ``Network.read``."""
+
+    def figures_of(self, interfaces: Interfaces) -> Figures:
+        """What the classes of these interfaces' packets count; nothing where there are none."""
+
+    def figures(self) -> Figures:
+        """What the uplinks count of all servers together."""
+
+    @property
+    def error(self) -> str | None:
+        """Why the uplinks could not be listed; None where they could, or nothing is there to
+        list."""
 
 
 class Network(Protocol):
@@ -163,6 +188,19 @@ class Network(Protocol):
 Networks = Mapping[str, Network]
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of a snapshot: how many seconds it took, and why it could not be had, None where it
+    could."""
+
+    seconds: float
+    error: str | None = None
+
+
+#: The knobs that a snapshot has of all servers at once; the others ask for each.
+IN_BULK = ("balloon", "net_class", "net_in_class")
+
+
 class Snapshot(Protocol):
     """All servers of a host as they were when it was taken."""
 
@@ -171,6 +209,27 @@ class Snapshot(Protocol):
 
         :raises ServerNotRunning: there was none
         """
+
+    def figures(self) -> Figures:
+        """What the host counts of all its servers together."""
+
+    def figures_of(self, server_uuid: str) -> Figures:
+        """What the host counts of a server, where the snapshot was taken with figures; what it
+        could not tell is left out.
+
+        :raises ServerNotRunning: there was none
+        :raises HostCannot, HostRefused: a file of the kernel's could not be read
+        """
+
+    def is_whole(self, server_uuid: str) -> bool:
+        """Whether libvirt told all that it has of a server.
+
+        :raises ServerNotRunning: there was none
+        """
+
+    @property
+    def parts(self) -> Mapping[str, Part]:
+        """What it consists of, by ``metric.COLLECTORS``."""
 
 
 class SeenDomain(Protocol):
@@ -197,10 +256,11 @@ class Host(Protocol):
         """The server's running domain as it is now, for reading the knobs of these names once, with
         as few calls as possible; raises as ``domain``."""
 
-    def snapshot(self, names: Iterable[str]) -> Snapshot:
+    def snapshot(self, names: Iterable[str], figures: bool = False) -> Snapshot:
         """All running servers, for reading the knobs of these names: one bulk call to libvirt, one
         listing of nftables and one dump of the classes, however many servers there are.
 
+        :param figures: with what the host counts of each server
         :raises HostAway: libvirt does not answer
         """
 

@@ -25,7 +25,7 @@ from nova_qos.core.plan import (
 from nova_qos.core.reading import Reading
 from nova_qos.core.room import PRESSED, Pressure, Room
 from nova_qos.core.units import UNLIMITED
-from nova_qos.host import Floating, Listener
+from nova_qos.host import Figures, Floating, Listener, Part, merged
 from nova_qos.resources import TABLE
 
 #: What every host has for its servers.
@@ -62,6 +62,8 @@ class FakeDomain:
     ``neighbours``: all servers of its host. ``unified``: its host has cgroup v2, where CPU shares
     are coarse and a soft limit is of one kind or another. ``arriving``: it still comes in from
     another host, so that libvirt changes nothing; what the agent does without libvirt can be done.
+    ``cpu_s``: the CPU time that it has had. ``silent``: its QEMU does not answer, so that libvirt
+    leaves out what it would tell; ``unreadable``: what the kernel's files of it raise.
     """
 
     def __init__(
@@ -93,7 +95,9 @@ class FakeDomain:
         self.overdue = False
         self.paused = False
         self.arriving = False
-        self.autodeflates = False
+        self.autodeflates = self.silent = False
+        self.cpu_s = 1.0
+        self.unreadable: errors.QosError | None = None
         self.pinned: str | None = None
         self.balloon_step_kib: int | None = None
         self.refuse: set[str] = set()
@@ -433,6 +437,31 @@ class FakeSnapshot:
             raise errors.ServerNotRunning("the server is not running")
         return self._domains[server_uuid]
 
+    def figures(self) -> Figures:
+        return {"host_cpus": {(): CAPACITY.cpu_percent // 100}}
+
+    def figures_of(self, server_uuid: str) -> Figures:
+        domain = self.domain(server_uuid)
+        if domain.unreadable is not None:
+            raise domain.unreadable
+        found: Figures = {
+            "server_vcpus": {(): 1}, "server_cpu_seconds_total": {(): domain.cpu_s},
+            "server_vcpu_seconds_total": {(): domain.cpu_s},
+            "server_vcpu_delay_seconds_total": {(): 0.0}}
+        if domain.silent:
+            return found
+        return merged([found, {
+            "server_memory_resident_bytes": {(): domain.actual_kib * 1024.0},
+            "server_memory_usable_bytes": {(): domain._usable() * 1024.0},
+            "server_disk_read_bytes_total": {("vda",): 0.0}}])
+
+    def is_whole(self, server_uuid: str) -> bool:
+        return not self.domain(server_uuid).silent
+
+    @property
+    def parts(self) -> Mapping[str, Part]:
+        return {"libvirt": Part(0.001), "network": Part(0.001)}
+
 
 class FakeHost:
     """Running servers by uuid; ``away`` = libvirt does not answer. ``own`` are its own figures."""
@@ -459,7 +488,7 @@ class FakeHost:
     def look(self, server_uuid: str, names: Iterable[str]) -> FakeDomain:
         return self.domain(server_uuid)
 
-    def snapshot(self, names: Iterable[str]) -> FakeSnapshot:
+    def snapshot(self, names: Iterable[str], figures: bool = False) -> FakeSnapshot:
         if self.away:
             raise errors.HostAway("libvirt does not answer")
         return FakeSnapshot(self.domains)

@@ -3,10 +3,11 @@
 #
 # Shows nova-qos at work: a real small cloud on this machine, three real guests, real reallocation.
 #
-#   tools/demo.sh           bring the cloud up and show it
-#   tools/demo.sh --up      bring the cloud up only
-#   tools/demo.sh --is-up   exit status 0 if it is up
-#   tools/demo.sh --down    stop everything and take away what it made on this machine
+#   tools/demo.sh                bring the cloud up and show it
+#   tools/demo.sh --up           bring the cloud up only
+#   tools/demo.sh --prometheus   bring it up, with a Prometheus that scrapes its agent
+#   tools/demo.sh --is-up        exit status 0 if it is up
+#   tools/demo.sh --down         stop everything and take away what it made on this machine
 #
 # Needs root on Debian 12 or 13 and installs what is missing. Everything lies below
 # ${NOVA_QOS_DEMO_DIR:-/var/lib/nova-qos-demo}; a second run uses what is there.
@@ -50,7 +51,7 @@ install_package() {
 }
 
 install() {
-    step "Debian packages" install_packages "$root/tools/bed/cloud.apt"
+    step "Debian packages" install_packages "$root"/tools/bed/{cloud,metrics}.apt
     has_requirements || step "OpenStack from PyPI" install_requirements
     has_package || step "nova-qos from this tree" install_package
 }
@@ -58,7 +59,7 @@ install() {
 stack() { python_in "$venv/bin/python" -m tools.bed.stack "$@"; }
 
 [ "$(id -u)" = 0 ] || fail "needs root"
-[ $# -le 1 ] || fail "one option at most: --up, --is-up, --down"
+[ $# -le 1 ] || fail "one option at most: --up, --prometheus, --is-up, --down"
 case ${1-} in
     --is-up)
         [ -x "$venv/bin/python" ] && has_requirements && has_package && stack is-up
@@ -68,7 +69,7 @@ case ${1-} in
         [ -x "$venv/bin/python" ] || { echo "nothing is there"; exit 0; }
         stack down
         exit ;;
-    "" | --up) ;;
+    "" | --up | --prometheus) ;;
     *) fail "no such option: $1" ;;
 esac
 command -v apt-get >/dev/null || fail "needs Debian: there is no apt-get"
@@ -77,7 +78,8 @@ flock -n 9 || { echo "waiting for another run to end"; flock 9; } # two runs at 
 echo "nova-qos demo: everything lies in $state"
 install
 stack up || exit
-if [ "${1-}" = --up ]; then
+[ "${1-}" != --prometheus ] || stack prometheus || exit
+if [ $# = 1 ]; then
     echo "The cloud is up after $SECONDS s. To use it:"
     echo "  . $state/admin-openrc    (others: demo-openrc, reader-openrc, other-openrc)"
     echo "  $venv/bin/nova list"

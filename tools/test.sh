@@ -5,6 +5,7 @@
 #
 #   lint        ruff, mypy, the rooms' imports, bandit, bashate, doc8, codespell
 #   unit        our own code alone
+#   metrics     alert rules and dashboards, on a real Prometheus
 #   evaluation  what judges and draws the evaluation's measurements
 #   install     the package with each of its extras, in fresh environments
 #   functional  a real nova API and conductor in one process
@@ -27,7 +28,7 @@ home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
 logs=$home
 venv=$home/venv
 . "$root/tools/bed/install.sh" || exit
-all="lint unit evaluation install functional vmhost net host benchmark releases cloud twonode"
+all="lint unit metrics evaluation install functional vmhost net host benchmark releases cloud twonode"
 cloud_is_ours=no
 declare -A beside=()
 
@@ -74,6 +75,8 @@ tier_lint() {
 
 # the contract suite runs on the in-memory host here, on real libvirt in the tier host
 tier_unit() { run_pytest -n 2 tests/unit tests/contract; }
+
+tier_metrics() { need_packages tools/bed/metrics.apt && run_pytest tests/metrics; }
 
 tier_evaluation() { run_pytest tests/evaluation; }
 
@@ -165,12 +168,13 @@ make_other() { # PLACE PIP-ARGUMENT...
 }
 
 tier_benchmark() {
-    local failed=0 rounds=10 idle_s=60 many=1000 listed=500
+    local failed=0 rounds=10 idle_s=60 many=1000 listed=500 guests=200
     if is_reduced; then
-        rounds=3 idle_s=15 many=200 listed=100
-        echo "reduced: $rounds rounds, an agent of $many servers idle for $idle_s s, $listed listed"
+        rounds=3 idle_s=15 many=200 listed=100 guests=20
+        echo "reduced: $rounds rounds, an agent of $many servers idle for $idle_s s," \
+            "$listed listed, $guests guests"
     fi
-    need_packages tools/bed/net.apt || return
+    need_packages tools/bed/{net,host}.apt || return
     # by name alone, goals are judged; among all others, on any machine, they are printed
     local -x NOVA_QOS_BENCHMARK_JUDGE=${NOVA_QOS_BENCHMARK_JUDGE:-$by_name}
     run_benchmark plan || failed=1
@@ -179,6 +183,7 @@ tier_benchmark() {
     run_benchmark uplink --rounds $((rounds / 3)) || failed=1
     run_benchmark forward --rounds $((rounds / 3)) || failed=1
     run_benchmark check --servers $listed || failed=1
+    run_quietly metrics --servers $guests --in-memory $many --rounds $rounds || failed=1
     run_quietly agent_start --servers $many --idle-seconds $idle_s || failed=1
     run_quietly clients --servers $listed || failed=1
     run_quietly policies --servers $many --rounds $((rounds / 2)) || failed=1

@@ -6,6 +6,7 @@ import time
 from collections.abc import Container
 from dataclasses import dataclass, replace
 
+from nova_qos.agent.counts import Counts
 from nova_qos.core.reading import Reading, Unmet
 
 _FIRST_PEACE_S, _CALM_S = 10.0, 3600.0
@@ -43,6 +44,7 @@ class History:
     """
 
     def __init__(self) -> None:
+        self.counts = Counts()
         self._lock = threading.Lock()
         self._all: dict[str, dict[str, _Past]] = {}
 
@@ -116,6 +118,7 @@ class History:
             past.ask_again_s = now_s + min(_FIRST_PEACE_S * 2.0**times, _CALM_S)
             past.in_force, past.missing = None, target
             past.why, past.follows_s = ("deflated", DEFLATED), None
+        self.counts.retaken()
 
     def restarted(self, server_uuid: str) -> None:
         """Record that the server has started. Its earlier values are lost, which is not drift, and

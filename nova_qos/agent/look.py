@@ -22,7 +22,7 @@ from nova_qos.agent.schedule import Again
 from nova_qos.core import desired, errors
 from nova_qos.core.balloon import Limits
 from nova_qos.core.desired import Target
-from nova_qos.core.server import Entries, SavedServer, newer
+from nova_qos.core.server import Called, Entries, SavedServer, newer
 from nova_qos.core.units import KIB_PER_MIB
 from nova_qos.host import Domain, Host, Snapshot
 from nova_qos.resources import TABLE
@@ -39,8 +39,9 @@ class Looker:
     ``new_since``: post-create hooks see servers that were launched here after that time
     (s since 1970). ``assigned`` fills in what the policies of a server come to. ``owed`` are the
     marks that are yet to be saved, ``settled`` the servers as the check last found them with all in
-    force, and ``looked`` tells when they were last looked at (monotonic). ``listed`` are the
-    servers of the host as the last check, or a later look, loaded them; None before the first.
+    force, ``latest`` all of the host as the check last loaded them, and ``looked`` tells when they
+    were last looked at (monotonic). ``listed`` are the servers of the host as the last check, or a
+    later look, loaded them; None before the first.
     """
 
     host: str
@@ -54,6 +55,7 @@ class Looker:
     assigned: Callable[[SavedServer], SavedServer] = lambda server: server
     owed: Owed = field(default_factory=Owed)
     settled: dict[str, SavedServer] = field(default_factory=dict)
+    latest: Mapping[str, tuple[SavedServer, Called]] = field(default_factory=dict)
     looked: dict[str, float] = field(default_factory=dict)
     listed: dict[str, SavedServer] | None = None
 
@@ -152,6 +154,9 @@ class Looker:
                    hold.at_host(domain, wanted, server.flavor).items()}
         past = Past(self.history, server.uuid, self.options.nova_qos.drift == "correct")
         outcomes = hold.hold(domain, targets, limits, past)
+        for name, outcome in outcomes.items():
+            if outcome.written and self.history.was_in_force(server.uuid, name, targets[name]):
+                self.history.counts.corrected(name)
         hold.record(self.history, server.uuid, targets, outcomes, {
             name for name, each in wanted.items() if each.source.kind == "policy"})
         return outcomes

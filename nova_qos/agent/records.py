@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from nova_qos.core.server import Entries, NewServer, SavedServer
+from nova_qos.core.server import Called, Entries, NewServer, SavedServer
 
 
 class Record(Protocol):
@@ -17,6 +17,10 @@ class Record(Protocol):
     @property
     def server(self) -> SavedServer:
         """The server with its desired state."""
+
+    @property
+    def called(self) -> Called:
+        """What it is called by others."""
 
     @property
     def floating_ips(self) -> frozenset[str]:

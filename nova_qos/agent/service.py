@@ -2,8 +2,8 @@
 """The agent as a nova service: what its RPC methods promise."""
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import oslo_messaging as messaging
 from nova import context as nova_context
@@ -33,6 +33,16 @@ from nova_qos.instances import service
 from nova_qos.instances.records import Records
 
 
+class Exports(Protocol):
+    """What serves metrics."""
+
+    def start(self) -> None:
+        """Begin to serve, as far as that can be; raises nothing."""
+
+    def stop(self) -> None:
+        """Serve no more; doing so twice is harmless."""
+
+
 class AgentManager(manager.Manager):
     """Reads and applies settings of the servers on this host.
 
@@ -44,10 +54,11 @@ class AgentManager(manager.Manager):
 
     def __init__(
         self, host: str, machine: Host, options: cfg.ConfigOpts, hooks: Hooks | None = None,
-        fetch: Fetch | None = None,
+        fetch: Fetch | None = None, export: Callable[[Looker, Readings], Exports] | None = None,
     ) -> None:
         """:param hooks: in place of those that are installed
         :param fetch: asks for the policies, in place of nova's API
+        :param export: makes what serves metrics; None = nobody does
         """
         self._machine = machine
         history, accepted = History(), Accepted()
@@ -66,6 +77,7 @@ class AgentManager(manager.Manager):
             seek=self._policies.seek)
         self._contention = Contention(machine, self.looker)
         self._together = Together(self._sets, self.looker, accepted, unfinished)
+        self._exporter = None if export is None else export(self.looker, self._readings)
         super().__init__(host=host, service_name="nova-qos-agent")
 
     def _policies_changed(self) -> None:
@@ -85,6 +97,8 @@ class AgentManager(manager.Manager):
         """Called by nova's service when it can be asked."""
         self._policies.start()
         self.loop.start()
+        if self._exporter is not None:
+            self._exporter.start()
 
     def graceful_shutdown(self, timeout: int = 0) -> None:
         """Called by nova's service when it stops; nova 33 gives no timeout."""
@@ -92,6 +106,8 @@ class AgentManager(manager.Manager):
 
     def cleanup_host(self) -> None:
         """Called by the services of all releases, once more after ``graceful_shutdown``."""
+        if self._exporter is not None:
+            self._exporter.stop()
         self._policies.stop()
         self.loop.stop()
 

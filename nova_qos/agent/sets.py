@@ -84,7 +84,8 @@ class Sets:
         names: Iterable[str],
     ) -> SetAnswer:
         try:
-            with locked(server.uuid, answer_by), _weighed(settings, answer_by):
+            with (locked(server.uuid, answer_by), _weighed(settings, answer_by),
+                  self._looker.history.counts.counting(settings.keys() - {POLICY})):
                 server = self._looker.newest(server)
                 change = self.change(server, settings, force)
                 change.carry_out()
@@ -223,6 +224,9 @@ class Sets:
                  {name: outcome.reading.applied for name, outcome in outcomes.items()})
         readings = {name: self._readings.observe(server.uuid, name, outcome.reading)
                     for name, outcome in outcomes.items()}
+        for name in change.settings.keys() & outcomes.keys():
+            self._looker.history.counts.set(
+                name, "applied" if outcomes[name].reading.unmet is None else "pending")
         moving = tuple(name for name, each in outcomes.items() if each.follows)
         settle_s = self._options.nova_qos.balloon_timeout if moving else 0.0
         return SetAnswer(readings, moving, settle_s, entries=entries)

@@ -4,12 +4,13 @@
 # autopep8: off
 import ctypes
 import sys
+from importlib import metadata
 
 from nova_qos.cmd import lazy
 
 try:
     lazy.imports()  # before nova and pyroute2 import what the agent never uses
-    import libvirt  # noqa: F401
+    import libvirt
     import pyroute2  # noqa: F401
     from nova import monkey_patch
 except ModuleNotFoundError as error:
@@ -36,7 +37,9 @@ from oslo_messaging import opts as messaging_options
 from oslo_service import opts as service_options
 
 from nova_qos import conf
-from nova_qos.agent.service import AgentManager
+from nova_qos.agent.look import Looker
+from nova_qos.agent.readings import Readings
+from nova_qos.agent.service import AgentManager, Exports
 from nova_qos.bus import wire
 from nova_qos.cmd import check
 from nova_qos.cmd.claim import Claimed, claim
@@ -67,7 +70,22 @@ class LibvirtAgent(AgentManager):
     def __init__(self, host: str) -> None:
         machine = LibvirtHost(
             _uri(), _networks(), CONF.nova_qos.memory_soft_limit_v2, _capacity())
-        super().__init__(host, machine, CONF)
+        super().__init__(host, machine, CONF, export=_export if _listens() else None)
+
+
+def _listens() -> bool:
+    return CONF.nova_qos.metrics_listen is not None
+
+
+def _export(looker: Looker, readings: Readings) -> Exports:
+    # its library takes memory, which agents without metrics save
+    from nova_qos.agent.exporter import Exporter
+
+    number = libvirt.getVersion()
+    versions = (metadata.version("nova-qos"), metadata.version("nova"),
+                f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}")
+    return Exporter(looker, readings, CONF, versions,
+                    lambda: check.abilities(CONF, _uri(), _networks()))
 
 
 def _uri() -> str:

@@ -23,26 +23,36 @@ def run(options: cfg.ConfigOpts, uri: str, networks: Networks) -> int:
     # what would be logged is printed
     logging.disable()
     try:
-        found = survey.survey(_configuration(options, uri))
+        found = abilities(options, uri, networks)
     except errors.HostAway as error:
         print(f"{error.message}. Start libvirtd, or correct [libvirt] connection_uri")
         return 1
     finally:
         logging.disable(logging.NOTSET)
-    abilities = dict(found)
+    sys.stdout.writelines(lines(found))
+    return 0 if all(ability.works for ability in found.values()) else 1
+
+
+def abilities(
+    options: cfg.ConfigOpts, uri: str, networks: Networks
+) -> dict[str, Ability]:
+    """What this host can do with each resource that it holds; changes nothing.
+
+    :raises HostAway: libvirt does not answer
+    """
+    found = survey.survey(_configuration(options, uri))
     for network in networks.values():
-        abilities |= network.abilities()
-    sys.stdout.writelines(lines(abilities))
-    return 0 if all(ability.works for ability in abilities.values()) else 1
+        found |= network.abilities()
+    return found
 
 
-def lines(abilities: Mapping[str, Ability]) -> list[str]:
+def lines(found: Mapping[str, Ability]) -> list[str]:
     """The report, in the table's order, and warnings after it; what no object of the host holds is
     left out."""
     names = [name for name, row in TABLE.items() if row.knob is not None]
     return [
-        *(f"{name}: {abilities[name]}\n" for name in names),
-        *(f"warning: {name}: {each}\n" for name in names for each in abilities[name].warnings),
+        *(f"{name}: {found[name]}\n" for name in names),
+        *(f"warning: {name}: {each}\n" for name in names for each in found[name].warnings),
     ]
 
 

@@ -31,6 +31,17 @@ class Flavor:
 
 
 @dataclass(frozen=True)
+class Called:
+    """What a server is called: its name and its project's id in nova, the name of its flavor, and
+    that of its domain in libvirt."""
+
+    name: str
+    project_id: str
+    flavor: str
+    domain: str
+
+
+@dataclass(frozen=True)
 class NewServer:
     """A server that has just been created, as post-create hooks see it."""
 

@@ -66,6 +66,8 @@ class Unit:
     ``name`` is the API's unit, ``host_name`` the host's, of which ``scale`` make one. ``suffixes``:
     how people may write it; None = as a plain number. ``alike(applied)`` is the least and the most
     of the values that some host holds as ``applied``; None where every host's scale is exact.
+    ``base`` is the base unit that metrics have, as their names say it, and how many of it are one
+    of the API's unit.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Unit:
     scale: int = 1
     suffixes: Suffixes | None = None
     alike: Callable[[int], tuple[int, int]] | None = None
+    base: tuple[str, float] = ("", 1)
 
     def to_host(self, value: int) -> int:
         """A value of the API in the host's unit; ``UNLIMITED`` stays."""
@@ -107,13 +110,14 @@ class Unit:
             raise errors.InvalidSetting(f"{text!r} is not a whole number") from error
 
 
-MIB = Unit("MiB", "KiB", KIB_PER_MIB, suffixes=_SIZE)
+_BYTES = ("bytes", 2.0**20)
+MIB = Unit("MiB", "KiB", KIB_PER_MIB, suffixes=_SIZE, base=_BYTES)
 #: Where the host holds MiB, too.
-MIB_ON_HOST = Unit("MiB", "MiB", suffixes=_SIZE)
+MIB_ON_HOST = Unit("MiB", "MiB", suffixes=_SIZE, base=_BYTES)
 KIB_PER_S = Unit("KiB/s", "KiB/s", suffixes=Suffixes(
-    "rate", "KiB/s", _binary("K", "MGT"), "8192, 8M or 1.5GiB"))
+    "rate", "KiB/s", _binary("K", "MGT"), "8192, 8M or 1.5GiB"), base=("bytes_per_second", 1024))
 _KBIT = {f"{letter}{unit}": 1000**power for power, letter in enumerate("KMG")
          for unit in ("", "BIT", "BIT/S")}
 #: A thousand bits in a second.
 KBIT_PER_S = Unit("kbit/s", "kbit/s", suffixes=Suffixes(
-    "rate", "kbit/s", {"": 1, **_KBIT}, "5000, 5M or 1.5Gbit/s"))
+    "rate", "kbit/s", {"": 1, **_KBIT}, "5000, 5M or 1.5Gbit/s"), base=("bytes_per_second", 125))

@@ -13,7 +13,15 @@ from nova import context as nova_context
 from nova import exception
 
 from nova_qos.core import desired, errors
-from nova_qos.core.server import Entries, Entry, NewServer, SavedServer, newer, next_stamp
+from nova_qos.core.server import (
+    Called,
+    Entries,
+    Entry,
+    NewServer,
+    SavedServer,
+    newer,
+    next_stamp,
+)
 from nova_qos.instances import hosts, journal, settings
 from nova_qos.instances.journal import Told
 from nova_qos.instances.settings import Context, Instance
@@ -36,6 +44,11 @@ class Record:
         if self._server is None:
             self._server = settings.saved_server(self._instance).updated(self._told.changes)
         return self._server
+
+    @property
+    def called(self) -> Called:
+        """What it is called by others."""
+        return settings.called(self._instance)
 
     @property
     def floating_ips(self) -> frozenset[str]:

@@ -17,6 +17,7 @@ from nova_qos.core import errors
 from nova_qos.core.server import (
     FLAVOR_POLICY,
     POLICY,
+    Called,
     Entries,
     Entry,
     Flavor,
@@ -128,6 +129,12 @@ def flavor_of(instance: Instance) -> Flavor:
         memory_mib=instance.flavor.memory_mb, cpu_shares=number, faults=faults,
         vcpus=instance.flavor.vcpus, policy=instance.flavor.extra_specs.get(FLAVOR_POLICY),
         fair_cpu_shares=per_vcpu * instance.flavor.vcpus if per_vcpu and not shares else None)
+
+
+def called(instance: Instance) -> Called:
+    """What a server is called by others."""
+    return Called(instance.display_name or "", instance.project_id or "",
+                  instance.flavor.name or "", instance.name)
 
 
 def floating_ips(instance: Instance) -> frozenset[str]:

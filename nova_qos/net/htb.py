@@ -22,7 +22,7 @@ from pyroute2.netlink.rtnl import RTM_GETQDISC, RTM_GETTCLASS, RTM_NEWQDISC, TC_
 from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
 from nova_qos.core import errors
-from nova_qos.net import failures, queue
+from nova_qos.net import failures, queue, traffic
 from nova_qos.net.layout import MAJOR, NO_QUEUE, WHOLE, Share, Tree, classid
 from nova_qos.net.netlink import (
     TCA_OPTIONS,
@@ -34,6 +34,7 @@ from nova_qos.net.netlink import (
     ask_one,
     attributes,
 )
+from nova_qos.net.traffic import Counted
 
 #: What the kernel must have.
 KINDS = ("htb", "tbf")
@@ -46,8 +47,6 @@ _BURST_SECONDS, _LEAST_BURST_BYTES = 0.002, 2000
 # tc_htb_opt: rate, ceil, two bursts, quantum, level, prio; each rate is the last of six fields.
 _HTB_PARMS = struct.Struct("=8xI8xI8xI4xI")
 _TCA_HTB_PARMS, _TCA_HTB_RATE64, _TCA_HTB_CEIL64 = 1, 6, 7
-# gnet_stats_basic: bytes and packets
-_BASIC, _TCA_STATS_BASIC = struct.Struct("=QI"), 1
 # The kernel keeps a burst as a duration at the class's rate, which must fit into 32 bits.
 _LONGEST_BURST_SECONDS = 200
 
@@ -114,16 +113,19 @@ class Trees:
     def sent(self, device: int, minor: int) -> int:
         """How many packets a class has sent since it was made; 0 when there is none."""
         found = self._one(RTM_GETTCLASS, device, handle=classid(minor))
-        statistics = attributes(found.attributes.get(TCA_STATS2, b"")) if found else {}
-        basic = statistics.get(_TCA_STATS_BASIC, bytes(_BASIC.size))
-        return int(_BASIC.unpack_from(basic)[1])
+        return _counts(found).sent_packets if found else 0
 
     def read(self, device: int) -> Tree:
         """Every class of the device's tree; none when the device is gone."""
+        return {minor: share for minor, (share, _counts) in self.read_counted(device).items()}
+
+    def read_counted(self, device: int) -> dict[int, tuple[Share, Counted]]:
+        """The same, each with what it has counted."""
         with _refusing("to list classes"):
             queues = queue.limits(device)
             return {
-                each.handle & 0xFFFF: _share(each, queues.get(each.handle, NO_QUEUE))
+                each.handle & 0xFFFF: (
+                    _share(each, queues.get(each.handle, NO_QUEUE)), _counts(each))
                 for each in ask(RTM_GETTCLASS, NLM_F_DUMP, device) if each.handle >> 16 == MAJOR
             }
 
@@ -230,6 +232,10 @@ def _share(listed: Listed, limit: int) -> Share:
         rate=_rate64(options, _TCA_HTB_RATE64) or rate,
         ceil=_rate64(options, _TCA_HTB_CEIL64) or ceil,
         quantum=quantum, queue=limit, prio=prio)
+
+
+def _counts(listed: Listed) -> Counted:
+    return traffic.counted(attributes(listed.attributes.get(TCA_STATS2, b"")))
 
 
 def _rate64(options: Attributes, name: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nova_qos.core import errors
 from nova_qos.core.reading import Reading
 from nova_qos.core.units import UNLIMITED
-from nova_qos.host import Ability, Interfaces, Neighbours, SeenNetwork
+from nova_qos.host import Ability, Figures, Interfaces, Neighbours, SeenNetwork
 from nova_qos.net import setting
 from nova_qos.net.direction import BYTES_PER_MBIT, Direction
 from nova_qos.net.forwards import ForwardTable
@@ -114,6 +114,16 @@ class _Seen:
 
     def read(self, server_uuid: str, interfaces: Interfaces) -> Mapping[str, Reading]:
         return _renamed(self.seen.read(server_uuid, interfaces))
+
+    def figures_of(self, interfaces: Interfaces) -> Figures:
+        return self.seen.figures_of(interfaces)
+
+    def figures(self) -> Figures:
+        return self.seen.figures()
+
+    @property
+    def error(self) -> str | None:
+        return self.seen.error
 
 
 def _own(values: Mapping[str, int]) -> dict[str, int]:

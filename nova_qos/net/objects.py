@@ -206,13 +206,16 @@ class Objects:
         :raises HostCannot, HostRefused: as ``view``
         """
         shaped = self.shaped()
-        trees = {device: self._trees.read(device) for device in shaped}
+        counted = {device: self._trees.read_counted(device) for device in shaped}
         # not from pyroute2, which takes a millisecond of CPU for each device
         indexes = {name: index for index, name in socket.if_nameindex()}
         redirecting = {each for each in filters.devices() if filters.redirects(each)}
-        return self._view(
-            shaped, lambda device, minor: trees.get(device, {}).get(minor), indexes.get,
-            redirecting.__contains__)
+        def share(device: int, minor: int) -> Share | None:
+            found = counted.get(device, {}).get(minor)
+            return found[0] if found else None
+
+        return replace(
+            self._view(shaped, share, indexes.get, redirecting.__contains__), counted=counted)
 
     def _view(
         self, shaped: set[int], share: FindShare, index: FindIndex, redirects: Redirects

@@ -2,16 +2,17 @@
 """What our objects in the kernel do with a server's packets. Pure: from what was listed."""
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from nova_qos.core import errors, plan
 from nova_qos.core.reading import Reading
 from nova_qos.core.units import UNLIMITED
-from nova_qos.host import Interfaces
-from nova_qos.net import division, layout
+from nova_qos.host import Figures, Interfaces
+from nova_qos.net import division, layout, traffic
 from nova_qos.net.layout import NO_TOTAL, WHOLE, Rules, Share
 from nova_qos.net.marks import Marks
 from nova_qos.net.setting import BYTES_PER_KBIT, GUARANTEE, LIMIT, NAMES, PRIORITY, Setting
+from nova_qos.net.traffic import Counted
 from nova_qos.net.uplinks import Uplink
 
 #: The class of a device, both by number; None when there is none.
@@ -30,6 +31,7 @@ class View:
 
     ``uplinks`` are there now, ``missing`` are the names of those that are not. ``shaped`` are the
     devices with a tree of ours; without any, ``rules`` is None. ``capacity`` is in bytes/s.
+    ``counted`` are all classes, by device, where they were listed.
     """
 
     uplinks: Sequence[Uplink]
@@ -41,6 +43,7 @@ class View:
     redirects: Redirects
     marks: Marks
     capacity: int
+    counted: Mapping[int, Mapping[int, tuple[Share, Counted]]] = field(default_factory=dict)
 
     def read(
         self, interfaces: Interfaces, setting: Setting, why_less: str | None
@@ -73,6 +76,21 @@ class View:
                  LIMIT: readings[LIMIT].applied != UNLIMITED or setting.limit > 0}
         return {name: replace(reading, effective=False, reason="; ".join(faults), details={})
                 if asked[name] else Reading(UNLIMITED) for name, reading in readings.items()}
+
+    def figures_of(self, interfaces: Interfaces) -> Figures:
+        """See ``host.SeenNetwork``."""
+        minor = minor_of(interfaces, self.rules, self.index) if self.rules else None
+        if minor is None:
+            return {}
+        return traffic.of_server({
+            each.name: self.counted[each.index][minor] for each in self.uplinks
+            if minor in self.counted.get(each.index, {})})
+
+    def figures(self) -> Figures:
+        """See ``host.SeenNetwork``."""
+        return traffic.of_uplinks({
+            each.name: self.counted[each.index] for each in self.uplinks
+            if each.index in self.counted})
 
     def require(self, interfaces: Interfaces) -> None:
         """:raises HostCannot: see ``require_shapeable``"""
@@ -142,6 +160,17 @@ class SeenUplinks:
                 interfaces, self.settings.get(server_uuid, Setting()), self.why_less)
         require_interface(interfaces)
         raise type(self.seen)(self.seen.message)
+
+    def figures_of(self, interfaces: Interfaces) -> Figures:
+        return self.seen.figures_of(interfaces) if isinstance(self.seen, View) else {}
+
+    def figures(self) -> Figures:
+        return self.seen.figures() if isinstance(self.seen, View) else {}
+
+    @property
+    def error(self) -> str | None:
+        # where another program has the uplink, nothing of ours is there to be listed
+        return self.seen.message if isinstance(self.seen, errors.HostRefused) else None
 
 
 def _readings_of_none(setting: Setting) -> dict[str, Reading]:

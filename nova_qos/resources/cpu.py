@@ -18,7 +18,7 @@ from nova_qos.core.sharing import among_processors
 from nova_qos.core.units import UNLIMITED, Unit
 from nova_qos.core.value import FlavorMaximum, Number
 
-_PERCENT = Unit("percent of one CPU", "percent of one CPU")
+_PERCENT = Unit("percent of one CPU", "percent of one CPU", base=("ratio", 0.01))
 _HIGHEST_PERCENT = 100 * 2**16
 _ALL_VCPUS = FlavorMaximum(lambda flavor: 100 * flavor.vcpus, "100 for each vCPU")
 
@@ -53,7 +53,7 @@ CPU_PRIORITY = Resource(
         argument="shares",
         stored_as="qos:cpu",
     ),
-    unit=Unit("shares", "shares", alike=cpu_shares_alike),
+    unit=Unit("shares", "shares", alike=cpu_shares_alike, base=("shares", 1)),
     value=Number(LEAST_CPU_SHARES, MOST_CPU_SHARES),
     default=Default(_default_shares, str(DEFAULT_CPU_SHARES),
                     kept_for=lambda flavor: flavor.fair_cpu_shares is not None,

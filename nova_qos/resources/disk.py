@@ -25,7 +25,7 @@ IO_PRIORITY = Resource(
         argument="weight",
         stored_as="qos:io",
     ),
-    unit=Unit("weight", "weight"),
+    unit=Unit("weight", "weight", base=("weight", 1)),
     value=Number(_LEAST_WEIGHT, 1000),
     default=Default(lambda flavor: _LEAST_WEIGHT, str(_LEAST_WEIGHT)),
     knob="io_group",
@@ -49,7 +49,7 @@ IO_LIMIT = Resource(
         argument="iops",
         stored_as="qos:iol",
     ),
-    unit=Unit("IOPS", "IOPS"),
+    unit=Unit("IOPS", "IOPS", base=("operations_per_second", 1)),
     # below, one operation may outlast a guest's patience
     value=Number(10, 1_000_000, reset=UNLIMITED),
     default=Default(lambda flavor: UNLIMITED, "unlimited"),

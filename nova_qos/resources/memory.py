@@ -167,7 +167,7 @@ MEMORY_PRIORITY = Resource(
         argument="weight",
         stored_as="qos:memp",
     ),
-    unit=Unit("weight", "weight"),
+    unit=Unit("weight", "weight", base=("weight", 1)),
     value=Number(1, 1000),
     default=Default(lambda flavor: _MIDDLE_WEIGHT, str(_MIDDLE_WEIGHT)),
     knob=None,

@@ -6,14 +6,26 @@ import functools
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cached_property
 
 from nova_qos.core import errors, scales
 from nova_qos.core.plan import Capacity, Granted
 from nova_qos.core.room import Room
-from nova_qos.host import Change, Floating, Knob, Listener, Networks, SeenNetwork
-from nova_qos.virt import cpu, disk, failures, floor, groups
+from nova_qos.host import (
+    Change,
+    Figures,
+    Floating,
+    Knob,
+    Listener,
+    Networks,
+    Part,
+    SeenNetwork,
+    merged,
+)
+from nova_qos.virt import cpu, disk, failures, floor, groups, statistics
 from nova_qos.virt.balloon import Movements
 from nova_qos.virt.calls import Calls
+from nova_qos.virt.definition import Definition
 from nova_qos.virt.definitions import Definitions
 from nova_qos.virt.domain import LibvirtDomain, NetClass, ReadNetwork
 from nova_qos.virt.events import Events
@@ -68,18 +80,22 @@ class LibvirtHost:
         seen = look(asking, set(names), self._is_unified)
         return self._domain(Session(self._calls, server_uuid, self._definitions, seen))
 
-    def snapshot(self, names: Iterable[str]) -> "LibvirtSnapshot":
+    def snapshot(self, names: Iterable[str], figures: bool = False) -> "LibvirtSnapshot":
         """See ``host.Host.snapshot``.
 
         With cgroup v1, where libvirt alone reads a domain's parameters, it reads each
         of those anew.
         """
         wanted, now_s = set(names), time.monotonic()
-        listed = self._inventory.list(balloons="balloon" in wanted)
+        listed = self._inventory.list("balloon" in wanted, figures)
         self._movements.retain(listed, now_s)
+        listed_s = time.monotonic()
         seen = {knob: network.snapshot() for knob, network in self._networks.items()
-                if knob in wanted}
-        return LibvirtSnapshot(self, listed, self._is_unified, seen)
+                if figures or knob in wanted}
+        why = "; ".join(filter(None, (network.error for network in seen.values())))
+        parts = {"libvirt": Part(listed_s - now_s),
+                 "network": Part(time.monotonic() - listed_s, why or None)}
+        return LibvirtSnapshot(self, listed, self._is_unified, seen, parts)
 
     def room(self) -> Room:
         """See ``host.Host.room``."""
@@ -197,19 +213,48 @@ class LibvirtSnapshot:
 
     def __init__(
         self, host: LibvirtHost, listed: Mapping[str, Listed], is_unified: bool,
-        networks: Mapping[str, SeenNetwork],
+        networks: Mapping[str, SeenNetwork], parts: Mapping[str, Part],
     ) -> None:
         self._host, self._listed = host, listed
+        self._networks, self.parts = networks, parts
         self._read_networks = {knob: network.read for knob, network in networks.items()}
         self._groups: Mapping[str, Group] = groups.by_machine() if is_unified else {}
         # the groups above servers are the same for all of them
         self._above = {kind: _remembering(kind) for kind in (LOW, MIN)}
 
+    def figures(self) -> Figures:
+        """See ``host.Snapshot``."""
+        networks = (network.figures() for network in self._networks.values())
+        return merged([statistics.of_host(), *networks])
+
+    def figures_of(self, server_uuid: str) -> Figures:
+        """See ``host.Snapshot``."""
+        listed = self._of(server_uuid)
+        found = [statistics.of_libvirt(listed.record)]
+        if isinstance(listed.definition, Definition):
+            interfaces = listed.definition.interfaces
+            found += [network.figures_of(interfaces) for network in self._networks.values()]
+            machine = groups.machine(listed.domain_id, listed.definition.name)
+            if group := self._with_pressure.get(machine):
+                found.append(statistics.pressure_of(group))
+        return merged(found)
+
+    def is_whole(self, server_uuid: str) -> bool:
+        """See ``host.Snapshot``."""
+        return self._of(server_uuid).is_whole
+
+    @cached_property
+    def _with_pressure(self) -> Mapping[str, Group]:
+        return statistics.groups_with_pressure(statistics.pressure_root())
+
+    def _of(self, server_uuid: str) -> Listed:
+        if server_uuid not in self._listed:
+            raise failures.not_running()
+        return self._listed[server_uuid]
+
     def domain(self, server_uuid: str) -> LibvirtDomain:
         """See ``host.Snapshot.domain``."""
-        listed = self._listed.get(server_uuid)
-        if listed is None:
-            raise failures.not_running()
+        listed = self._of(server_uuid)
         if isinstance(listed.definition, errors.HostRefused):
             raise errors.HostRefused(listed.definition.message)
         machine = groups.machine(listed.domain_id, listed.definition.name)

@@ -38,7 +38,7 @@ class NetworkAlone(FakeHost):
         super().__init__()
         self._host = host
 
-    def snapshot(self, names: Iterable[str]) -> "NetworkSnapshot":  # type: ignore[override]
+    def snapshot(self, names: Iterable[str], figures: bool = False) -> "NetworkSnapshot":  # type: ignore[override]
         assert set(names) == {"net_class"}
         return NetworkSnapshot(self._host.shaper.snapshot(), self._host.running)
 

@@ -17,9 +17,9 @@ from tests.cloud.values import (
     soon_held,
 )
 
-#: A daemon's start, an answer that was lost with it (the demo's rpc_response_timeout is 20 s), the
-#: retry after that, and a guest's boot.
-BACK_S = 60
+#: A daemon's start, answers that were lost with it (the demo's rpc_response_timeout is 20 s, and a
+#: retry may meet a broker that is still starting), the retries, and a guest's boot.
+BACK_S = 120
 AWAY = ("nova-conductor", "rabbitmq", "libvirtd")
 
 

@@ -9,12 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from nova_qos.core import errors
+from nova_qos.core import errors, metric
 from nova_qos.core.contention import FAMILIES
 from nova_qos.core.reading import Reading
 from nova_qos.core.room import PRESSED
 from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Domain
+from nova_qos.resources import TABLE
 from tests.contract.bench import Bench, Server
 from tests.knobs import certain_balloon, knob_of, read, write
 
@@ -417,6 +418,24 @@ class SnapshotContract(ContractTests):
             bench.host.snapshot(["cpu_group"]).domain(other.uuid)
         with pytest.raises(errors.ServerNotRunning):
             read(seen.domain(other.uuid), "cpu_priority")
+
+    def test_a_snapshot_with_figures(self, bench: Bench, server: Server) -> None:
+        seen = bench.host.snapshot(["cpu_group"], figures=True)
+        found = seen.figures_of(server.uuid)
+        assert found["server_vcpus"] == {(): 1}
+        assert 0 < found["server_cpu_seconds_total"][()] < 3600
+        assert found["server_vcpu_seconds_total"][()] > 0
+        assert found["server_vcpu_delay_seconds_total"][()] >= 0
+        assert found["server_memory_resident_bytes"][()] >= MIB * 1024
+        assert seen.is_whole(server.uuid)
+        assert seen.figures()["host_cpus"][()] >= 1
+        assert {name: part.error for name, part in seen.parts.items()} == {
+            "libvirt": None, "network": None}
+        assert not {*found, *seen.figures()} - {each.name for each in metric.metrics(TABLE)}
+        # what it takes part in is read from the same
+        assert seen.domain(server.uuid).knob("cpu_group").read()["cpu_priority"].applied == 1024
+        with pytest.raises(errors.ServerNotRunning):
+            seen.figures_of(str(uuid.uuid4()))
 
     def test_a_snapshot_of_nothing_needs_libvirt(self, bench: Bench) -> None:
         with bench.away(), pytest.raises(errors.HostAway):

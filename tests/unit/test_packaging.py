@@ -123,7 +123,7 @@ def test_installed_it_brings_programs_and_samples(built: Path, tmp_path: Path) -
         "nova-qos-agent", "nova-qos-manage", "nova-qos-paste"}
     brought = {str(each.relative_to(tmp_path)): each.read_bytes()
                for each in (tmp_path / "etc").rglob("*") if each.is_file()}
-    assert brought == {name: (ROOT / name).read_bytes() for name in in_tree("etc/nova-qos/*")}
+    assert brought == {name: (ROOT / name).read_bytes() for name in in_tree("etc/nova-qos/**/*")}
 
 
 def test_entry_points_are_those_of_setup_cfg(wheel: zipfile.ZipFile) -> None:
@@ -139,7 +139,8 @@ def test_the_sdist_has_everything(sdist: set[str]) -> None:
     expected = in_tree(
         "*.rst", "*.txt", "*.toml", "*.cfg", "*.py", "*.ini", "LICENSE", "nova_qos/**/*.py",
         "novaclient_qos/**/*.py", "hooks/**/*", "etc/**/*", "devstack/**/*", "doc/source/**/*",
-        "releasenotes/notes/*", "tests/**/*.py", "tools/**/*.py", "tools/*.sh")
+        "releasenotes/notes/*", "tests/**/*.py", "tests/**/*.yml",
+        "tools/**/*.py", "tools/*.sh")
     assert expected - sdist == set()
 
 

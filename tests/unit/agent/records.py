@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from nova_qos.core import errors
-from nova_qos.core.server import Entries, Entry, Flavor, NewServer, SavedServer
+from nova_qos.core.server import Called, Entries, Entry, Flavor, NewServer, SavedServer
 
 HOST = "compute"
 FLAVOR = Flavor(memory_mib=512)
@@ -25,6 +25,10 @@ class MemoryRecord:
     @property
     def server(self) -> SavedServer:
         return self.now
+
+    @property
+    def called(self) -> Called:
+        return Called(f"name of {self.now.uuid}", "project", "flavor", "instance-1")
 
     @property
     def floating_ips(self) -> frozenset[str]:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring the cloud up or down: ``python -m tools.bed.stack up|is-up|down``."""
+"""Bring the cloud up or down: ``python -m tools.bed.stack up|is-up|down``; ``prometheus`` starts
+one beside it."""
 
 import functools
 import shutil
@@ -10,7 +11,7 @@ from tools.bed import progress
 from tools.bed.errors import TestbedError
 from tools.bed.processes import Daemon, wait_until
 from tools.bed.stack import code, config, firewall, leftovers, network, schema, services, storage
-from tools.bed.stack.layout import Layout
+from tools.bed.stack.layout import METRICS_PORT, PROMETHEUS_PORT, Layout
 from tools.bed.together import together
 
 
@@ -128,8 +129,18 @@ def down(layout: Layout) -> None:
     network.down(layout)
     firewall.clear(layout)
     storage.down(layout)
-    for name in ("db", "rabbitmq", "libvirt", "lib", "run", "images", "keys", "etc", "staging"):
+    for name in ("db", "rabbitmq", "libvirt", "lib", "run", "images", "keys", "etc", "staging",
+                 "prometheus"):
         shutil.rmtree(layout.state / name, ignore_errors=True)
+
+
+def watch(layout: Layout) -> None:
+    """Start a Prometheus that scrapes the agent, unless it runs."""
+    from tools.bed import prometheus  # its configuration is YAML, which nothing else needs
+    listen = f"127.0.0.1:{PROMETHEUS_PORT}"
+    prometheus.daemon(
+        layout.state / "prometheus", f"127.0.0.1:{METRICS_PORT}", listen, "5s").start()
+    print(f"Prometheus: http://{listen}")
 
 
 def main() -> int:
@@ -139,7 +150,7 @@ def main() -> int:
     try:
         if sys.argv[1] == "is-up":
             return 0 if is_up_quietly(layout) else 1
-        {"up": up, "down": down}[sys.argv[1]](layout)
+        {"up": up, "down": down, "prometheus": watch}[sys.argv[1]](layout)
     except TestbedError as error:
         print(f"FAILED: {error}\nlogs: {layout.run}, {_steps_log(layout)}", file=sys.stderr)
         return 1

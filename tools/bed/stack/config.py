@@ -5,7 +5,15 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.bed.stack.layout import BROKER_URL, CACHE_PORT, PASSWORD, REGION, Layout, url
+from tools.bed.stack.layout import (
+    BROKER_URL,
+    CACHE_PORT,
+    METRICS_PORT,
+    PASSWORD,
+    REGION,
+    Layout,
+    url,
+)
 from tools.bed.stack.network import EXTERNAL, INTEGRATION, UPLINK
 from tools.bed.stack.shell import run
 
@@ -195,6 +203,7 @@ def _nova_host(layout: Layout) -> Sections:
         "os_vif_ovs": {"ovsdb_connection": f"unix:{layout.run}/db.sock",
                        "ovsdb_interface": "native"},
         "nova_qos": {"rpc_timeout": 15, "balloon_timeout": 10, "uplinks": UPLINK,
-                     "check_interval": 5, "state_directory": layout.state / "lib/nova-qos"},
+                     "check_interval": 5, "state_directory": layout.state / "lib/nova-qos",
+                     "metrics_listen": f"127.0.0.1:{METRICS_PORT}"},
         "tc": {"htb_rate": HTB_RATE_MBIT, "htb_rate_in": HTB_RATE_MBIT},
     }

@@ -8,6 +8,10 @@ from pathlib import Path
 PASSWORD = "demo"  # every account's; nothing listens beyond loopback
 REGION = "RegionOne"
 BROKER_PORT, CACHE_PORT = 25672, 21211
+#: Of the agent's metrics.
+METRICS_PORT = 19177
+#: Of the Prometheus that scrapes them.
+PROMETHEUS_PORT = 19090
 PORTS = {"keystone": 15000, "glance": 19292, "placement": 18778, "neutron": 19696, "nova": 18774}
 DATABASES = ("keystone", "glance", "placement", "neutron", "nova_api", "nova", "nova_cell0",
              "nova_qos")

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one scrape is made of: samples by metric, and how each collector fared."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from oslo_log import log
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from nova_qos.core import errors
+from nova_qos.core.metric import PREFIX, Metric
+from nova_qos.host import Figures
+
+LOG = log.getLogger(__name__)
+Family = CounterMetricFamily | GaugeMetricFamily
+
+
+@dataclass
+class Families:
+    """Samples by metric; of those metrics alone that are wanted."""
+
+    wanted: Mapping[str, Metric]
+    _all: dict[str, Family] = field(default_factory=dict)
+
+    def add(self, name: str, labels: Iterable[str], number: float) -> None:
+        """Add a sample; the name is without ``PREFIX``."""
+        found = self.wanted.get(name)
+        if found is None:
+            return
+        if name not in self._all:
+            kind = CounterMetricFamily if found.kind == "counter" else GaugeMetricFamily
+            self._all[name] = kind(PREFIX + name, found.help, labels=found.all_labels)
+        self._all[name].add_metric(list(labels), number)
+
+    def add_all(self, figures: Figures, *labels: str) -> None:
+        """Add what a host counts, each with these labels before its own."""
+        for name, numbers in figures.items():
+            for further, number in numbers.items():
+                self.add(name, (*labels, *further), number)
+
+    def __iter__(self) -> Iterator[Family]:
+        return iter(self._all.values())
+
+
+@dataclass
+class Took:
+    """How a collector fared: for how many seconds it worked, and whether it could read all."""
+
+    seconds: float = 0.0
+    success: bool = True
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Count the time inside. An error of ours ends what is done there, and is a failure unless
+        the server has ended meanwhile."""
+        began_s = time.monotonic()
+        try:
+            yield
+        except (errors.ServerNotRunning, errors.ServerGone):
+            pass
+        except errors.QosError as error:
+            LOG.debug("A part of the metrics is missing: %s", error)
+            self.success = False
+        finally:
+            self.seconds += time.monotonic() - began_s

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The metrics of a host and its servers, collected anew for each scrape."""
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from prometheus_client.registry import Collector
+
+from nova_qos.agent import hold
+from nova_qos.agent.families import Families, Family, Took
+from nova_qos.agent.look import Looker
+from nova_qos.agent.readings import Readings
+from nova_qos.agent.recent import Recent
+from nova_qos.core import desired, metric
+from nova_qos.core.desired import Target
+from nova_qos.core.metric import COLLECTORS
+from nova_qos.core.reading import Reading
+from nova_qos.core.report import held, report
+from nova_qos.core.resource import Resource
+from nova_qos.core.server import SavedServer
+from nova_qos.core.sharing import Claim
+from nova_qos.core.source import DEFAULT
+from nova_qos.core.units import UNLIMITED
+from nova_qos.host import Snapshot
+from nova_qos.resources import TABLE
+
+#: 57 percent is 0.57, and not the binary fraction that a product may come to.
+_DIGITS = 9
+_Readings = dict[str, dict[str, Reading]]
+
+
+class HostCollector(Collector):
+    """Collects from one snapshot of the host, and from what the last check has loaded of its
+    servers, so that a scrape asks neither nova nor a guest twice.
+
+    Scrapes at the same time get their turns: libvirt has one bulk call of theirs in flight.
+    """
+
+    def __init__(
+        self, looker: Looker, readings: Readings, groups: Collection[str],
+        build: tuple[str, str, str], usable: Callable[[], Mapping[str, bool]],
+    ) -> None:
+        """
+        :param groups: those of ``metric.GROUPS`` that are wanted
+        :param build: the versions of nova-qos, nova and libvirt
+        :param usable: whether the host can apply each resource, as far as that is known
+        """
+        self._looker, self._readings = looker, readings
+        self._wanted = {each.name: each for each in metric.metrics(TABLE)
+                        if each.group is None or each.group in groups}
+        self._names = tuple(TABLE) if "settings" in groups else ()
+        self._build, self._usable = build, usable
+        self._recent = Recent(self._names, looker.options.nova_qos.check_interval)
+        self._lock = threading.Lock()
+
+    def collect(self) -> Iterator[Family]:
+        """Every family that has a sample."""
+        with self._lock:
+            families, took = Families(self._wanted), {name: Took() for name in COLLECTORS}
+            self._add_own(families)
+            seen = self._snapshot(took)
+            self._add_settings(families, seen, took["settings"])
+            if seen is not None:
+                self._add_figures(families, seen, took["cgroup"])
+            for name, each in took.items():
+                families.add("collector_success", (name,), each.success)
+                families.add("collector_duration_seconds", (name,), each.seconds)
+        return iter(families)
+
+    def _add_own(self, families: Families) -> None:
+        """What is known without the host."""
+        families.add("build_info", self._build, 1)
+        families.add_all(self._looker.history.counts.figures())
+        for name, is_usable in self._usable().items():
+            families.add("resource_usable", (name,), is_usable)
+        for server_uuid, (_server, called) in self._looker.latest.items():
+            families.add("server_info", (server_uuid, called.name, called.project_id,
+                                         called.flavor, called.domain), 1)
+
+    def _snapshot(self, took: dict[str, Took]) -> Snapshot | None:
+        with took["libvirt"].timed():
+            seen = self._looker.machine.snapshot(hold.knobs(self._names), figures=True)
+            for name, part in seen.parts.items():
+                took[name] = Took(part.seconds, part.error is None)
+            return seen
+        return None
+
+    def _add_figures(self, families: Families, seen: Snapshot, took: Took) -> None:
+        partial = 0
+        for server_uuid in self._looker.latest:
+            with took.timed():
+                families.add_all(seen.figures_of(server_uuid), server_uuid)
+                partial += not seen.is_whole(server_uuid)
+        families.add_all(seen.figures())
+        families.add("servers_partial", (), partial)
+
+    def _add_settings(self, families: Families, seen: Snapshot | None, took: Took) -> None:
+        servers = [self._looker.assigned(self._looker.newest(server))
+                   for server, _called in self._looker.latest.values()] if self._names else []
+        found: _Readings = {}
+        self._recent.retain(self._looker.latest)
+        for server in servers:
+            targets = desired.resolve(TABLE, server)
+            with took.timed():
+                read = {} if seen is None else self._read(seen, server)
+                found[server.uuid] = read
+                for name, row in TABLE.items():
+                    _add_setting(families, server, row, targets[name], read.get(name))
+        if seen is not None:
+            cpus = int(seen.figures().get("host_cpus", {}).get((), 0))
+            _add_shares(families, servers, found, cpus)
+
+    def _read(self, seen: Snapshot, server: SavedServer) -> dict[str, Reading]:
+        return {name: self._readings.observe(server.uuid, name, reading)
+                for name, reading in self._recent.read(seen, server).items()}
+
+
+def _add_setting(
+    families: Families, server: SavedServer, row: Resource, target: Target, reading: Reading | None
+) -> None:
+    """The values of one resource; its state only where somebody has set it."""
+    is_set, of = target.source != DEFAULT, (server.uuid, row.name)
+    if is_set and not target.missing:
+        _add_value(families, server, row, "requested", target.requested)
+    if reading is None:
+        return
+    reading = held(row, target, reading)
+    if is_set or row.knob is not None:
+        _add_value(families, server, row, "applied", row.unit.from_host(reading.applied))
+    if is_set:
+        shown = report(row, target, server.flavor, reading)
+        families.add("server_setting_state", (*of, str(shown["state"]), str(shown["source"])), 1)
+        families.add("server_setting_effective", of, bool(shown["effective"]))
+
+
+def _add_value(
+    families: Families, server: SavedServer, row: Resource, stage: metric.Stage,
+    value: float | None,
+) -> None:
+    if value is not None and value != UNLIMITED:
+        _unit, factor = row.unit.base
+        families.add(metric.name_of(row, stage), (server.uuid,), round(value * factor, _DIGITS))
+
+
+def _add_shares(
+    families: Families, servers: list[SavedServer], found: _Readings, cpus: int
+) -> None:
+    for row in TABLE.values():
+        if row.division is None or not cpus:
+            continue
+        claims = [Claim(row.weight_of(found[each.uuid][row.name])
+                        if row.name in found.get(each.uuid, {}) else None, each.flavor.vcpus)
+                  for each in servers]
+        for server, percent in zip(servers, row.division.rule(claims, cpus), strict=True):
+            if percent is not None:
+                families.add("server_share_ratio", (server.uuid, row.name),
+                             round(percent / 100, _DIGITS))

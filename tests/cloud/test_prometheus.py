@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Prometheus scrapes the demo's agent, whose guests work: every panel has data."""
+
+import functools
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.cloud.api import Person, wait_for
+from tests.cloud.host import Observer
+from tests.metrics.panels import EVERYTHING, Query, queries
+from tools.bed import prometheus
+from tools.bed.processes import wait_until
+from tools.bed.stack.layout import METRICS_PORT
+
+#: Four scrapes of one each second.
+_RATE_INTERVAL = "4s"
+_DATA_S = 30.0
+#: What every panel is to show; low enough that guests of 512 MiB on two processors have it.
+SETTINGS = {
+    "memory": 400, "memory_soft_limit": 300, "memory_guarantee": 100, "memory_priority": 200,
+    "cpu_priority": 1500, "cpu_limit": 90, "cpu_guarantee": 20, "io_priority": 300,
+    "io_limit": 5000, "io_rate_limit": 2**16, "net_priority": 20, "net_limit": 40_000,
+    "net_guarantee": 5_000, "net_in_priority": 20, "net_in_limit": 40_000,
+    "net_in_guarantee": 5_000}
+#: Reads and writes its disk and computes, for a minute.
+_WORK = ("(end=$(($(date +%s) + 60)); while [ $(date +%s) -lt $end ]; do "
+         "dd if=/dev/zero of=/root/work bs=64k count=64 conv=fsync; "
+         "echo 3 >/proc/sys/vm/drop_caches; cat /root/work >/dev/null; done) >/dev/null 2>&1 &")
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def ask(
+    admin: Person, host: Observer, servers: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Ask]:
+    """Asks a Prometheus that scrapes the agent while vm1 has everything and all guests work."""
+    vm1 = servers["vm1"]
+    status, answer = admin.act(vm1, "set-qos", SETTINGS)
+    assert status == 200, answer
+    for server in servers.values():
+        host.inside(server, _WORK)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{free.getsockname()[1]}"
+    daemon = prometheus.daemon(
+        tmp_path_factory.mktemp("prometheus"), f"127.0.0.1:{METRICS_PORT}", listen, "1s")
+    daemon.start()
+    yield functools.partial(prometheus.ask, listen)
+    daemon.stop()
+    admin.act(vm1, "set-qos", dict.fromkeys(SETTINGS))
+
+
+@pytest.mark.parametrize(
+    "query", queries({**EVERYTHING, "__rate_interval": _RATE_INTERVAL}),
+    ids=lambda query: f"{query.file}: {query.title}")
+def test_every_query_has_data(query: Query, ask: Ask) -> None:
+    def has_data() -> bool:
+        return any(each["value"][1] != "NaN" for each in ask("query", query=query.expr)["result"])
+
+    assert wait_until(has_data, _DATA_S), query.expr
+
+
+def test_rules_are_evaluated_and_nothing_is_wrong(
+    ask: Ask, servers: dict[str, str]
+) -> None:
+    def health() -> set[str]:
+        return {rule["health"] for group in ask("rules")["groups"] for rule in group["rules"]}
+
+    wait_for(lambda: health() == {"ok"}, 30, "all rules are evaluated")
+    # all of them wait for minutes
+    assert [each for each in ask("alerts")["alerts"] if each["state"] == "firing"] == []
+    promised = ask("query", query="nova_qos:server_cpu_promised:ratio")["result"]
+    assert {each["metric"]["server_id"] for each in promised} == set(servers.values())
