@@ -8,7 +8,7 @@ from html import escape
 
 from novaclient_qos.report import plots, rows
 from novaclient_qos.report.figures import Figures, Server
-from novaclient_qos.report.history import HUNGRY, History
+from novaclient_qos.report.history import HUNGRY, History, Received
 from novaclient_qos.report.rows import Table
 
 _STYLE = """\
@@ -22,8 +22,9 @@ figcaption, .made { color: #5f6b7a; font-size: .9em }
 table { border-collapse: collapse; font-size: .9em } th { text-align: left; white-space: nowrap }
 th, td { padding: .3em .7em; border-bottom: 1px solid #e1e5ea; vertical-align: top }
 td.n { text-align: right; font-variant-numeric: tabular-nums }"""
+_NOTHING = Received()
 #: What a browser or a mail program may load for the page: nothing.
-_NOTHING = "default-src 'none'; style-src 'unsafe-inline'"
+_SOURCES = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page(figures: Figures, made: datetime) -> str:
@@ -31,7 +32,7 @@ def page(figures: Figures, made: datetime) -> str:
     title = f"Guarantees and priorities on {figures.state.name}"
     return "\n".join((
         "<!DOCTYPE html>", '<html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_NOTHING}">',
+        f'<meta http-equiv="Content-Security-Policy" content="{_SOURCES}">',
         '<meta name="viewport" content="width=device-width">',
         f"<title>{_text(title)}</title>", f"<style>{_STYLE}</style></head><body>",
         f"<h1>{_text(title)}</h1>",
@@ -65,7 +66,8 @@ def _received(figures: Figures) -> Iterator[str]:
     yield "<h2>CPU: promised and received</h2>" if history else "<h2>CPU: promised</h2>"
     if history is not None:
         yield from (f"<p>{_text(line)}</p>" for line in rows.past(history))
-    found = sorted((_pair(figures, each) for each in figures.servers), key=_lack)
+    found = [_pair(figures, each) for each in sorted(
+        figures.servers, key=lambda each: _lack(figures.received(each) or _NOTHING, each))]
     shown = [each for each in found if each[1:] != (None, None)][:plots.MOST_BARS]
     if shown:
         yield _figure(
@@ -84,10 +86,11 @@ def _pair(figures: Figures, server: Server) -> plots.Pair:
     return server.called, found.promised_percent, found.received_percent
 
 
-def _lack(pair: plots.Pair) -> tuple[float, str]:
-    """Those that received least of what they are promised come first."""
-    name, promised, received = pair
-    return (received or 0.0) - (promised or 0.0), name
+def _lack(found: Received, server: Server) -> tuple[float, float, str]:
+    """Those that were hungry longest come first, then those that received least of what they are
+    promised."""
+    lack = (found.received_percent or 0.0) - (found.promised_percent or 0.0)
+    return -(found.hungry_hours or 0.0), lack, server.called
 
 
 def _steal(figures: Figures, history: History) -> Iterator[str]:

@@ -35,10 +35,9 @@ def head(state: HostState) -> Iterator[str]:
         f"; {state.running} of {state.servers} servers are running")
     yield f"Host {state.name} is {state.state or 'in an unknown state'}{since}{running}"
     yield from (f"  {reason}" for reason in state.reasons)
-    for short, when in ((state.promised, "promised"), (state.now, "missing now")):
+    for title, short in (("Overcommitted", state.promised), ("Missing now", state.now)):
         if short is not None:
-            yield f"  {short.mib} MiB more than it has are {when}, since {short.since}" if (
-                when == "promised") else f"  {short.mib} MiB are {when}, since {short.since}"
+            yield f"  {title}: {short.mib} MiB of memory, since {short.since}"
     if state.agent != "up":
         reason = f": {state.reason}" if state.reason else ""
         yield f"  Its agent is {state.agent}{reason}"
