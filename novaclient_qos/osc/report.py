@@ -33,12 +33,11 @@ class ReportHost(command.Lister):
     """Report whether a compute host keeps what its servers are promised (admin only).
 
     A table shows the state of the host, its guarantees against its capacity, and for each server
-    and each resource that is set: the part of the host that is promised while all servers are busy,
-    what is requested and applied, whether that has an effect, its state and since when, who asks
-    for it, and the reason where it is not in force. With --prometheus also what each server
-    received of the host's processors: beside what it was promised, and that while it was hungry,
-    that is, had to wait for a processor in more than ten percent of its time with work (steal); and
-    how often guests took memory back and the agent put values right. A dash stands for what is not
+    and each resource that is set what is promised, requested and applied. Promised is the part of
+    the host that the server gets while all are busy. With --prometheus also what each server
+    received of the host's processors beside what it was promised, and that while it was hungry:
+    while it waited for a processor (steal) in more than ten percent of its time with work; and how
+    often guests took memory back and the agent put values right. A dash stands for what is not
     known. The formats json and yaml have everything; with --column, and in the other formats, there
     is the table of settings alone, with what was received in the rows of the CPU priority.
     """

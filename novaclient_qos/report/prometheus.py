@@ -79,7 +79,8 @@ class Prometheus:
         try:
             if answer["status"] != "success":
                 raise errors.QosError(
-                    f"Prometheus at {self.url} refuses the question: {_short(answer['error'])}")
+                    f"Prometheus at {self.url} refuses the question: {_short(answer['error'])}. "
+                    "A shorter time may help; its log may say more.")
             if answer["data"]["resultType"] != kind:
                 raise ValueError(f"no {kind}")
             return [read(each) for each in answer["data"]["result"]]

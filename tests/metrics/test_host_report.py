@@ -25,7 +25,9 @@ _INTERVAL, _OVER_S, _DATA_S = "500ms", 6, 60.0
 
 def text(seconds: float, now: float) -> str:
     """The agent's metrics: one server gets what it is promised, another half and waits for it."""
-    shown = exposition.text(seconds, now).replace('"a1"', f'"{CALM}"').replace('"b2"', f'"{HUNGRY}"')
+    shown = exposition.text(seconds, now)
+    for name, server_id in (("a1", CALM), ("b2", HUNGRY)):
+        shown = shown.replace(f'"{name}"', f'"{server_id}"')
     for metric, each_second in (("vcpu_seconds", 0.5), ("vcpu_delay_seconds", 0.5)):
         name = f'nova_qos_server_{metric}_total{{server_id="{HUNGRY}"}}'
         shown = re.sub(f"{re.escape(name)} .*", f"{name} {each_second * seconds}", shown)

@@ -136,7 +136,8 @@ def test_the_host_is_where_most_servers_are(
             assert f'server_id=~"{ONE}|{TWO}|{THREE}"' in asked.query
             return vector(
                 ({"job": "x", "instance": "a"}, "1"), ({"job": "x", "instance": odd}, "3"),
-                ({"job": "y", "instance": odd}, "3"), ({"job": "z"}, "9"), ({"instance": "n"}, "NaN"))
+                ({"job": "y", "instance": odd}, "3"), ({"job": "z"}, "9"),
+                ({"instance": "n"}, "NaN"))
         return vector()
 
     recorded.answer = answer

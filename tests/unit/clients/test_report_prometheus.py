@@ -100,7 +100,7 @@ def test_a_refusal(recorded: RecordedPrometheus, prometheus: Prometheus) -> None
     recorded.status = 422
     recorded.answer = lambda asked: {
         "status": "error", "errorType": "execution", "error": "too\nmany samples" + "x" * 500}
-    with pytest.raises(QosError, match="refuses the question: too many samplesx+\\.\\.\\.$"):
+    with pytest.raises(QosError, match=r"question: too many samplesx+\.\.\.\. A shorter"):
         prometheus.now("up")
 
 
@@ -173,6 +173,6 @@ def test_a_password_goes_to_prometheus_alone(recorded: RecordedPrometheus) -> No
     "ftp://h", "http://h/?query=up", "http://h/#a", "http://h:port", "http://h:99999",
     "http://[::1", "http://ann:secret@h/?x"])
 def test_what_is_no_url(url: str) -> None:
-    with pytest.raises(ValueError, match=".") as failed:
+    with pytest.raises(ValueError) as failed:  # noqa: PT011
         Prometheus(url)
     assert "secret" not in str(failed.value)
