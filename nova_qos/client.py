@@ -10,7 +10,7 @@ them, and lets the adapter's own errors pass: nobody answers, no access.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NotRequired, Protocol, TypedDict
+from typing import Any, NotRequired, Protocol, TypedDict
 
 from nova_qos.client_hosts import HostState
 from nova_qos.core.errors import ApiRefused, NotInstalled
@@ -49,7 +49,8 @@ class HeldReport(Report):
 class Listed(TypedDict):
     """A server in a list; ``qos`` by resource: Saved, or HeldReport in the list of a host.
 
-    ``status`` is there for a server of which only the id is known, since its cell is down.
+    ``status`` is nova's, such as ACTIVE; UNKNOWN for a server of which only the id is known, since
+    its cell is down. An older API tells ``project_id`` of none, and ``status`` of these alone.
     ``policy`` is there in the list of a host: the id of the policy that the server is set to,
     "none" where none is to reach it, None where its flavor, its project and the default decide.
     """
@@ -60,7 +61,8 @@ class Listed(TypedDict):
     vcpus: int | None
     memory_mib: int | None
     qos: dict[str, Any]
-    status: NotRequired[Literal["UNKNOWN"]]
+    status: NotRequired[str]
+    project_id: NotRequired[str | None]
     policy: NotRequired[str | None]
 
 

@@ -39,9 +39,9 @@ class Looker:
     ``new_since``: post-create hooks see servers that were launched here after that time
     (s since 1970). ``assigned`` fills in what the policies of a server come to. ``owed`` are the
     marks that are yet to be saved, ``settled`` the servers as the check last found them with all in
-    force, ``latest`` all of the host as the check last loaded them, and ``looked`` tells when they
-    were last looked at (monotonic). ``listed`` are the servers of the host as the last check, or a
-    later look, loaded them; None before the first.
+    force, and ``looked`` tells when they were last looked at (monotonic). ``listed`` are the
+    servers of the host as the last check, or a later look, loaded them, None before the first;
+    ``called`` is what these are called.
     """
 
     host: str
@@ -55,9 +55,9 @@ class Looker:
     assigned: Callable[[SavedServer], SavedServer] = lambda server: server
     owed: Owed = field(default_factory=Owed)
     settled: dict[str, SavedServer] = field(default_factory=dict)
-    latest: Mapping[str, tuple[SavedServer, Called]] = field(default_factory=dict)
     looked: dict[str, float] = field(default_factory=dict)
     listed: dict[str, SavedServer] | None = None
+    called: Mapping[str, Called] = field(default_factory=dict)
 
     def limits(self, force: bool = False) -> Limits:
         """How far a guest's memory may be taken."""
@@ -209,6 +209,8 @@ class Looker:
 
     def remember(self, records: Iterable[Record]) -> None:
         """Remember the servers of the host as they were loaded."""
+        records = list(records)
+        self.called = {record.server.uuid: record.called for record in records}
         self.listed = {record.server.uuid: record.server for record in records}
 
     def servers(self) -> Sequence[SavedServer]:

@@ -125,8 +125,6 @@ class Loop:
         records = self._looker.records.on_host(self._looker.host)
         uuids = {record.server.uuid for record in records}
         self._follow({record.server.uuid: record.floating_ips for record in records})
-        self._looker.latest = {
-            record.server.uuid: (record.server, record.called) for record in records}
         self._looker.history.retain(uuids)
         self._pace.retain(uuids)
         self._looker.retain(uuids)

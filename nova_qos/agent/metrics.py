@@ -2,7 +2,7 @@
 """The metrics of a host and its servers, collected anew for each scrape."""
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from prometheus_client.registry import Collector
 
@@ -58,10 +58,13 @@ class HostCollector(Collector):
         with self._lock:
             families, took = Families(self._wanted), {name: Took() for name in COLLECTORS}
             self._add_own(families)
+            # nova is not asked: until the first check, no server is known
+            servers = [] if self._looker.listed is None else self._looker.servers()
             seen = self._snapshot(took)
-            self._add_settings(families, seen, took["settings"])
+            if self._names:
+                self._add_settings(families, servers, seen, took["settings"])
             if seen is not None:
-                self._add_figures(families, seen, took["cgroup"])
+                self._add_figures(families, servers, seen, took["cgroup"])
             for name, each in took.items():
                 families.add("collector_success", (name,), each.success)
                 families.add("collector_duration_seconds", (name,), each.seconds)
@@ -73,7 +76,7 @@ class HostCollector(Collector):
         families.add_all(self._looker.history.counts.figures())
         for name, is_usable in self._usable().items():
             families.add("resource_usable", (name,), is_usable)
-        for server_uuid, (_server, called) in self._looker.latest.items():
+        for server_uuid, called in self._looker.called.items():
             families.add("server_info", (server_uuid, called.name, called.project_id,
                                          called.flavor, called.domain), 1)
 
@@ -85,20 +88,22 @@ class HostCollector(Collector):
             return seen
         return None
 
-    def _add_figures(self, families: Families, seen: Snapshot, took: Took) -> None:
+    def _add_figures(
+        self, families: Families, servers: Sequence[SavedServer], seen: Snapshot, took: Took
+    ) -> None:
         partial = 0
-        for server_uuid in self._looker.latest:
+        for server in servers:
             with took.timed():
-                families.add_all(seen.figures_of(server_uuid), server_uuid)
-                partial += not seen.is_whole(server_uuid)
+                families.add_all(seen.figures_of(server.uuid), server.uuid)
+                partial += not seen.is_whole(server.uuid)
         families.add_all(seen.figures())
         families.add("servers_partial", (), partial)
 
-    def _add_settings(self, families: Families, seen: Snapshot | None, took: Took) -> None:
-        servers = [self._looker.assigned(self._looker.newest(server))
-                   for server, _called in self._looker.latest.values()] if self._names else []
+    def _add_settings(
+        self, families: Families, servers: Sequence[SavedServer], seen: Snapshot | None, took: Took
+    ) -> None:
         found: _Readings = {}
-        self._recent.retain(self._looker.latest)
+        self._recent.retain({server.uuid for server in servers})
         for server in servers:
             targets = desired.resolve(TABLE, server)
             with took.timed():
@@ -143,7 +148,7 @@ def _add_value(
 
 
 def _add_shares(
-    families: Families, servers: list[SavedServer], found: _Readings, cpus: int
+    families: Families, servers: Sequence[SavedServer], found: _Readings, cpus: int
 ) -> None:
     for row in TABLE.values():
         if row.division is None or not cpus:

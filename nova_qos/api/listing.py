@@ -114,8 +114,17 @@ class ServerList(wsgi.Controller):
 def _server(instance: Instance, host: str | None, qos: Body) -> Body:
     return {
         "id": instance.uuid, "name": instance.display_name, "host": host,
+        "project_id": instance.project_id,
+        "status": _status(instance),
         "vcpus": instance.flavor.vcpus, "memory_mib": instance.flavor.memory_mb, "qos": qos,
     }
+
+
+def _status(instance: Instance) -> str:
+    """As nova shows it."""
+    # of a server that is still to be placed, nova may have noted none
+    task = instance.task_state if "task_state" in instance else None
+    return str(common.status_from_state(instance.vm_state, task or "default"))
 
 
 def _policy(instance: Instance) -> str | None:
@@ -128,8 +137,8 @@ def _unknown(instance: Instance) -> Body:
     """A server whose cell is down: of it, only the id is known."""
     nothing = {"requested": None, "range": None, "default": None}
     return {
-        "id": instance.uuid, "name": None, "host": None, "vcpus": None, "memory_mib": None,
-        "status": "UNKNOWN",
+        "id": instance.uuid, "name": None, "host": None, "project_id": None, "status": "UNKNOWN",
+        "vcpus": None, "memory_mib": None,
         "qos": {name: {**nothing, "unit": row.unit.name} for name, row in TABLE.items()},
     }
 

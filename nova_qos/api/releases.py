@@ -17,6 +17,7 @@ KNOWN = (31, 32, 33, 34)
 NEEDED = (
     "nova.api.openstack.common.ViewBuilder._get_next_link",
     "nova.api.openstack.common.get_limit_and_marker",
+    "nova.api.openstack.common.status_from_state",
     "nova.api.openstack.compute.APIRouterV21.factory",
     "nova.api.openstack.wsgi.Resource.register_subcontroller_actions",
     "nova.api.openstack.wsgi.action",

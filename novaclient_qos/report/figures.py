@@ -46,10 +46,13 @@ class Setting:
 
 @dataclass(frozen=True)
 class Server:
-    """A server of the host; ``promised_percent`` by each resource that is divided."""
+    """A server of the host; ``promised_percent`` by each resource that is divided. Older clouds do
+    not tell its project and nova's status of it."""
 
     id: str
     name: str | None
+    project_id: str | None
+    status: str | None
     vcpus: int | None
     memory_mib: int | None
     promised_percent: Mapping[str, float | None]
@@ -106,7 +109,8 @@ def figures(state: HostState, host: Host, history: History | None = None) -> Fig
     """
     divided = parts(host)
     servers = [
-        Server(each["id"], each["name"], each["vcpus"], each["memory_mib"],
+        Server(each["id"], each["name"], each.get("project_id"), each.get("status"),
+               each["vcpus"], each["memory_mib"],
                {name: percent[place] for name, percent in divided.items()})
         for place, each in enumerate(host.servers)]
     always = () if history is None else ("cpu_priority",)

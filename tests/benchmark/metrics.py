@@ -73,8 +73,7 @@ def looker_of(machine: Host, uuids: list[str]) -> Looker:
         HOST, machine, records, options, Hooks({}, options), History(), Accepted(), 0.0)
     for each in uuids:
         records.add(each, **_SETTINGS)
-    looker.latest = {each: (record.server, record.called)
-                     for each, record in records.all.items()}
+    looker.remember(records.all.values())
     return looker
 
 

@@ -206,10 +206,12 @@ def test_a_project_is_told_what_is_saved_and_no_agent_is_asked(
         assert found[server.uuid]["qos"][name]["requested"] == SETTINGS[row.name]
     assert {name: each["requested"] for name, each in found[other.uuid]["qos"].items()} == (
         dict.fromkeys(TABLE) | {"memory": 400})
-    name = ADMIN.request("GET", f"/servers/{server.uuid}").body["server"]["name"]
+    shown = ADMIN.request("GET", f"/servers/{server.uuid}").body["server"]
     assert found[server.uuid] == {
-        "id": server.uuid, "name": name, "host": None, "vcpus": 1, "memory_mib": FLAVOR_MIB,
+        "id": server.uuid, "name": shown["name"], "host": None, "vcpus": 1,
+        "memory_mib": FLAVOR_MIB, "project_id": shown["tenant_id"], "status": shown["status"],
         "qos": found[server.uuid]["qos"]}
+    assert shown["status"] == "ACTIVE"
     assert set(messages) == {"read"}
     assert "host" not in ask(READER).body
 
@@ -243,10 +245,10 @@ def test_servers_in_a_cell_that_is_down(cloud: Cloud, make: Make, server: Server
             assert lost <= found.keys() - set(strange)
             assert found[server.uuid] == {
                 "id": server.uuid, "name": None, "host": None, "vcpus": None, "memory_mib": None,
-                "status": "UNKNOWN", "qos": {
+                "project_id": None, "status": "UNKNOWN", "qos": {
                     name: {**nothing, "unit": row.unit.name} for name, row in TABLE.items()}}
         assert "servers_links" not in ask(READER, "?limit=1").body
-    assert all("status" not in each for each in servers(READER).values())
+    assert {each["status"] for each in servers(READER).values()}.isdisjoint({"UNKNOWN"})
 
 
 def test_a_cell_that_is_down_beside_servers_that_are_known(

@@ -5,13 +5,18 @@ import re
 
 import pytest
 
+from nova_qos.core.metric import COLLECTORS
 from tests.twonode.host import NodeHost
+from tools.bed.processes import wait_until
+from tools.bed.stack.layout import METRICS_PORT
 
 # the first one's includes the boot of all hosts
 pytestmark = pytest.mark.timeout(1200)
 
 _CAP_NET_ADMIN = 1 << 12  # linux/capability.h
 _MOST_EXPOSED = 2.5
+_SCRAPE = (f"import urllib.request as web; "
+           f"print(web.urlopen('http://127.0.0.1:{METRICS_PORT}/').read().decode())")
 
 
 def test_the_agent_has_one_capability(hosts: list[NodeHost]) -> None:
@@ -35,3 +40,15 @@ def test_other_services_leave_it_the_processor(hosts: list[NodeHost]) -> None:
     machine = hosts[0].node.machine
     group = machine.run("systemctl", "show", "--property=ControlGroup", "--value", "nova-qos-agent")
     assert int(machine.run("cat", f"/sys/fs/cgroup{group.strip()}/cpu.weight")) == 1000
+
+
+def test_its_rights_are_enough_for_metrics(hosts: list[NodeHost]) -> None:
+    machine = hosts[0].node.machine
+
+    def found(metric: str) -> dict[str, str]:
+        text = machine.run("python3", "-c", _SCRAPE)
+        return dict(re.findall(rf'^nova_qos_{metric}{{\w+="(\w+)"}} (\S+)$', text, re.MULTILINE))
+
+    assert found("collector_success") == dict.fromkeys(COLLECTORS, "1.0")
+    # what it surveys at its start
+    assert wait_until(lambda: found("resource_usable").get("cpu_priority") == "1.0", 60)

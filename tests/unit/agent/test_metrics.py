@@ -47,8 +47,7 @@ def registry_of(site: Site, *groups: str) -> CollectorRegistry:
 
 def checked(site: Site) -> None:
     """As the check leaves it."""
-    site.looker.latest = {uuid: (record.server, record.called)
-                          for uuid, record in site.records.all.items()}
+    site.looker.remember(site.records.all.values())
 
 
 def test_a_server_with_settings(site: Site) -> None:
@@ -198,9 +197,8 @@ def test_memory_that_a_guest_takes_back(site: Site) -> None:
 def test_names_are_text_and_no_syntax(site: Site) -> None:
     site.add("one")
     checked(site)
-    server, called = site.looker.latest["one"]
     odd = 'a"b\\c\n{x="y"} 1\nnova_qos_host_cpus 5'
-    site.looker.latest = {"one": (server, replace(called, name=odd))}
+    site.looker.called = {"one": replace(site.looker.called["one"], name=odd)}
     found = scrape(site)
     assert [labels[1] for labels in found["server_info"]] == [odd]
     assert found["host_cpus"] == {(): 64}

@@ -90,13 +90,15 @@ def test_parts_are_of_one_host(weights: list[tuple[int | None, int]], vcpus: int
 def test_everything_for_programs() -> None:
     history = History("url", HOUR, "j", "i", received={"id-a": Received(25.0, 20.0, 0.8)},
                       corrections={"memory": 2}, steal={"id-a": [(1.0, 2.0)]})
-    found = json.loads(json.dumps(report(server("a"), server("b"), history=history).document()))
+    active = server("a") | {"status": "ACTIVE", "project_id": "p"}
+    found = json.loads(json.dumps(report(active, server("b"), history=history).document()))
     assert list(found) == ["host", "capacity", "servers", "settings", "history"]
     assert (found["host"]["state"], found["host"]["now"]["mib"]) == ("short", 1000)
     assert found["capacity"]["memory"]["fitting_ratio"] == 1.0
     assert found["capacity"]["net_in"]["capacity"] is None
     assert found["servers"][0]["cpu"]["ratio"] == 0.8
     assert found["servers"][1]["cpu"] is None
+    assert (found["servers"][0]["status"], found["servers"][1]["status"]) == ("ACTIVE", None)
     assert found["settings"][0]["promised_percent"] == 25.0
     assert found["history"]["over"] == {"text": "1h", "seconds": 3600}
     assert found["history"]["corrections"] == {"memory": 2}
