@@ -4,6 +4,7 @@
 import functools
 import json
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.unit.clients import hosts
 from tests.unit.clients.answers import applied, listed
 from tests.unit.clients.policies import PolicyCloud, qos
 from tools.bed import prometheus as prometheus_bed
-from tools.bed.processes import wait_until
+from tools.bed.processes import Daemon, wait_until
 
 CALM, HUNGRY, ELSEWHERE = (f"{number}1d6c3a0-92b4-4c55-8e11-1234567890ab" for number in range(3))
 _INTERVAL, _OVER_S, _DATA_S = "500ms", 6, 60.0
@@ -51,6 +52,56 @@ def url(prometheus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
             yield f"http://{address}"
         finally:
             server.stop()
+
+
+def past(now: int) -> Iterator[str]:
+    """A day of a host, a sample a minute, in lines: a server that got half of what it is promised
+    for three hours, and all of it before and after."""
+    labels = 'job="nova-qos",instance="host:9177"'
+    of_server = f'{labels},server_id="{HUNGRY}"'
+    worked = waited = 0.0
+    lines: dict[str, list[str]] = {}
+    for at in range(now - 86400, now, 60):
+        is_hungry = 9 * 3600 <= at - now + 86400 < 12 * 3600
+        worked, waited = worked + (12 if is_hungry else 24), waited + (12 if is_hungry else 0)
+        for name, which, value in (
+                ("host_cpus", labels, 8.0), ("server_info", of_server, 1),
+                ("server_share_ratio", f'{of_server},resource="cpu_priority"', 0.05),
+                ("server_vcpu_seconds_total", of_server, worked),
+                ("server_vcpu_delay_seconds_total", of_server, waited)):
+            lines.setdefault(name, []).append(f"nova_qos_{name}{{{which}}} {value} {at}")
+    for name, samples in lines.items():
+        kind = "counter" if name.endswith("_total") else "gauge"
+        yield f"# TYPE nova_qos_{name.removesuffix('_total')} {kind}"
+        yield from samples
+    yield "# EOF"
+
+
+@pytest.fixture(scope="module")
+def url_of_the_past(
+    prometheus: str, promtool: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A Prometheus that has scraped for a day, and scrapes nothing now."""
+    place, address = tmp_path_factory.mktemp("past"), f"127.0.0.1:{free_port()}"
+    (place / "past.txt").write_text("\n".join([*past(int(time.time())), ""]))
+    subprocess.run([promtool, "tsdb", "create-blocks-from", "openmetrics", place / "past.txt",
+                    place / "data"], check=True, capture_output=True)
+    (place / "prometheus.yml").write_text("global: {}\n")
+
+    def is_ready() -> bool:
+        try:
+            return bool(prometheus_bed.ask(address, "query", query="nova_qos_host_cpus")["result"])
+        except OSError:
+            return False
+
+    server = Daemon("prometheus", [
+        prometheus, f"--config.file={place}/prometheus.yml", f"--storage.tsdb.path={place}/data",
+        f"--web.listen-address={address}"], place, is_ready, ready_timeout_s=60)
+    server.start()
+    try:
+        yield f"http://{address}"
+    finally:
+        server.stop()
 
 
 @pytest.fixture
@@ -89,6 +140,20 @@ def test_received_beside_promised(url: str, openstack: OpenStack) -> None:
         "ratio": pytest.approx(0.5, rel=0.1), "hungry_ratio": pytest.approx(0.5, rel=0.1),
         "steal_percent": pytest.approx(50, rel=0.1),
         "hungry_hours": pytest.approx(_OVER_S / 3600, abs=1e-3)}
+
+
+def test_hours_of_a_day(url_of_the_past: str, openstack: OpenStack) -> None:
+    found = json.loads(openstack.good(
+        "report", "compute", "--prometheus", url_of_the_past, "--over", "1d", "-f", "json").out)
+    calm, hungry = (server["cpu"] for server in found["servers"])
+    assert calm is None
+    assert (found["history"]["instance"], found["history"]["memory_taken_back"]) == (
+        "host:9177", None)
+    assert found["history"]["data_hours"] == pytest.approx(24, abs=0.1)
+    assert hungry["hungry_hours"] == pytest.approx(3, abs=0.1)
+    assert hungry["hungry_ratio"] == pytest.approx(0.5, abs=0.02)
+    assert hungry["ratio"] == pytest.approx(1 - 0.5 * 3 / 24, abs=0.01)
+    assert hungry["steal_percent"] == pytest.approx(100 * 1.5 / 24, abs=0.2)
 
 
 def test_a_page(url: str, openstack: OpenStack, tmp_path: Path) -> None:
