@@ -26,6 +26,8 @@ from nova_qos.resources import TABLE
 
 #: 57 percent is 0.57, and not the binary fraction that a product may come to.
 _DIGITS = 9
+#: How long a scrape waits for its turn; Prometheus gives up after 10 s.
+_TURN_S = 8.0
 _Readings = dict[str, dict[str, Reading]]
 
 
@@ -33,7 +35,8 @@ class HostCollector(Collector):
     """Collects from one snapshot of the host, and from what the last check has loaded of its
     servers, so that a scrape asks neither nova nor a guest twice.
 
-    Scrapes at the same time get their turns: libvirt has one bulk call of theirs in flight.
+    Scrapes at the same time get their turns: libvirt has one bulk call of theirs in flight. One
+    whose turn does not come in time gets what is known without the host.
     """
 
     def __init__(
@@ -51,24 +54,35 @@ class HostCollector(Collector):
         self._names = tuple(TABLE) if "settings" in groups else ()
         self._build, self._usable = build, usable
         self._recent = Recent(self._names, looker.options.nova_qos.check_interval)
-        self._lock = threading.Lock()
+        self._turn = threading.Lock()
 
     def collect(self) -> Iterator[Family]:
         """Every family that has a sample."""
-        with self._lock:
-            families, took = Families(self._wanted), {name: Took() for name in COLLECTORS}
-            self._add_own(families)
-            # nova is not asked: until the first check, no server is known
-            servers = [] if self._looker.listed is None else self._looker.servers()
-            seen = self._snapshot(took)
-            if self._names:
-                self._add_settings(families, servers, seen, took["settings"])
-            if seen is not None:
-                self._add_figures(families, servers, seen, took["cgroup"])
-            for name, each in took.items():
-                families.add("collector_success", (name,), each.success)
-                families.add("collector_duration_seconds", (name,), each.seconds)
+        families = Families(self._wanted)
+        self._add_own(families)
+        if self._turn.acquire(timeout=_TURN_S):
+            try:
+                took = self._add_host(families)
+            finally:
+                self._turn.release()
+        else:
+            took = {name: Took(_TURN_S, success=False) for name in COLLECTORS}
+        for name, each in took.items():
+            families.add("collector_success", (name,), each.success)
+            families.add("collector_duration_seconds", (name,), each.seconds)
         return iter(families)
+
+    def _add_host(self, families: Families) -> dict[str, Took]:
+        """What the host tells; how the collectors fared."""
+        took = {name: Took() for name in COLLECTORS}
+        # nova is not asked: until the first check, no server is known
+        servers = [] if self._looker.listed is None else self._looker.servers()
+        seen = self._snapshot(took)
+        if self._names:
+            self._add_settings(families, servers, seen, took["settings"])
+        if seen is not None:
+            self._add_figures(families, servers, seen, took["cgroup"])
+        return took
 
     def _add_own(self, families: Families) -> None:
         """What is known without the host."""

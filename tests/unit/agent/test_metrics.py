@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a scrape of a host tells; read back by the parser of Prometheus' own library."""
 
+import threading
 from concurrent import futures
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from nova_qos import conf
+from nova_qos.agent import metrics
 from nova_qos.agent.metrics import HostCollector
 from nova_qos.agent.readings import Readings
 from nova_qos.core import errors, metric
@@ -212,6 +214,32 @@ def test_scrapes_at_the_same_time(site: Site) -> None:
     with futures.ThreadPoolExecutor(8) as threads:
         texts = list(threads.map(lambda _: scrape(site, registry=registry), range(16)))
     assert all(len(each["server_cpu_seconds_total"]) == 20 for each in texts)
+
+
+def test_a_host_that_does_not_answer_keeps_no_second_scrape(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "_TURN_S", 0.1)
+    site.add("one", cpu_priority=512)
+    checked(site)
+    registry, entered, over = registry_of(site), threading.Event(), threading.Event()
+    snapshot = site.machine.snapshot
+
+    def hang(*args: object, **kwargs: object) -> object:
+        entered.set()
+        over.wait(10)
+        return snapshot([])
+
+    site.machine.snapshot = hang
+    with futures.ThreadPoolExecutor(1) as thread:
+        first = thread.submit(scrape, site, registry=registry)
+        assert entered.wait(5)
+        found = scrape(site, registry=registry)
+        assert set(found["collector_success"].values()) == {0}
+        assert found["server_info"]
+        assert "server_cpu_seconds_total" not in found
+        over.set()
+        assert first.result()["server_cpu_seconds_total"]
 
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)
