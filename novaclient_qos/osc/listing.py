@@ -11,20 +11,16 @@ from osc_lib.command import command
 
 from nova_qos.client import Client, HeldReport, Host, Listed, Saved, is_by_policy
 from nova_qos.core.report import UNKNOWN
-from nova_qos.core.resource import Division
-from nova_qos.core.sharing import Claim
 from nova_qos.resources import FIRST, MEMORY, TABLE
 from novaclient_qos import words
 from novaclient_qos.osc.cells import Cell, figure, heading, source
 from novaclient_qos.osc.cloud import Cloud
+from novaclient_qos.report.figures import DIVISIONS, parts
 
 LOG = logging.getLogger(__name__)
 Row = dict[str, object]
 _WHOSE = ("Name", "ID")
 _SOURCE = "Source"
-#: How each resource is divided that is divided at all.
-_DIVISIONS: Mapping[str, Division] = {
-    name: row.division for name, row in TABLE.items() if row.division is not None}
 
 
 class ListQos(command.Lister):
@@ -145,11 +141,9 @@ def _held(host: Host) -> list[Row]:
     for name, row in TABLE.items():
         for server, cells in zip(host.servers, rows, strict=True):
             cells[heading(row)] = _holding(name, server["qos"][name])
-    for name, division in _DIVISIONS.items():
-        claims = [Claim(server["qos"][name]["weight"], server["vcpus"] or 0)
-                  for server in host.servers]
-        for percent, cells in zip(division.rule(claims, host.vcpus), rows, strict=True):
-            cells[division.column] = _percent(percent)
+    for name, percents in parts(host).items():
+        for percent, cells in zip(percents, rows, strict=True):
+            cells[DIVISIONS[name].column] = _percent(percent)
     return rows
 
 
@@ -163,7 +157,7 @@ def _sources(server: Listed) -> Cell:
 
 
 def _percent(value: float | None) -> Cell:
-    return Cell(None) if value is None else Cell(round(value, 3), f"{value:.1f}")
+    return Cell(None) if value is None else Cell(value, f"{value:.1f}")
 
 
 def _holding(name: str, report: HeldReport) -> Cell:
@@ -178,7 +172,7 @@ def _holding(name: str, report: HeldReport) -> Cell:
 def _total(rows: Sequence[Row], host: Host) -> Row:
     used_mib = _sum(rows, heading(MEMORY))
     total: Row = {"Name": "Total", heading(MEMORY): f"{round(used_mib)} of {host.memory_mib}"}
-    for title in (division.column for division in _DIVISIONS.values()):
+    for title in (division.column for division in DIVISIONS.values()):
         # nothing is divided where nobody takes part
         total[title] = f"{whole:.1f}" if (whole := _sum(rows, title)) else ""
     return total

@@ -84,6 +84,26 @@ def test_hosts(openstack: OpenStack, server: Server) -> None:
         "there is no compute host nowhere (HTTP 404)")
 
 
+def test_the_report_of_a_host(openstack: OpenStack, server: Server) -> None:
+    openstack.good("set", "--cpu-priority", "2048", "--memory-guarantee", "64", server.uuid)
+    told = openstack.good("report", "compute")
+    assert told.out.startswith("Host compute is calm")
+    rows = {row[1]: row[2:9] for row in told.rows() if len(row) == 11}
+    assert rows["cpu_priority"][1:] == ["2048", "2048", "shares", "True", "applied", "server"]
+    assert 0 < float(rows["cpu_priority"][0]) <= 100
+    found = json.loads(openstack.good("report", "compute", "-f", "json").out)
+    assert (found["host"]["agent"], found["capacity"]["memory"]["guaranteed"]) == ("up", 64)
+    assert {(each["resource"], each["requested"]) for each in found["settings"]
+            if each["server_id"] == server.uuid} == {
+        ("cpu_priority", 2048), ("memory_guarantee", 64)}
+    assert openstack.bad("report", "nowhere").error().startswith("there is no compute host nowhere")
+
+
+def test_the_report_of_a_host_without_an_agent(openstack: OpenStack) -> None:
+    told = openstack.good("report", "halted")
+    assert "Its agent is down: nova-qos-agent on host halted did not answer" in told.out
+
+
 def test_set_show_and_unset(openstack: OpenStack, server: Server) -> None:
     options = [word for name, value in SETTINGS.items()
                for word in (TABLE[name].names.option, str(value))]

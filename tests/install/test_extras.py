@@ -81,6 +81,16 @@ def test_the_openstack_command_finds_it(installed: Callable[[str], Run]) -> None
     assert "--cpu-priority" in run("openstack", "server", "qos", "set", "--help").stdout
 
 
+def test_the_extra_of_the_report_draws(installed: Callable[[str], Run]) -> None:
+    run = installed("[report]")
+    found = distributions(run)
+    assert "matplotlib" in found
+    assert found.isdisjoint(HEAVY)
+    done = run("python", "-c", "from novaclient_qos.report import page, plots; "
+               "print(plots.pairs([('web', 25.0, 12.5)], 'percent', 'about')[:4])")
+    assert done.stdout == "<svg\n", done.stderr
+
+
 def test_the_extra_of_the_api_mounts(installed: Callable[[str], Run]) -> None:
     run = installed("[api]")
     assert "libvirt-python" not in distributions(run)

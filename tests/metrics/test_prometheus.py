@@ -2,18 +2,16 @@
 """A real Prometheus with our configuration and rules: each panel has data."""
 
 import functools
-import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from tests.metrics import exposition
 from tests.metrics.panels import EVERYTHING, Query, queries
+from tests.metrics.scraped import free_port, serving
 from tests.metrics.test_rules import rules
 from tools.bed import prometheus as prometheus_bed
 from tools.bed.processes import wait_until
@@ -26,39 +24,12 @@ _DATA_S = 30.0
 Ask = Callable[..., Any]
 
 
-class _Agent(BaseHTTPRequestHandler):
-    """What stands for the agent; its counters rise with the time."""
-
-    begun = time.monotonic()
-
-    def do_GET(self) -> None:
-        body = exposition.text(time.monotonic() - self.begun, time.time()).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Print nothing."""
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def agent() -> Iterator[str]:
-    """The address of a server of metrics."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Agent)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    """The address of a server of metrics, whose counters rise with the time."""
+    begun = time.monotonic()
+    with serving(lambda: exposition.text(time.monotonic() - begun, time.time())) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +37,7 @@ def ask(
     agent: str, prometheus: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Ask]:
     """Asks a Prometheus that scrapes it: ``ask("query", query="up")``."""
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     server = prometheus_bed.daemon(
         tmp_path_factory.mktemp("prometheus"), agent, address, _INTERVAL)
     server.start()
