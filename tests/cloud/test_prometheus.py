@@ -2,8 +2,12 @@
 """A real Prometheus scrapes the demo's agent, whose guests work: every panel has data."""
 
 import functools
+import json
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +67,29 @@ def test_every_query_has_data(query: Query, ask: Ask) -> None:
         return any(each["value"][1] != "NaN" for each in ask("query", query=query.expr)["result"])
 
     assert wait_until(has_data, _DATA_S), query.expr
+
+
+def test_the_report_of_the_host(
+    admin: Person, ask: Ask, servers: dict[str, str], tmp_path: Path
+) -> None:
+    """By the command, from the API and this Prometheus."""
+    host = admin.show(servers["vm1"])["OS-EXT-SRV-ATTR:host"]
+    (listen,) = ask.args  # type: ignore[attr-defined]
+    answer = subprocess.run(
+        [Path(sys.executable).with_name("openstack"), "server", "qos", "report", host,
+         "--prometheus", f"http://{listen}", "--over", "1m", "--html", tmp_path / "host.html",
+         "-f", "json"],
+        env=admin.environment | {"PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    told = json.loads(answer.stdout)
+    requested = {each["resource"]: each["requested"] for each in told["settings"]
+                 if each["server"] == "vm1"}
+    assert {name: requested[name] for name in SETTINGS} == SETTINGS
+    assert all(each["cpu"] for each in told["servers"] if each["name"] in servers)
+    page = (tmp_path / "host.html").read_text()
+    assert all(name in page for name in servers)
+    assert "<svg" in page
+    assert "<script" not in page
 
 
 def test_rules_are_evaluated_and_nothing_is_wrong(
