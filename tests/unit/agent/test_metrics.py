@@ -196,6 +196,22 @@ def test_memory_that_a_guest_takes_back(site: Site) -> None:
     assert ("one", "memory", "deflated", "server") in found["server_setting_state"]
 
 
+def test_a_scrape_does_not_change_what_get_qos_says(site: Site) -> None:
+    _record, domain = site.add("one", cpu_priority=2048)
+    site.looker.look("one")
+    checked(site)
+    registry = registry_of(site)
+    readings = Readings(site.machine, site.looker.history, lambda: Reading(None))
+    # it keeps what it has read
+    scrape(site, registry=registry)
+    domain.shares, domain.refuse = 77, {"cpu_priority"}
+    site.looker.look("one")
+    before = readings.of("one", ["cpu_priority"])["cpu_priority"]
+    assert before.unmet == "refused"
+    scrape(site, registry=registry)
+    assert readings.of("one", ["cpu_priority"])["cpu_priority"] == before
+
+
 def test_names_are_text_and_no_syntax(site: Site) -> None:
     site.add("one")
     checked(site)
