@@ -30,9 +30,13 @@ class LibvirtSnapshot:
 
     def __init__(
         self, seen_domain: SeenDomain, listed: Mapping[str, Listed], is_unified: bool,
-        networks: Mapping[str, SeenNetwork], parts: Mapping[str, Part],
+        networks: Mapping[str, SeenNetwork], parts: Mapping[str, Part], cpus: int,
     ) -> None:
-        """:param seen_domain: makes the domain of a server, for reading what was seen of it"""
+        """
+        :param seen_domain: makes the domain of a server, for reading what was seen of it
+        :param cpus: how many processors the servers share
+        """
+        self._cpus = cpus
         self._seen_domain, self._listed = seen_domain, listed
         self._networks, self.parts = networks, parts
         self._read_networks = {knob: network.read for knob, network in networks.items()}
@@ -43,7 +47,7 @@ class LibvirtSnapshot:
     def figures(self) -> Figures:
         """See ``host.Snapshot``."""
         networks = (network.figures() for network in self._networks.values())
-        return merged([statistics.of_host(), *networks])
+        return merged([statistics.of_host(self._cpus), *networks])
 
     def figures_of(self, server_uuid: str) -> Figures:
         """See ``host.Snapshot``."""
