@@ -56,10 +56,16 @@ class LibvirtSnapshot:
         if isinstance(listed.definition, Definition):
             interfaces = listed.definition.interfaces
             found += [network.figures_of(interfaces) for network in self._networks.values()]
-            machine = groups.machine(listed.domain_id, listed.definition.name)
-            if group := self._with_pressure.get(machine):
-                found.append(statistics.pressure_of(group))
         return merged(found)
+
+    def pressure_of(self, server_uuid: str) -> Figures:
+        """See ``host.Snapshot``."""
+        listed = self._of(server_uuid)
+        if not isinstance(listed.definition, Definition):
+            return {}
+        group = self._with_pressure.get(
+            groups.machine(listed.domain_id, listed.definition.name))
+        return statistics.pressure_of(group) if group else {}
 
     def is_whole(self, server_uuid: str) -> bool:
         """See ``host.Snapshot``."""
