@@ -218,7 +218,14 @@ class Snapshot(Protocol):
         could not tell is left out.
 
         :raises ServerNotRunning: there was none
-        :raises HostCannot, HostRefused: a file of the kernel's could not be read
+        """
+
+    def pressure_of(self, server_uuid: str) -> Figures:
+        """For how long a server has waited for what it lacked, as the kernel counts it; nothing
+        where that keeps no account.
+
+        :raises ServerNotRunning: there was none
+        :raises HostRefused: a file of the kernel's could not be read
         """
 
     def is_whole(self, server_uuid: str) -> bool:

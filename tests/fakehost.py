@@ -442,8 +442,6 @@ class FakeSnapshot:
 
     def figures_of(self, server_uuid: str) -> Figures:
         domain = self.domain(server_uuid)
-        if domain.unreadable is not None:
-            raise domain.unreadable
         found: Figures = {
             "server_vcpus": {(): 1}, "server_cpu_seconds_total": {(): domain.cpu_s},
             "server_vcpu_seconds_total": {(): domain.cpu_s},
@@ -454,6 +452,12 @@ class FakeSnapshot:
             "server_memory_resident_bytes": {(): domain.actual_kib * 1024.0},
             "server_memory_usable_bytes": {(): domain._usable() * 1024.0},
             "server_disk_read_bytes_total": {("vda",): 0.0}}])
+
+    def pressure_of(self, server_uuid: str) -> Figures:
+        domain = self.domain(server_uuid)
+        if domain.unreadable is not None:
+            raise domain.unreadable
+        return {"server_pressure_cpu_waiting_seconds_total": {(): 0.0}}
 
     def is_whole(self, server_uuid: str) -> bool:
         return not self.domain(server_uuid).silent

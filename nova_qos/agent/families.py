@@ -53,14 +53,14 @@ class Took:
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """Count the time inside. An error of ours ends what is done there, and is a failure unless
-        the server has ended meanwhile."""
+        """Count the time inside. An error of ours or of a file ends what is done there, and is a
+        failure unless the server has ended meanwhile."""
         began_s = time.monotonic()
         try:
             yield
         except (errors.ServerNotRunning, errors.ServerGone):
             pass
-        except errors.QosError as error:
+        except (errors.QosError, OSError) as error:
             LOG.debug("A part of the metrics is missing: %s", error)
             self.success = False
         finally:

@@ -155,6 +155,17 @@ class History:
                 past.applied, past.unmet, past.since = reading.applied, reading.unmet, time.time()
             return replace(reading, since=past.since)
 
+    def explained(self, server_uuid: str, name: str, reading: Reading) -> Reading:
+        """A reading, which may be older than the last one, with why the requested value is not in
+        force; changes nothing."""
+        with self._lock:
+            past = self._find(server_uuid, name)
+            if past is None or past.why is None or reading.unmet is not None or (
+                    past.missing is not None and reading.holds(past.missing)):
+                return reading
+            kind, reason = past.why
+        return replace(reading, unmet=kind, reason=reason)
+
     def was_in_force(self, server_uuid: str, name: str, target: int) -> bool:
         """Whether the target was in force before, which makes the present value drift."""
         with self._lock:

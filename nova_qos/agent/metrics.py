@@ -52,6 +52,7 @@ class HostCollector(Collector):
         self._wanted = {each.name: each for each in metric.metrics(TABLE)
                         if each.group is None or each.group in groups}
         self._names = tuple(TABLE) if "settings" in groups else ()
+        self._has_pressure = "pressure" in groups
         self._build, self._usable = build, usable
         self._recent = Recent(self._names, looker.options.nova_qos.check_interval)
         self._turn = threading.Lock()
@@ -81,7 +82,7 @@ class HostCollector(Collector):
         if self._names:
             self._add_settings(families, servers, seen, took["settings"])
         if seen is not None:
-            self._add_figures(families, servers, seen, took["cgroup"])
+            self._add_figures(families, servers, seen, took)
         return took
 
     def _add_own(self, families: Families) -> None:
@@ -103,13 +104,17 @@ class HostCollector(Collector):
         return None
 
     def _add_figures(
-        self, families: Families, servers: Sequence[SavedServer], seen: Snapshot, took: Took
+        self, families: Families, servers: Sequence[SavedServer], seen: Snapshot,
+        took: Mapping[str, Took],
     ) -> None:
         partial = 0
         for server in servers:
-            with took.timed():
+            with took["libvirt"].timed():
                 families.add_all(seen.figures_of(server.uuid), server.uuid)
                 partial += not seen.is_whole(server.uuid)
+            if self._has_pressure:
+                with took["cgroup"].timed():
+                    families.add_all(seen.pressure_of(server.uuid), server.uuid)
         families.add_all(seen.figures())
         families.add("servers_partial", (), partial)
 
@@ -130,7 +135,8 @@ class HostCollector(Collector):
             _add_shares(families, servers, found, cpus)
 
     def _read(self, seen: Snapshot, server: SavedServer) -> dict[str, Reading]:
-        return {name: self._readings.observe(server.uuid, name, reading)
+        # some are as old as a check: to remember them would change what get-qos says
+        return {name: self._readings.explain(server.uuid, name, reading)
                 for name, reading in self._recent.read(seen, server).items()}
 
 

@@ -68,6 +68,11 @@ class Readings:
         """Remember a reading, and return it with why its target is not in force, since when."""
         return hold.observe(self._history, server_uuid, name, reading)
 
+    def explain(self, server_uuid: str, name: str, reading: Reading) -> Reading:
+        """A reading, which may be older than others, with why its target is not in force; nothing
+        is remembered."""
+        return self._history.explained(server_uuid, name, reading)
+
     def _read(
         self, domain: SeenDomain, server_uuid: str, names: Iterable[str]
     ) -> dict[str, Reading]:

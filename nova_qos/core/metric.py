@@ -74,7 +74,8 @@ def _gauge(name: str, text: str, source: str, group: str | None, *labels: str) -
 _ABOUT = (
     _gauge("build_info", "1; the versions of nova-qos, nova and libvirt.", "the agent", None,
            "version", "nova", "libvirt"),
-    _gauge("host_cpus", "The processors of the host.", "the kernel", None),
+    _gauge("host_cpus", "The processors of the host that servers share.",
+           "[compute] cpu_shared_set; the kernel where that is not set", None),
     _gauge("host_memory_bytes", "The memory of the host.", "/proc/meminfo: MemTotal", None),
     _gauge("host_memory_available_bytes", "Memory of the host that could be used without swapping, "
            "as the kernel estimates it.", "/proc/meminfo: MemAvailable", None),

@@ -83,7 +83,8 @@ class LibvirtHost:
         why = "; ".join(filter(None, (network.error for network in seen.values())))
         parts = {"libvirt": Part(listed_s - now_s),
                  "network": Part(time.monotonic() - listed_s, why or None)}
-        return LibvirtSnapshot(self._seen_domain, listed, self._is_unified, seen, parts)
+        return LibvirtSnapshot(self._seen_domain, listed, self._is_unified, seen, parts,
+                               self._promises.capacity.cpu_percent // 100)
 
     def room(self) -> Room:
         """See ``host.Host.room``."""

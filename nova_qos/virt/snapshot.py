@@ -30,9 +30,13 @@ class LibvirtSnapshot:
 
     def __init__(
         self, seen_domain: SeenDomain, listed: Mapping[str, Listed], is_unified: bool,
-        networks: Mapping[str, SeenNetwork], parts: Mapping[str, Part],
+        networks: Mapping[str, SeenNetwork], parts: Mapping[str, Part], cpus: int,
     ) -> None:
-        """:param seen_domain: makes the domain of a server, for reading what was seen of it"""
+        """
+        :param seen_domain: makes the domain of a server, for reading what was seen of it
+        :param cpus: how many processors the servers share
+        """
+        self._cpus = cpus
         self._seen_domain, self._listed = seen_domain, listed
         self._networks, self.parts = networks, parts
         self._read_networks = {knob: network.read for knob, network in networks.items()}
@@ -43,7 +47,7 @@ class LibvirtSnapshot:
     def figures(self) -> Figures:
         """See ``host.Snapshot``."""
         networks = (network.figures() for network in self._networks.values())
-        return merged([statistics.of_host(), *networks])
+        return merged([statistics.of_host(self._cpus), *networks])
 
     def figures_of(self, server_uuid: str) -> Figures:
         """See ``host.Snapshot``."""
@@ -52,10 +56,16 @@ class LibvirtSnapshot:
         if isinstance(listed.definition, Definition):
             interfaces = listed.definition.interfaces
             found += [network.figures_of(interfaces) for network in self._networks.values()]
-            machine = groups.machine(listed.domain_id, listed.definition.name)
-            if group := self._with_pressure.get(machine):
-                found.append(statistics.pressure_of(group))
         return merged(found)
+
+    def pressure_of(self, server_uuid: str) -> Figures:
+        """See ``host.Snapshot``."""
+        listed = self._of(server_uuid)
+        if not isinstance(listed.definition, Definition):
+            return {}
+        group = self._with_pressure.get(
+            groups.machine(listed.domain_id, listed.definition.name))
+        return statistics.pressure_of(group) if group else {}
 
     def is_whole(self, server_uuid: str) -> bool:
         """See ``host.Snapshot``."""

@@ -2,7 +2,6 @@
 """What libvirt and the kernel count of a domain, as metrics."""
 
 import errno
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,10 +74,13 @@ def of_libvirt(record: Mapping[str, Any]) -> Figures:
     return found
 
 
-def of_host(meminfo: Path = Path("/proc/meminfo")) -> Figures:
-    """The metrics of the machine itself."""
+def of_host(cpus: int, meminfo: Path = Path("/proc/meminfo")) -> Figures:
+    """The metrics of the machine itself.
+
+    :param cpus: how many processors its servers share
+    """
     fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-    return {"host_cpus": {(): os.cpu_count() or 1}, **{
+    return {"host_cpus": {(): cpus} if cpus else {}, **{
         name: {(): int(fields[field].split()[0]) * _KIB} for field, name in _OF_HOST.items()}}
 
 

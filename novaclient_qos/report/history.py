@@ -5,7 +5,7 @@ The questions use the agent's metrics alone, not our recording rules, which may 
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -226,8 +226,18 @@ def _steal(
     span = asked.span
     curves = source.over(asked.steal(f"{span.step_s}s"), now_s - span.seconds, now_s, span.step_s)
     found = {each.labels.get("server_id"): each.points for each in curves}
-    return {each: [(at_s, _percent(value)) for at_s, value in found[each]]
+    return {each: [(at_s, _percent(value)) for at_s, value in _with_gaps(found[each], span.step_s)]
             for each in ids if each in found}
+
+
+def _with_gaps(points: Points, step_s: float) -> Iterator[tuple[float, float | None]]:
+    """The points, with one without a value where Prometheus has left some out."""
+    before_s: float | None = None
+    for at_s, value in points:
+        if before_s is not None and at_s - before_s > 1.5 * step_s:
+            yield before_s + step_s, None
+        yield at_s, value
+        before_s = at_s
 
 
 def _by_server(samples: Iterable[Sample]) -> dict[str, float | None]:

@@ -147,7 +147,21 @@ def test_libvirt_away(site: Site) -> None:
         assert name not in found
 
 
-def test_a_file_that_cannot_be_read_spoils_its_server_alone(site: Site) -> None:
+def test_groups_that_cannot_be_listed(site: Site) -> None:
+    """Their metrics are missing, and the others are there."""
+    site.add("one", cpu_priority=512)
+    checked(site)
+
+    def snapshot(*args: object, **kwargs: object) -> object:
+        raise PermissionError(13, "Permission denied", "/sys/fs/cgroup")
+
+    site.machine.snapshot = snapshot
+    found = scrape(site)
+    assert found["collector_success"]["libvirt",] == 0
+    assert found["server_cpu_priority_requested_shares"] == {("one",): 512}
+
+
+def test_a_file_that_cannot_be_read_spoils_its_figure_alone(site: Site) -> None:
     for uuid in "one", "two":
         site.add(uuid)
     site.machine.domains["one"].unreadable = errors.HostRefused("a file")
@@ -155,7 +169,9 @@ def test_a_file_that_cannot_be_read_spoils_its_server_alone(site: Site) -> None:
     found = scrape(site)
     assert found["collector_success"] == {
         ("libvirt",): 1, ("cgroup",): 0, ("network",): 1, ("settings",): 1}
-    assert found["server_cpu_seconds_total"].keys() == {("two",)}
+    assert found["server_pressure_cpu_waiting_seconds_total"].keys() == {("two",)}
+    assert found["server_cpu_seconds_total"].keys() == {("one",), ("two",)}
+    assert found["servers_partial"] == {(): 0}
 
 
 def test_groups_that_are_switched_off(site: Site) -> None:
@@ -194,6 +210,22 @@ def test_memory_that_a_guest_takes_back(site: Site) -> None:
     found = scrape(site)
     assert found["memory_retaken_total"] == {(): 1}
     assert ("one", "memory", "deflated", "server") in found["server_setting_state"]
+
+
+def test_a_scrape_does_not_change_what_get_qos_says(site: Site) -> None:
+    _record, domain = site.add("one", cpu_priority=2048)
+    site.looker.look("one")
+    checked(site)
+    registry = registry_of(site)
+    readings = Readings(site.machine, site.looker.history, lambda: Reading(None))
+    # it keeps what it has read
+    scrape(site, registry=registry)
+    domain.shares, domain.refuse = 77, {"cpu_priority"}
+    site.looker.look("one")
+    before = readings.of("one", ["cpu_priority"])["cpu_priority"]
+    assert before.unmet == "refused"
+    scrape(site, registry=registry)
+    assert readings.of("one", ["cpu_priority"])["cpu_priority"] == before
 
 
 def test_names_are_text_and_no_syntax(site: Site) -> None:

@@ -13,7 +13,13 @@ from nova_qos.errors import QosError
 from nova_qos.resources import TABLE
 from novaclient_qos.report.history import Received, Span, ask
 from novaclient_qos.report.prometheus import Prometheus
-from tests.unit.clients.prometheus import NOW_S, Asked, RecordedPrometheus, vector
+from tests.unit.clients.prometheus import (
+    NOW_S,
+    Asked,
+    RecordedPrometheus,
+    success,
+    vector,
+)
 
 ONE, TWO, THREE = (f"{number}1d6c3a0-92b4-4c55-8e11-1234567890ab" for number in range(3))
 HOUR = Span.parse("1h")
@@ -90,6 +96,25 @@ def test_figures_that_are_none(
     assert (found.data_hours, found.memory_taken_back, found.corrections) == (None, None, {})
     assert found.received == {ONE: Received()}
     assert {value for _at_s, value in found.steal[ONE]} == {None}
+
+
+def test_of_a_time_without_steal_nothing_is_drawn(
+    recorded: RecordedPrometheus, prometheus: Prometheus
+) -> None:
+    """An idle server has none, and an agent that is away tells none."""
+    recorded.knows("compute:9177", [ONE], **FOUND)
+    answer = recorded.answer
+
+    def with_a_gap(asked: Asked) -> object:
+        if not asked.path.endswith("query_range"):
+            return answer(asked)
+        points = [[NOW_S + at_s, "0.5"] for at_s in (0, 300, 1200, 1500)]
+        return success("matrix", [{"metric": {"server_id": ONE}, "values": points}])
+
+    recorded.answer = with_a_gap
+    assert ask(prometheus, [ONE], HOUR, with_curves=True).steal[ONE] == [
+        (NOW_S, 50.0), (NOW_S + 300, 50.0), (NOW_S + 600, None), (NOW_S + 1200, 50.0),
+        (NOW_S + 1500, 50.0)]
 
 
 def test_a_host_with_no_more_than_its_name(

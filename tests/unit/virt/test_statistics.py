@@ -60,10 +60,13 @@ def test_what_the_machine_has(tmp_path: Path) -> None:
     (tmp_path / "meminfo").write_text(
         "MemTotal:       24661700 kB\nMemFree:         1 kB\nMemAvailable:   23000000 kB\n"
         "HugePages_Total:       0\n")
-    found = statistics.of_host(tmp_path / "meminfo")
+    found = statistics.of_host(3, tmp_path / "meminfo")
     assert found["host_memory_bytes"] == {(): 24661700 * 1024}
     assert found["host_memory_available_bytes"] == {(): 23000000 * 1024}
-    assert found["host_cpus"][()] >= 1
+    # as the shares of servers are counted, too, by nova and in lists
+    assert found["host_cpus"] == {(): 3}
+    # all are dedicated to single servers
+    assert statistics.of_host(0, tmp_path / "meminfo")["host_cpus"] == {}
 
 
 def test_what_is_left_out_is_absent() -> None:
