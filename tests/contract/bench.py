@@ -47,3 +47,6 @@ class Bench(Protocol):
 
     def away(self) -> AbstractContextManager[None]:
         """Libvirt does not answer inside of this."""
+
+    def pass_time(self, seconds: float) -> None:
+        """So long the guests and libvirt do what they do by themselves."""

@@ -108,15 +108,17 @@ class MemoryContract(ContractTests):
             write(domain, "memory", server.memory_kib + MIB)
         assert read(domain, "memory").applied == server.memory_kib
 
-    def test_memory_in_use_is_not_given(self, server: Server, domain: Domain) -> None:
+    def test_memory_in_use_is_not_given(
+        self, bench: Bench, server: Server, domain: Domain
+    ) -> None:
         server.occupy(100)
         target_kib = 64 * MIB
         write(domain, "memory", target_kib)
-        time.sleep(2)
+        bench.pass_time(2)
         assert target_kib < (read(domain, "memory").applied or 0) < server.memory_kib
 
     def test_whole_memory_is_not_reported_by_a_driver_that_finds_nothing_to_do(
-        self, server: Server, domain: Domain
+        self, bench: Bench, server: Server, domain: Domain
     ) -> None:
         less_kib = server.memory_kib - MIB
         write(domain, "memory", less_kib)
@@ -124,7 +126,7 @@ class MemoryContract(ContractTests):
         with server.resetting():
             write(domain, "memory", server.memory_kib)
         write(domain, "memory", server.memory_kib)
-        time.sleep(2)
+        bench.pass_time(2)
         assert read(domain, "memory").applied == less_kib
         for memory_kib in (less_kib + MIB // 2, server.memory_kib):
             write(domain, "memory", memory_kib)
@@ -192,9 +194,11 @@ class NoBalloonContract(ContractTests):
         assert "reported nothing" in (reading.reason or "")
         assert reading.unmet is None
 
-    def test_written_memory_does_not_arrive(self, server: Server, domain: Domain) -> None:
+    def test_written_memory_does_not_arrive(
+        self, bench: Bench, server: Server, domain: Domain
+    ) -> None:
         write(domain, "memory", server.memory_kib - 64 * MIB)
-        time.sleep(1)
+        bench.pass_time(1)
         assert read(domain, "memory").applied == server.memory_kib
 
     def test_everything_else_works(self, domain: Domain) -> None:
@@ -397,7 +401,7 @@ class SnapshotContract(ContractTests):
         arrived(domain, values["memory"])
         others = {name: read(domain, name) for name in values if name != "memory"}
         # QEMU tells libvirt the size of a balloon that moves once a second
-        time.sleep(2)
+        bench.pass_time(2)
         seen = bench.host.snapshot([knob_of(name) for name in values]).domain(server.uuid)
         assert {name: read(seen, name) for name in others} == others
         live, memory = read(domain, "memory"), read(seen, "memory")
@@ -602,10 +606,12 @@ class PausedContract(ContractTests):
     def test_balloon_counts_as_alive(self, domain: Domain) -> None:
         assert certain_balloon(domain).alive
 
-    def test_memory_waits_for_the_guest(self, server: Server, domain: Domain) -> None:
+    def test_memory_waits_for_the_guest(
+        self, bench: Bench, server: Server, domain: Domain
+    ) -> None:
         target_kib = server.memory_kib - 32 * MIB
         write(domain, "memory", target_kib)
-        time.sleep(1)
+        bench.pass_time(1)
         assert read(domain, "memory").applied == server.memory_kib
         server.resume()
         assert arrived(domain, target_kib).applied == target_kib

@@ -79,6 +79,9 @@ class FakeBench:
         yield
         self._fail(None)
 
+    def pass_time(self, seconds: float) -> None:
+        """Nothing: the fake host does all at once, and has no clock."""
+
     def _fail(self, failure: errors.QosError | None) -> None:
         self.host.away = failure is not None
         for domain in self.host.domains.values():

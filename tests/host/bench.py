@@ -163,6 +163,9 @@ class RealBench:
         finally:
             self.libvirt.start()
 
+    def pass_time(self, seconds: float) -> None:
+        time.sleep(seconds)
+
     @cached_property
     def _healthy(self) -> RealServer:
         guest = TestGuest(self.libvirt, self.images, "healthy", Shape(bridge=BRIDGE))
