@@ -91,6 +91,9 @@ def test_away_while_a_value_is_changed(
     wait_for(lambda: admin.act(kept, "set-cpu-priority", {"share": 900})[0] == 200, BACK_S,
              "the agent takes orders")
     assert in_groups(host, kept)["cpu_priority"] == 900
+    # nova casts a reboot: one that comes before nova-compute listens again is lost
+    wait_for(lambda: admin.act(kept, "os-getConsoleOutput", {"length": 1})[0] == 200, BACK_S,
+             "nova-compute answers")
     wait_for(lambda: admin.act(kept, "reboot", {"type": "HARD"})[0] == 202, BACK_S,
              "nova takes orders")
     admin.wait_for_status(kept, "ACTIVE")
