@@ -125,9 +125,12 @@ class HostCollector(Collector):
         self._recent.retain({server.uuid for server in servers})
         for server in servers:
             targets = desired.resolve(TABLE, server)
+            read: dict[str, Reading] = {}
             with took.timed():
-                read = {} if seen is None else self._read(seen, server)
-                found[server.uuid] = read
+                if seen is not None:
+                    read = self._read(seen, server)
+            found[server.uuid] = read
+            with took.timed():
                 for name, row in TABLE.items():
                     _add_setting(families, server, row, targets[name], read.get(name))
         if seen is not None:
