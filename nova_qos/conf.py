@@ -18,15 +18,15 @@ class MarkMask(types.String):
 
 
 class Listen(types.String):
-    """An address and a port to listen on, such as 127.0.0.1:9177 or [::1]:9177."""
+    """An address and a port to listen on, such as 127.0.0.1:9177 or [::1]:9177; empty: none."""
 
     def __init__(self) -> None:
-        super().__init__(regex=r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]\s]+):[0-9]{1,5}$",
+        super().__init__(regex=r"^((\[[0-9a-fA-F:.]+\]|[^:\[\]\s]+):[0-9]{1,5})?$",
                          type_name="address and port")
 
     def __call__(self, value: object) -> str:
         text = str(super().__call__(value))
-        if not 0 < int(text.rpartition(":")[2]) < 2**16:
+        if text and not 0 < int(text.rpartition(":")[2]) < 2**16:
             raise ValueError(f"{text} has no port from 1 to 65535")
         return text
 
@@ -167,10 +167,10 @@ OPTIONS = [
         type=Listen(),
         sample_default="127.0.0.1:9177",
         help="Address and port on which the agent serves metrics of its host and servers for "
-        "Prometheus, such as 127.0.0.1:9177 or [::1]:9177. When unset, it serves none. Whoever can "
-        "reach it reads the names and projects of all servers of the host: listen on loopback or a "
-        "management network, and beyond loopback with TLS and client certificates. Where the "
-        "address cannot be used, the agent logs why and works without metrics.",
+        "Prometheus, such as 127.0.0.1:9177 or [::1]:9177. When unset or empty, it serves none. "
+        "Whoever can reach it reads the names and projects of all servers of the host: listen on "
+        "loopback or a management network, and beyond loopback with TLS and client certificates. "
+        "Where the address cannot be used, the agent logs why and works without metrics.",
     ),
     cfg.StrOpt(
         "metrics_cert_file",

@@ -79,8 +79,8 @@ class Exporter:
             # the library would serve without TLS
             raise ValueError(
                 "TLS needs [nova_qos] metrics_cert_file and metrics_key_file, both")
-        return {"certfile": certificate, "keyfile": key, "client_cafile": authorities,
-                "client_auth_required": authorities is not None}
+        return {"certfile": certificate, "keyfile": key, "client_cafile": authorities or None,
+                "client_auth_required": bool(authorities)}
 
     def _look_around(self) -> None:
         while not self._stopped.is_set():

@@ -11,7 +11,7 @@ from nova_qos.agent.families import Families, Family, Took
 from nova_qos.agent.look import Looker
 from nova_qos.agent.readings import Readings
 from nova_qos.agent.recent import Recent
-from nova_qos.core import desired, metric
+from nova_qos.core import desired, errors, metric
 from nova_qos.core.desired import Target
 from nova_qos.core.metric import COLLECTORS
 from nova_qos.core.reading import Reading
@@ -125,9 +125,16 @@ class HostCollector(Collector):
         self._recent.retain({server.uuid for server in servers})
         for server in servers:
             targets = desired.resolve(TABLE, server)
+            read: dict[str, Reading] = {}
             with took.timed():
-                read = {} if seen is None else self._read(seen, server)
-                found[server.uuid] = read
+                try:
+                    read = {} if seen is None else self._read(seen, server)
+                except errors.Unreachable:
+                    # else it would be waited for once more for each server
+                    seen = None
+                    raise
+            found[server.uuid] = read
+            with took.timed():
                 for name, row in TABLE.items():
                     _add_setting(families, server, row, targets[name], read.get(name))
         if seen is not None:

@@ -6,9 +6,11 @@ from collections.abc import Container, Iterable
 from random import SystemRandom
 
 from nova_qos.agent import hold
-from nova_qos.core import errors
+from nova_qos.core import desired, errors
+from nova_qos.core.desired import Target
 from nova_qos.core.reading import Reading
 from nova_qos.core.server import SavedServer
+from nova_qos.core.source import DEFAULT
 from nova_qos.host import IN_BULK, SeenDomain, Snapshot
 from nova_qos.resources import TABLE
 
@@ -18,7 +20,8 @@ _Readings = dict[str, Reading]
 
 class Recent:
     """Keeps what needs a question for each server, up to ``keep_s`` seconds, as long as what is
-    saved of the server stays the same."""
+    saved of the server stays the same. What is not as it was requested is about to change, and not
+    kept."""
 
     def __init__(self, names: Iterable[str], keep_s: float) -> None:
         names = list(names)
@@ -49,8 +52,15 @@ class Recent:
         if time.monotonic() < until and saved == server:
             return readings
         readings = hold.read(domain, self._seldom)
-        if all(each.unmet in (None, "unsupported") for each in readings.values()):
+        targets = desired.resolve(TABLE, server)
+        if all(_is_settled(each, targets[name]) for name, each in readings.items()):
             # not all of a host's servers at the same time
             until = time.monotonic() + self._keep_s * _RANDOM.uniform(0.5, 1.0)
             self._kept[server.uuid] = (until, server, readings)
         return readings
+
+
+def _is_settled(reading: Reading, target: Target) -> bool:
+    if reading.unmet is not None:
+        return reading.unmet == "unsupported"
+    return target.source == DEFAULT or reading.holds(target.host_value)

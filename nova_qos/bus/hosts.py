@@ -2,9 +2,10 @@
 """The API's side of the bus for hosts as a whole: asks the agents of many, side by side."""
 
 import logging
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from nova import conf as nova_conf
@@ -18,7 +19,7 @@ from nova_qos.core.host_report import HostReport
 #: How long one agent may take, and for how long to begin to ask, in seconds. An agent looks at its
 #: host for five where a guest has begun to hang.
 _ONE_S, _ALL_S = 8, 12.0
-#: How many are asked at a time: each question has a thread.
+#: How many are asked at a time: each question has two threads.
 _AT_A_TIME = 64
 
 Answer = HostReport | QosError
@@ -39,43 +40,41 @@ class HostClient:
         """
         within_s = min(_ONE_S, nova_conf.CONF.nova_qos.rpc_timeout)
         give_up = time.monotonic() + _ALL_S
-        found = dict[str, Answer]()
-        asked = deque[tuple[str, Callable[[], Answer]]]()
-        for host, context in hosts:
-            if len(asked) >= _AT_A_TIME:
-                _take(asked, found)
-            if time.monotonic() > give_up:
-                found[host] = errors.AgentAway(
-                    "other hosts took so long that this one was not asked")
-                continue
-            asked.append((host, self._begin(context, host, within_s)))
-        while asked:
-            _take(asked, found)
-        return found
+        wanted, found = list(hosts), dict[str, Answer]()
+        left = deque(wanted)
 
-    def _begin(self, context: Any, host: str, within_s: int) -> Callable[[], Answer]:
+        def work() -> None:
+            # one that does not answer keeps its thread, and nobody else waiting
+            while (asked := _next(left)) is not None:
+                host, context = asked
+                found[host] = (
+                    self._ask(context, host, within_s) if time.monotonic() < give_up
+                    else errors.AgentAway("other hosts took so long that this one was not asked"))
+
+        threads = [threading.Thread(target=work, name="qos-hosts", daemon=True)
+                   for _ in range(min(_AT_A_TIME, len(wanted)))]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        return {host: found[host] for host, _context in wanted}
+
+    def _ask(self, context: Any, host: str, within_s: int) -> Answer:
         try:
-            answer = self._bus.begin(
-                context, host, "host_report", wire.HOST_VERSION, within_s=within_s)
+            told = self._bus.begin(
+                context, host, "host_report", wire.HOST_VERSION, within_s=within_s)()
         except QosError as error:
-            away = error
-            return lambda: away
-
-        def wait() -> Answer:
-            try:
-                told = answer()
-            except QosError as error:
-                return error
-            except Exception:  # noqa: BLE001  # a fault of one agent is none of all others
-                _log.exception("nova-qos-agent on host %s failed", host)
-                return errors.HostRefused(
-                    f"nova-qos-agent on host {host} failed; its log says why")
-            return told if isinstance(told, dict) else errors.HostRefused(
-                f"nova-qos-agent on host {host} answered something else")
-
-        return wait
+            return error
+        except Exception:  # noqa: BLE001  # a fault of one agent is none of all others
+            _log.exception("nova-qos-agent on host %s failed", host)
+            return errors.HostRefused(
+                f"nova-qos-agent on host {host} failed; its log says why")
+        return told if isinstance(told, dict) else errors.HostRefused(
+            f"nova-qos-agent on host {host} answered something else")
 
 
-def _take(asked: "deque[tuple[str, Callable[[], Answer]]]", found: dict[str, Answer]) -> None:
-    host, wait = asked.popleft()
-    found[host] = wait()
+def _next(left: deque[tuple[str, Any]]) -> tuple[str, Any] | None:
+    try:
+        return left.popleft()
+    except IndexError:
+        return None

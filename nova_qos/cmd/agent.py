@@ -74,7 +74,7 @@ class LibvirtAgent(AgentManager):
 
 
 def _listens() -> bool:
-    return CONF.nova_qos.metrics_listen is not None
+    return bool(CONF.nova_qos.metrics_listen)
 
 
 def _export(looker: Looker, readings: Readings) -> Exports:

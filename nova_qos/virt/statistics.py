@@ -25,6 +25,7 @@ _SINGLE = {
     "balloon.swap_out": ("server_memory_swapped_out_bytes_total", _KIB),
     "balloon.major_fault": ("server_memory_major_faults_total", 1),
 }
+_LAST_REPORT = "balloon.last-update"
 _OF_VCPUS = {
     "time": "server_vcpu_seconds_total",
     "delay": "server_vcpu_delay_seconds_total",
@@ -57,6 +58,9 @@ def of_libvirt(record: Mapping[str, Any]) -> Figures:
     for key, number in record.items():
         if key in _SINGLE:
             name, scale = _SINGLE[key]
+            if key == _LAST_REPORT and not number:
+                # the guest has never reported
+                continue
             found[name] = {(): number * scale}
             continue
         match = _NUMBERED.fullmatch(key)

@@ -53,12 +53,7 @@ class Prometheus:
     """
 
     def __init__(self, url: str, part_s: float = _PART_S, whole_s: float = _WHOLE_S) -> None:
-        split = urlsplit(url)
-        if split.scheme not in ("http", "https") or not split.hostname or (
-                split.query or split.fragment):
-            raise ValueError(f"{_without_user(split)!r} is no URL of a Prometheus; write it "
-                             "like http://192.0.2.1:9090")
-        split.port  # noqa: B018 - raises where it is no number
+        split = _split(url)
         self._authorization = _authorization(split)
         self.url = _without_user(split).rstrip("/")
         self._part_s, self._whole_s = part_s, whole_s
@@ -176,6 +171,24 @@ def _time(at_s: Any) -> float:
 
 def _labels(found: Any) -> dict[str, str]:
     return {str(name): str(value) for name, value in found["metric"].items()}
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        split = urlsplit(url)
+        split.port  # noqa: B018 - raises where it is no number
+        if split.scheme in ("http", "https") and split.hostname and not (
+                split.query or split.fragment):
+            return split
+    except ValueError:
+        pass
+    if "@" in url:
+        # where it is wrong, nobody knows what of it is the password
+        raise ValueError("this is no URL of a Prometheus; write it like "
+                         "http://user:password@192.0.2.1:9090, and in the password %2F for a "
+                         "slash, %23 for a hash and %3F for a question mark")
+    raise ValueError(
+        f"{url!r} is no URL of a Prometheus; write it like http://192.0.2.1:9090")
 
 
 def _authorization(split: SplitResult) -> dict[str, str]:

@@ -41,6 +41,8 @@ def head(state: HostState) -> Iterator[str]:
     if state.agent != "up":
         reason = f": {state.reason}" if state.reason else ""
         yield f"  Its agent is {state.agent}{reason}"
+    elif state.reason:
+        yield f"  Its agent cannot tell more now: {state.reason}"
     if state.age_s:
         yield f"  The agent told this {in_words(state.age_s)} ago"
 

@@ -121,6 +121,15 @@ class TestPanel:
         assert asked - exposition.names() <= {"up"}
 
 
+@pytest.mark.parametrize(("name", "panel"), PANELS)
+def test_what_is_sent_is_not_added_to_what_is_received(name: str, panel: dict[str, Any]) -> None:
+    """One of the uplinks is the device for inbound traffic."""
+    for target in panel["targets"]:
+        if "nova_qos_server_uplink_" in target["expr"]:
+            assert re.search(r"\buplink\b", target["expr"]) or "sum" not in target["expr"]
+            assert "{{uplink}}" in target["legendFormat"]
+
+
 def test_metrics_of_rules_exist() -> None:
     asked = {metric for rule in rules().values()
              for metric in re.findall(r"\bnova_qos[_:][\w:]+", rule["expr"])}

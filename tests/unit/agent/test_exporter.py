@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from oslo_config import cfg
 
+from nova_qos import conf
 from nova_qos.agent.exporter import Exporter
 from nova_qos.agent.readings import Readings
 from nova_qos.core import errors
@@ -122,6 +124,20 @@ def test_what_is_no_address(site: Site, text: str) -> None:
         site.options.set_override("metrics_listen", text, "nova_qos")
 
 
+def test_files_that_are_empty_are_none(serve: Serve) -> None:
+    port = free_port()
+    serve(metrics_listen=f"127.0.0.1:{port}", **dict.fromkeys(OPTIONS[1:], ""))
+    assert get(f"http://127.0.0.1:{port}/")
+
+
+def test_an_empty_address_is_none(tmp_path: Path) -> None:
+    (tmp_path / "nova.conf").write_text("[nova_qos]\nmetrics_listen =\n")
+    options = cfg.ConfigOpts()
+    conf.register(options)
+    options(["--config-file", str(tmp_path / "nova.conf")])
+    assert not options.nova_qos.metrics_listen
+
+
 class Authority:
     """Certificates by one authority."""
 
@@ -160,6 +176,15 @@ def test_over_tls(authority: Authority, serve: Serve) -> None:
     trusting.minimum_version = trusting.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises(urllib.error.URLError):
         get(f"https://127.0.0.1:{port}/", trusting)
+
+
+def test_tls_without_client_certificates(authority: Authority, serve: Serve) -> None:
+    certificate, key = authority.certificate("server")
+    port = free_port()
+    serve(metrics_listen=f"127.0.0.1:{port}", metrics_cert_file=str(certificate),
+          metrics_key_file=str(key), metrics_client_ca_file="")
+    trusting = ssl.create_default_context(cafile=str(authority.file))
+    assert get(f"https://127.0.0.1:{port}/", trusting)
 
 
 def test_with_client_certificates(authority: Authority, serve: Serve, tmp_path: Path) -> None:

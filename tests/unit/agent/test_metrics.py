@@ -147,6 +147,57 @@ def test_libvirt_away(site: Site) -> None:
         assert name not in found
 
 
+def test_what_was_requested_of_a_server_that_cannot_be_read(site: Site) -> None:
+    """As of a guest whose definition libvirt does not tell."""
+    for uuid in "one", "two":
+        site.add(uuid, cpu_priority=512)
+    checked(site)
+    taken = site.machine.snapshot
+
+    def snapshot(*args: object, **kwargs: object) -> object:
+        seen = taken(["cpu_group"])
+        domain = seen.domain
+
+        def of(uuid: str) -> object:
+            if uuid == "one":
+                raise errors.HostRefused("the guest's QEMU does not answer")
+            return domain(uuid)
+
+        seen.domain = of
+        return seen
+
+    site.machine.snapshot = snapshot
+    found = scrape(site, "settings")
+    assert found["collector_success"]["settings",] == 0
+    assert found["server_cpu_priority_requested_shares"] == {("one",): 512, ("two",): 512}
+    assert found["server_cpu_priority_applied_shares"].keys() == {("two",)}
+
+
+def test_libvirt_that_goes_away_meanwhile_is_waited_for_once(site: Site) -> None:
+    for uuid in "one", "two", "three":
+        site.add(uuid, cpu_priority=512)
+    checked(site)
+    taken, asked = site.machine.snapshot, []
+
+    def snapshot(*args: object, **kwargs: object) -> object:
+        seen = taken(["cpu_group"])
+
+        def away(uuid: str) -> object:
+            asked.append(uuid)
+            raise errors.HostAway("libvirt does not answer")
+
+        seen.domain = away
+        return seen
+
+    site.machine.snapshot = snapshot
+    found = scrape(site, "settings")
+    # the others are for their figures
+    assert len(asked) == 1 + 3
+    assert found["collector_success"]["settings",] == 0
+    assert len(found["server_cpu_priority_requested_shares"]) == 3
+    assert "server_share_ratio" not in found
+
+
 def test_groups_that_cannot_be_listed(site: Site) -> None:
     """Their metrics are missing, and the others are there."""
     site.add("one", cpu_priority=512)

@@ -64,6 +64,15 @@ def test_a_change_of_what_is_saved_is_seen_at_once(site: Site) -> None:
     assert applied(site, kept, "cpu_priority") == 77
 
 
+def test_drift_is_not_kept(site: Site) -> None:
+    """A correction, and a set that was saved before the host had it, are seen at once."""
+    _record, domain = site.add("one", cpu_priority=512)
+    kept = Recent(TABLE, 60)
+    assert applied(site, kept, "cpu_priority") == 1024
+    domain.shares = 512
+    assert applied(site, kept, "cpu_priority") == 512
+
+
 def test_what_could_not_be_read_is_not_kept(site: Site) -> None:
     _record, domain = site.add("one")
     kept, cannot = Recent(TABLE, 60), errors.HostRefused("busy")

@@ -114,6 +114,10 @@ def test_the_head() -> None:
         "  Its agent is down: there is no nova-qos-agent on host two"]
     late = replace(HostState.of(hosts.short("compute")), agent="down", age_s=150, reasons=[])
     assert list(rows.head(late))[-2:] == ["  Its agent is down", "  The agent told this 2 min ago"]
+    blind = replace(late, agent="up", reason="libvirt does not answer")
+    assert list(rows.head(blind))[-2:] == [
+        "  Its agent cannot tell more now: libvirt does not answer",
+        "  The agent told this 2 min ago"]
 
 
 def test_all_columns_keep_the_figures_of_one_server_together() -> None:

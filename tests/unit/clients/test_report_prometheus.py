@@ -171,8 +171,9 @@ def test_a_password_goes_to_prometheus_alone(recorded: RecordedPrometheus) -> No
 @pytest.mark.parametrize("url", [
     "", "prometheus", "prometheus:9090", "file:///etc/passwd", "http://", "http://:9090",
     "ftp://h", "http://h/?query=up", "http://h/#a", "http://h:port", "http://h:99999",
-    "http://[::1", "http://ann:secret@h/?x"])
+    "http://[::1", "http://ann:secret@h/?x", "http://ann:secret/@h:9090", "http://ann:secret#@h",
+    "http://ann:secret?@h", "http://ann:secret\u2100@h", "http://ann:secret]@h"])
 def test_what_is_no_url(url: str) -> None:
-    with pytest.raises(ValueError) as failed:  # noqa: PT011
+    with pytest.raises(ValueError, match="is no URL of a Prometheus") as failed:
         Prometheus(url)
     assert "secret" not in str(failed.value)

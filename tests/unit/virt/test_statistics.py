@@ -78,6 +78,11 @@ def test_what_is_left_out_is_absent() -> None:
     assert statistics.of_libvirt({}) == {}
 
 
+def test_a_guest_that_has_never_reported() -> None:
+    found = statistics.of_libvirt({**RECORD, "balloon.last-update": 0})
+    assert "server_memory_report_timestamp_seconds" not in found
+
+
 def test_pressure(tmp_path: Path) -> None:
     (tmp_path / "cpu.pressure").write_text(
         "some avg10=0.00 avg60=0.00 avg300=0.00 total=3373546\n"
