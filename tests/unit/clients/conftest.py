@@ -6,8 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from novaclient_qos.osc import rollout, several
 from tests.shells import OpenStack
 from tests.unit.clients.policies import PolicyCloud
+
+
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that waits, in this process, looks again at once instead of after seconds."""
+    monkeypatch.setattr(several, "_POLL_SECONDS", 0.02)
+    monkeypatch.setattr(rollout, "_POLL_SECONDS", 0.02)
 
 
 @pytest.fixture
