@@ -4,8 +4,8 @@
 import functools
 import os
 import shutil
-from types import SimpleNamespace
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import stevedore
@@ -15,7 +15,6 @@ from novaclient import client as novaclient
 from novaclient_qos.osc import rollout, several
 from tests.shells import OpenStack
 from tests.unit.clients.policies import PolicyCloud
-
 
 #: What is installed, and how wide the terminal is, stays: each shell would find it out anew.
 _found = functools.cache(stevedore.ExtensionManager)
