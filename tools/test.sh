@@ -7,7 +7,7 @@
 #   unit        our own code alone
 #   metrics     alert rules and dashboards, on a real Prometheus
 #   evaluation  what judges and draws the evaluation's measurements
-#   install     the package with each of its extras, in fresh environments
+#   install     what packagers get, and the package with each of its extras in fresh environments
 #   functional  a real nova API and conductor in one process
 #   vmhost      a host with systemd, cgroup v2 and Open vSwitch, as a virtual machine; needs root
 #   net         the real kernel's shares, in network namespaces; needs root
@@ -150,7 +150,8 @@ test_release() { # NAME TEST...
     echo "--- $1"
     # to import that nova's API changes the threads of whoever does it, unless told not to
     [ "$1" != lower ] || OS_NOVA_DISABLE_EVENTLET_PATCHING=1 \
-        "$place/venv/bin/python" -m pytest -q tests/unit tests/contract || return
+        "$place/venv/bin/python" -m pytest -q tests/unit tests/contract \
+        tests/install/test_packaging.py || return
     "$place/venv/bin/python" -m pytest -q "${@:2}"
 }
 

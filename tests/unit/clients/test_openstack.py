@@ -357,16 +357,22 @@ def test_an_empty_host(openstack: OpenStack, cloud: RecordedCloud) -> None:
     assert openstack.good("list").out.strip() == ""
 
 
-def later(change: Callable[[], None], cloud: RecordedCloud, looks: int = 2) -> threading.Thread:
-    """Change something when the command has looked so many times at a server."""
-    def wait() -> None:
-        while len([each for each in cloud.asked if each[1] == GET_ALL]) < looks:
-            time.sleep(0.01)
-        change()
+def looks_at(cloud: RecordedCloud) -> list[str]:
+    """The servers that the command has looked at."""
+    return [name for name, action, _value in cloud.asked if action == GET_ALL]
 
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    return thread
+
+def later(change: Callable[[], None], cloud: RecordedCloud, looks: int = 2) -> None:
+    """Change something when the command has looked so many times at a server."""
+    act = cloud.act
+
+    def then_change(server_id: str, body: dict[str, object]) -> object:
+        answer = act(server_id, body)
+        if len(looks_at(cloud)) == looks:
+            change()
+        return answer
+
+    cloud.act = then_change  # type: ignore[method-assign, assignment]
 
 
 def test_wait(openstack: OpenStack, cloud: RecordedCloud) -> None:
@@ -374,18 +380,16 @@ def test_wait(openstack: OpenStack, cloud: RecordedCloud) -> None:
     cloud.answers["vm1", SET_ALL] = there
     for action in (SET_ALL, GET_ALL):
         cloud.answers["vm2", action] = (202, reports(cpu_priority=waiting(5)))
-    later(lambda: cloud.answers.update({("vm2", GET_ALL): there}), cloud).join(0)
+    later(lambda: cloud.answers.update({("vm2", GET_ALL): there}), cloud)
     ended = openstack.good("set", "--wait", "--cpu-priority", "5", "vm1", "vm2")
     assert [row[:2] for row in ended.rows()[1:]] == [["vm1", "applied"], ["vm2", "applied"]]
-    looks = [each for each in cloud.asked if each[1] == GET_ALL]
-    assert {name for name, *_ in looks} == {"vm2"}
-    assert len(looks) in (2, 3)
+    assert looks_at(cloud) == ["vm2"] * 3
 
 
 def test_wait_until_an_unset_is_there(openstack: OpenStack, cloud: RecordedCloud) -> None:
     for action in (SET_ALL, GET_ALL):
         cloud.answers["vm1", action] = (202, reports(cpu_priority=waiting(None)))
-    later(lambda: cloud.answers.update({("vm1", GET_ALL): (200, reports())}), cloud, 1).join(0)
+    later(lambda: cloud.answers.update({("vm1", GET_ALL): (200, reports())}), cloud, 1)
     ended = openstack.good("unset", "--wait", "--cpu-priority", "vm1")
     assert ended.rows()[1] == ["vm1", "applied", "cpu_priority unset"]
 
@@ -444,25 +448,31 @@ def test_what_failed_and_what_drifted_are_told_together(
         f"no room; memory_soft_limit 9 MiB requested, unlimited applied: {LEFT_IN_PLACE}"]
 
 
-@pytest.mark.parametrize(("part", "shortfall"), [
+SHORTFALLS: list[tuple[dict[str, object], str]] = [
     (waiting(5), "cpu_priority 5 shares requested, nothing applied: the server is not running"),
     (waiting(None), "cpu_priority unset, default 1024 shares, nothing applied: "
      "the server is not running"),
     ({"requested": 5, "applied": 77, "state": "drifted", "reason": None},
      "cpu_priority 5 shares requested, 77 shares applied"),
-    ({"applied": 77}, "cpu_priority unset, default 1024 shares, 77 shares applied")])
-def test_wait_ends_after_the_timeout(
-    part: dict[str, object], shortfall: str, openstack: OpenStack, cloud: RecordedCloud
-) -> None:
-    cloud.answers["vm1", SET_ALL] = (200, reports(cpu_priority=applied(5)))
-    for action in (SET_ALL, GET_ALL):
-        cloud.answers["vm2", action] = (202, reports(cpu_priority=part))
-    began = time.monotonic()
-    ended = openstack.bad("set", "--wait", "--timeout", "1", "--cpu-priority", "5", "vm1", "vm2")
-    assert 1 <= time.monotonic() - began < 30
-    assert [row[:2] for row in ended.rows()[1:]] == [["vm1", "applied"], ["vm2", "pending"]]
-    assert ended.rows()[2][2] == f"saved, but not applied after 1 s: {shortfall}"
-    assert [each for each in cloud.asked if each[1] == GET_ALL]
+    ({"applied": 77}, "cpu_priority unset, default 1024 shares, 77 shares applied")]
+
+
+def test_wait_ends_after_the_timeout(capsys: pytest.CaptureFixture[str]) -> None:
+    late = [f"late{number}" for number in range(len(SHORTFALLS))]
+    with RecordedCloud("vm1", *late) as cloud:
+        cloud.answers["vm1", SET_ALL] = (200, reports(cpu_priority=applied(5)))
+        for name, (part, _shortfall) in zip(late, SHORTFALLS, strict=True):
+            for action in (SET_ALL, GET_ALL):
+                cloud.answers[name, action] = (202, reports(cpu_priority=part))
+        began = time.monotonic()
+        ended = OpenStack(cloud.credentials(), capsys).bad(
+            "set", "--wait", "--timeout", "1", "--cpu-priority", "5", "vm1", *late)
+        assert 1 <= time.monotonic() - began < 30
+    assert ended.rows()[1][:2] == ["vm1", "applied"]
+    assert ended.rows()[2:] == [
+        [name, "pending", f"saved, but not applied after 1 s: {shortfall}"]
+        for name, (_part, shortfall) in zip(late, SHORTFALLS, strict=True)]
+    assert set(looks_at(cloud)) == set(late)
 
 
 def test_all_that_was_waited_for_in_vain_is_told(
@@ -520,7 +530,9 @@ def test_nobody_wants_to_wait_any_longer(cloud: RecordedCloud) -> None:
         cloud.answers["vm2", action] = (202, reports(cpu_priority=waiting(5)))
     with process(cloud, "set", "--wait", "--cpu-priority", "5", "vm1", "vm2",
                  stderr=subprocess.PIPE) as command:
-        later(lambda: command.send_signal(signal.SIGINT), cloud)
+        while not looks_at(cloud):
+            time.sleep(0.01)
+        command.send_signal(signal.SIGINT)
         out, err = command.communicate(timeout=60)
     assert command.returncode == 130
     assert out == ""
@@ -529,11 +541,16 @@ def test_nobody_wants_to_wait_any_longer(cloud: RecordedCloud) -> None:
 
 
 def test_interrupted_while_all_are_asked(cloud: RecordedCloud) -> None:
-    hangs = threading.Event()
-    cloud.act = lambda server_id, body: hangs.wait(60)  # type: ignore[method-assign, assignment, return-value]
+    asked, hangs = threading.Event(), threading.Event()
+
+    def slow(_server_id: str, _body: dict[str, object]) -> object:
+        asked.set()
+        return hangs.wait(60)
+
+    cloud.act = slow  # type: ignore[method-assign, assignment]
     with process(cloud, "set", "--cpu-priority", "5", "vm1", "vm2",
                  stderr=subprocess.PIPE) as command:
-        time.sleep(2)
+        assert asked.wait(60)
         command.send_signal(signal.SIGINT)
         _out, err = command.communicate(timeout=60)
     hangs.set()
@@ -545,20 +562,19 @@ def test_interrupted_before_all_were_asked(cloud: RecordedCloud) -> None:
     """One after the other, by an API that knows no better."""
     cloud.takes_many = False
     cloud.answers["vm1", SET_ALL] = (202, reports(cpu_priority=waiting(5)))
-    hangs = threading.Event()
+    asked, hangs = threading.Event(), threading.Event()
     act = cloud.act
 
     def slow(server_id: str, body: dict[str, object]) -> object:
         if server_id == cloud.servers["vm2"]:
+            asked.set()
             hangs.wait(60)
         return act(server_id, body)
 
     cloud.act = slow  # type: ignore[method-assign, assignment]
     with process(cloud, "set", "--cpu-priority", "5", "vm1", "vm2", "vm3",
                  stderr=subprocess.PIPE) as command:
-        while not cloud.asked:
-            time.sleep(0.01)
-        time.sleep(0.5)
+        assert asked.wait(60)
         command.send_signal(signal.SIGINT)
         _out, err = command.communicate(timeout=60)
     hangs.set()

@@ -178,10 +178,12 @@ def test_tables_that_were_not_made(options: cfg.ConfigOpts) -> None:
 
 
 def test_a_database_that_is_locked_is_away(store: Store, tmp_path: Path) -> None:
+    impatient = Store(options_for(f"sqlite:///{tmp_path}/policies.db?timeout=0.1"))
+    assert impatient.version() == store.version()
     with sqlite3.connect(tmp_path / "policies.db") as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(errors.DatabaseAway):
-            store.version()
+            impatient.version()
 
 
 def test_a_change_that_comes_too_late_is_not_saved(store: Store, options: cfg.ConfigOpts) -> None:

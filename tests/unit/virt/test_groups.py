@@ -188,7 +188,8 @@ def test_numbers_are_read_as_the_kernel_writes_them(
     assert Group(tmp_path).read("file") == number
 
 
-def test_max_is_written_as_a_word(tmp_path: Path) -> None:
+def test_max_is_written_as_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "_ARRIVAL_SECONDS", 0.1)
     group = Group(tmp_path)
     group.write("file", MOST)
     assert (tmp_path / "file").read_text() == "max"
