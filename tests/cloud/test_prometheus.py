@@ -31,8 +31,8 @@ SETTINGS = {
     "net_in_guarantee": 5_000}
 #: Reads and writes its disk and computes, for a minute.
 _WORK = ("(end=$(($(date +%s) + 60)); while [ $(date +%s) -lt $end ]; do "
-         "dd if=/dev/zero of=/root/work bs=64k count=64 conv=fsync; "
-         "echo 3 >/proc/sys/vm/drop_caches; cat /root/work >/dev/null; done) >/dev/null 2>&1 &")
+         "dd if=/dev/zero of=/disk/work bs=64k count=64 conv=fsync; "
+         "echo 3 >/proc/sys/vm/drop_caches; cat /disk/work >/dev/null; done) >/dev/null 2>&1 &")
 
 Ask = Callable[..., Any]
 
