@@ -75,17 +75,22 @@ def test_the_report_of_the_host(
     """By the command, from the API and this Prometheus."""
     host = admin.show(servers["vm1"])["OS-EXT-SRV-ATTR:host"]
     (listen,) = ask.args  # type: ignore[attr-defined]
-    answer = subprocess.run(
-        [Path(sys.executable).with_name("openstack"), "server", "qos", "report", host,
-         "--prometheus", f"http://{listen}", "--over", "1m", "--html", tmp_path / "host.html",
-         "-f", "json"],
-        env=admin.environment | {"PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
-    assert answer.returncode == 0, answer.stderr
-    told = json.loads(answer.stdout)
+
+    def report() -> dict[str, Any]:
+        answer = subprocess.run(
+            [Path(sys.executable).with_name("openstack"), "server", "qos", "report", host,
+             "--prometheus", f"http://{listen}", "--over", "1m", "--html", tmp_path / "host.html",
+             "-f", "json"],
+            env=admin.environment | {"PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
+        assert answer.returncode == 0, answer.stderr
+        return dict(json.loads(answer.stdout))
+
+    wait_for(lambda: all(each["cpu"] for each in report()["servers"] if each["name"] in servers),
+             90, "Prometheus has seen what all have received")
+    told = report()
     requested = {each["resource"]: each["requested"] for each in told["settings"]
                  if each["server"] == "vm1"}
     assert {name: requested[name] for name in SETTINGS} == SETTINGS
-    assert all(each["cpu"] for each in told["servers"] if each["name"] in servers)
     page = (tmp_path / "host.html").read_text()
     assert all(name in page for name in servers)
     assert "<svg" in page
