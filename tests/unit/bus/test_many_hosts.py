@@ -20,8 +20,8 @@ conf.register(CONF)
 
 
 class SlowBus:
-    """Agents of which each takes its time, and one called dead 0.4 s; ``answers``: what those of these hosts answer or raise
-    in place of a report."""
+    """Agents of which each takes its time, and one called dead 0.4 s; ``answers``: what those of
+    these hosts answer or raise in place of a report."""
 
     def __init__(self, takes_s: float = 0.0, **answers: Any) -> None:
         self.takes_s, self.answers = takes_s, answers
