@@ -46,10 +46,11 @@ class Families:
 
 @dataclass
 class Took:
-    """How a collector fared: for how many seconds it worked, and whether it could read all."""
+    """How a collector fared: for how many seconds it worked, and why it could not read all, None
+    where it could."""
 
     seconds: float = 0.0
-    success: bool = True
+    why_not: str | None = None
 
     @contextmanager
     def timed(self) -> Iterator[None]:
@@ -62,6 +63,6 @@ class Took:
             pass
         except (errors.QosError, OSError) as error:
             LOG.debug("A part of the metrics is missing: %s", error)
-            self.success = False
+            self.why_not = self.why_not or str(error)
         finally:
             self.seconds += time.monotonic() - began_s

@@ -198,6 +198,25 @@ def test_libvirt_that_goes_away_meanwhile_is_waited_for_once(site: Site) -> None
     assert "server_share_ratio" not in found
 
 
+def test_why_a_collector_fails_is_logged_once(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The alert leads to the log."""
+    caplog.set_level("INFO")
+    site.add("one")
+    checked(site)
+    registry = registry_of(site)
+    site.machine.domains["one"].unreadable = errors.HostRefused("cpu.pressure: no access")
+    for _ in range(3):
+        scrape(site, registry=registry)
+    site.machine.domains["one"].unreadable = None
+    for _ in range(3):
+        scrape(site, registry=registry)
+    assert [each.getMessage() for each in caplog.records] == [
+        "Metrics of the collector cgroup are missing: cpu.pressure: no access",
+        "All metrics of the collector cgroup are there again"]
+
+
 def test_groups_that_cannot_be_listed(site: Site) -> None:
     """Their metrics are missing, and the others are there."""
     site.add("one", cpu_priority=512)
