@@ -153,7 +153,9 @@ class HostCollector(Collector):
                     _add_setting(families, server, row, targets[name], read.get(name))
         if seen is not None:
             cpus = int(seen.figures().get("host_cpus", {}).get((), 0))
-            _add_shares(families, servers, found, cpus)
+            # one that comes from another host is divided there, as lists have it
+            here = [each for each in servers if each.host == self._looker.host]
+            _add_shares(families, here, found, cpus)
 
     def _read(self, seen: Snapshot, server: SavedServer) -> dict[str, Reading]:
         # some are as old as a check: to remember them would change what get-qos says

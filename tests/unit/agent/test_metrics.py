@@ -112,6 +112,19 @@ def test_shares_of_a_busy_host(site: Site) -> None:
     assert found[("one", "io_priority")] == 0.5
 
 
+def test_a_server_that_is_arriving_has_no_share_yet(site: Site) -> None:
+    """Lists of the host do not have it either."""
+    for uuid in "one", "two":
+        site.add(uuid)
+    coming = site.records.all["two"]
+    coming.now = replace(coming.now, host="other", task="migrating")
+    checked(site)
+    found = scrape(site)
+    assert found["server_share_ratio"]["one", "io_priority"] == 1
+    assert {labels[0] for labels in found["server_share_ratio"]} == {"one"}
+    assert found["server_cpu_priority_applied_shares"].keys() == {("one",), ("two",)}
+
+
 def test_a_server_that_does_not_run(site: Site) -> None:
     site.records.add("one", cpu_priority=512)
     checked(site)
