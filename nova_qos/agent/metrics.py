@@ -78,6 +78,10 @@ class HostCollector(Collector):
             families.add("collector_duration_seconds", (name,), each.seconds)
         return iter(families)
 
+    def describe(self) -> Iterator[Family]:
+        """Every family that there may be; without it, ``?name[]=`` would find none."""
+        return Families(self._wanted).empty()
+
     def _add_host(self, families: Families) -> dict[str, Took]:
         """What the host tells; how the collectors fared."""
         took = {name: Took() for name in COLLECTORS}

@@ -112,6 +112,16 @@ def test_shares_of_a_busy_host(site: Site) -> None:
     assert found[("one", "io_priority")] == 0.5
 
 
+def test_some_metrics_alone(site: Site) -> None:
+    """As with http://.../metrics?name[]=..."""
+    site.add("one", cpu_priority=512)
+    checked(site)
+    some = registry_of(site).restricted_registry(
+        ["nova_qos_host_cpus", "nova_qos_server_cpu_seconds_total"])
+    assert scrape(site, registry=some) == {
+        "host_cpus": {(): 64}, "server_cpu_seconds_total": {("one",): 1.0}}
+
+
 def test_a_server_that_is_arriving_has_no_share_yet(site: Site) -> None:
     """Lists of the host do not have it either."""
     for uuid in "one", "two":
