@@ -294,6 +294,19 @@ def test_what_the_agent_counts(site: Site) -> None:
     assert sum(scrape(site)["corrections_total"].values()) == 1
 
 
+def test_a_guest_that_follows_slowly_is_one_correction(site: Site) -> None:
+    _record, domain = site.add("one", memory=256)
+    site.looker.look("one")
+    checked(site)
+    for corrections in 1, 2:
+        domain.actual_kib = domain.target_kib = 400 * 1024
+        domain.balloon_step_kib = 10 * 1024
+        for _ in range(12):
+            site.looker.look("one")
+        assert domain.actual_kib == 256 * 1024
+        assert scrape(site)["corrections_total"]["memory",] == corrections
+
+
 def test_memory_that_a_guest_takes_back(site: Site) -> None:
     _record, domain = site.add("one", memory=256)
     site.looker.look("one")
