@@ -41,16 +41,19 @@ class Counts:
         with self._lock:
             self._sets[name, result] += 1
 
-    @contextmanager
-    def counting(self, names: Iterable[str]) -> Iterator[None]:
-        """Count settings that fail inside; those that a guest or a lock keeps waiting do not."""
-        try:
-            yield
-        except (errors.TooEarly, errors.Unreachable):
-            raise
-        except errors.QosError:
+    def failed(self, names: Iterable[str], error: errors.QosError) -> None:
+        """Settings have failed; those that a guest or a lock keeps waiting do not."""
+        if not isinstance(error, errors.TooEarly | errors.Unreachable):
             for name in names:
                 self.set(name, "failed")
+
+    @contextmanager
+    def counting(self, names: Iterable[str]) -> Iterator[None]:
+        """Count settings that fail inside."""
+        try:
+            yield
+        except errors.QosError as error:
+            self.failed(names, error)
             raise
 
     def figures(self) -> Figures:

@@ -30,8 +30,7 @@ class Families:
         if found is None:
             return
         if name not in self._all:
-            kind = CounterMetricFamily if found.kind == "counter" else GaugeMetricFamily
-            self._all[name] = kind(PREFIX + name, found.help, labels=found.all_labels)
+            self._all[name] = _empty(found)
         self._all[name].add_metric(list(labels), number)
 
     def add_all(self, figures: Figures, *labels: str) -> None:
@@ -40,16 +39,26 @@ class Families:
             for further, number in numbers.items():
                 self.add(name, (*labels, *further), number)
 
+    def empty(self) -> Iterator[Family]:
+        """Every family that is wanted, without samples."""
+        return map(_empty, self.wanted.values())
+
     def __iter__(self) -> Iterator[Family]:
         return iter(self._all.values())
 
 
+def _empty(metric: Metric) -> Family:
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    return kind(PREFIX + metric.name, metric.help, labels=metric.all_labels)
+
+
 @dataclass
 class Took:
-    """How a collector fared: for how many seconds it worked, and whether it could read all."""
+    """How a collector fared: for how many seconds it worked, and why it could not read all, None
+    where it could."""
 
     seconds: float = 0.0
-    success: bool = True
+    why_not: str | None = None
 
     @contextmanager
     def timed(self) -> Iterator[None]:
@@ -62,6 +71,6 @@ class Took:
             pass
         except (errors.QosError, OSError) as error:
             LOG.debug("A part of the metrics is missing: %s", error)
-            self.success = False
+            self.why_not = self.why_not or str(error)
         finally:
             self.seconds += time.monotonic() - began_s

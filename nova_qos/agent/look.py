@@ -153,9 +153,13 @@ class Looker:
         targets = {name: target.host_value for name, target in
                    hold.at_host(domain, wanted, server.flavor).items()}
         past = Past(self.history, server.uuid, self.options.nova_qos.drift == "correct")
+        # a guest on its way back is asked again and again: that is one correction
+        followed = {name for name, target in targets.items()
+                    if (self.history.followed(server.uuid, name) or (None,))[0] == target}
         outcomes = hold.hold(domain, targets, limits, past)
         for name, outcome in outcomes.items():
-            if outcome.written and self.history.was_in_force(server.uuid, name, targets[name]):
+            if outcome.written and name not in followed and (
+                    self.history.was_in_force(server.uuid, name, targets[name])):
                 self.history.counts.corrected(name)
         hold.record(self.history, server.uuid, targets, outcomes, {
             name for name, each in wanted.items() if each.source.kind == "policy"})

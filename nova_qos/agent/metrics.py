@@ -4,6 +4,7 @@
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+from oslo_log import log
 from prometheus_client.registry import Collector
 
 from nova_qos.agent import hold
@@ -24,6 +25,7 @@ from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Snapshot
 from nova_qos.resources import TABLE
 
+LOG = log.getLogger(__name__)
 #: 57 percent is 0.57, and not the binary fraction that a product may come to.
 _DIGITS = 9
 #: How long a scrape waits for its turn; Prometheus gives up after 10 s.
@@ -56,6 +58,8 @@ class HostCollector(Collector):
         self._build, self._usable = build, usable
         self._recent = Recent(self._names, looker.options.nova_qos.check_interval)
         self._turn = threading.Lock()
+        #: The collectors that failed at the last scrape.
+        self._failing: set[str] = set()
 
     def collect(self) -> Iterator[Family]:
         """Every family that has a sample."""
@@ -64,14 +68,19 @@ class HostCollector(Collector):
         if self._turn.acquire(timeout=_TURN_S):
             try:
                 took = self._add_host(families)
+                self._tell(took)
             finally:
                 self._turn.release()
         else:
-            took = {name: Took(_TURN_S, success=False) for name in COLLECTORS}
+            took = {name: Took(_TURN_S, "other scrapes last") for name in COLLECTORS}
         for name, each in took.items():
-            families.add("collector_success", (name,), each.success)
+            families.add("collector_success", (name,), each.why_not is None)
             families.add("collector_duration_seconds", (name,), each.seconds)
         return iter(families)
+
+    def describe(self) -> Iterator[Family]:
+        """Every family that there may be; without it, ``?name[]=`` would find none."""
+        return Families(self._wanted).empty()
 
     def _add_host(self, families: Families) -> dict[str, Took]:
         """What the host tells; how the collectors fared."""
@@ -84,6 +93,15 @@ class HostCollector(Collector):
         if seen is not None:
             self._add_figures(families, servers, seen, took)
         return took
+
+    def _tell(self, took: Mapping[str, Took]) -> None:
+        """Log what is new: which collectors fail, and why."""
+        for name, each in took.items():
+            if each.why_not is None and name in self._failing:
+                LOG.info("All metrics of the collector %s are there again", name)
+            elif each.why_not is not None and name not in self._failing:
+                LOG.warning("Metrics of the collector %s are missing: %s", name, each.why_not)
+        self._failing = {name for name, each in took.items() if each.why_not is not None}
 
     def _add_own(self, families: Families) -> None:
         """What is known without the host."""
@@ -99,7 +117,7 @@ class HostCollector(Collector):
         with took["libvirt"].timed():
             seen = self._looker.machine.snapshot(hold.knobs(self._names), figures=True)
             for name, part in seen.parts.items():
-                took[name] = Took(part.seconds, part.error is None)
+                took[name] = Took(part.seconds, part.error)
             return seen
         return None
 
@@ -139,7 +157,9 @@ class HostCollector(Collector):
                     _add_setting(families, server, row, targets[name], read.get(name))
         if seen is not None:
             cpus = int(seen.figures().get("host_cpus", {}).get((), 0))
-            _add_shares(families, servers, found, cpus)
+            # one that comes from another host is divided there, as lists have it
+            here = [each for each in servers if each.host == self._looker.host]
+            _add_shares(families, here, found, cpus)
 
     def _read(self, seen: Snapshot, server: SavedServer) -> dict[str, Reading]:
         # some are as old as a check: to remember them would change what get-qos says

@@ -13,6 +13,7 @@ from nova_qos.agent.sets import PROMISES, Sets
 from nova_qos.agent.unfinished import Unfinished
 from nova_qos.bus.wire import Result, SetAnswer, Wish
 from nova_qos.core import errors
+from nova_qos.core.server import POLICY
 
 #: What takes a change back that nobody saved has had its turn after this many times the API's
 #: patience.
@@ -46,6 +47,10 @@ class Together:
                     locks.enter_context(locked(name, answer_by))
                 return self._carry_out(wishes, force, answer_by)
         except _Refused as error:
+            for wish in wishes:
+                told = error.results[wish.server.uuid]
+                if isinstance(told, errors.QosError):
+                    self._looker.history.counts.failed(wish.settings.keys() - {POLICY}, told)
             return error.results
         except errors.AgentAway as error:
             return dict.fromkeys(uuids, errors.AgentAway(error.message))

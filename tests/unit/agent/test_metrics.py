@@ -112,6 +112,29 @@ def test_shares_of_a_busy_host(site: Site) -> None:
     assert found[("one", "io_priority")] == 0.5
 
 
+def test_some_metrics_alone(site: Site) -> None:
+    """As with http://.../metrics?name[]=..."""
+    site.add("one", cpu_priority=512)
+    checked(site)
+    some = registry_of(site).restricted_registry(
+        ["nova_qos_host_cpus", "nova_qos_server_cpu_seconds_total"])
+    assert scrape(site, registry=some) == {
+        "host_cpus": {(): 64}, "server_cpu_seconds_total": {("one",): 1.0}}
+
+
+def test_a_server_that_is_arriving_has_no_share_yet(site: Site) -> None:
+    """Lists of the host do not have it either."""
+    for uuid in "one", "two":
+        site.add(uuid)
+    coming = site.records.all["two"]
+    coming.now = replace(coming.now, host="other", task="migrating")
+    checked(site)
+    found = scrape(site)
+    assert found["server_share_ratio"]["one", "io_priority"] == 1
+    assert {labels[0] for labels in found["server_share_ratio"]} == {"one"}
+    assert found["server_cpu_priority_applied_shares"].keys() == {("one",), ("two",)}
+
+
 def test_a_server_that_does_not_run(site: Site) -> None:
     site.records.add("one", cpu_priority=512)
     checked(site)
@@ -198,6 +221,25 @@ def test_libvirt_that_goes_away_meanwhile_is_waited_for_once(site: Site) -> None
     assert "server_share_ratio" not in found
 
 
+def test_why_a_collector_fails_is_logged_once(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The alert leads to the log."""
+    caplog.set_level("INFO")
+    site.add("one")
+    checked(site)
+    registry = registry_of(site)
+    site.machine.domains["one"].unreadable = errors.HostRefused("cpu.pressure: no access")
+    for _ in range(3):
+        scrape(site, registry=registry)
+    site.machine.domains["one"].unreadable = None
+    for _ in range(3):
+        scrape(site, registry=registry)
+    assert [each.getMessage() for each in caplog.records] == [
+        "Metrics of the collector cgroup are missing: cpu.pressure: no access",
+        "All metrics of the collector cgroup are there again"]
+
+
 def test_groups_that_cannot_be_listed(site: Site) -> None:
     """Their metrics are missing, and the others are there."""
     site.add("one", cpu_priority=512)
@@ -250,6 +292,19 @@ def test_what_the_agent_counts(site: Site) -> None:
     site.looker.look("one")
     assert domain.shares == 512
     assert sum(scrape(site)["corrections_total"].values()) == 1
+
+
+def test_a_guest_that_follows_slowly_is_one_correction(site: Site) -> None:
+    _record, domain = site.add("one", memory=256)
+    site.looker.look("one")
+    checked(site)
+    for corrections in 1, 2:
+        domain.actual_kib = domain.target_kib = 400 * 1024
+        domain.balloon_step_kib = 10 * 1024
+        for _ in range(12):
+            site.looker.look("one")
+        assert domain.actual_kib == 256 * 1024
+        assert scrape(site)["corrections_total"]["memory",] == corrections
 
 
 def test_memory_that_a_guest_takes_back(site: Site) -> None:

@@ -4,11 +4,14 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
 from nova_qos.agent.readings import Readings
 from nova_qos.agent.sets import Sets
+from nova_qos.agent.together import Together
+from nova_qos.agent.unfinished import Unfinished
 from nova_qos.bus.wire import Result, SetAnswer, Wish
 from nova_qos.core import assignment, errors
 from nova_qos.core.policy import Catalog, Policy
@@ -167,3 +170,21 @@ def test_the_copy_is_told_beside_resources(agent: Agent, site: Site) -> None:
     away = readings.of_any("gone", names)
     assert (away[POLICY], away["io_priority"].unmet) == (Reading(7), "pending")
     assert readings.seen(site.machine.snapshot([]), "gone", names)[POLICY] == Reading(7)
+
+
+def test_sets_are_counted_whether_together_or_not(
+    agent: Agent, site: Site, tmp_path: Path
+) -> None:
+    wishes = [Wish(site.add(uuid)[0].server, {"cpu_priority": 2048}) for uuid in ("one", "two")]
+    together = Together(
+        agent.sets, site.looker, site.looker.accepted, Unfinished(str(tmp_path / "unfinished")))
+
+    def count(result: str) -> float:
+        return site.looker.history.counts.figures()["sets_total"]["cpu_priority", result]
+
+    together.carry_out_each(wishes, False, time.monotonic() + 10)
+    assert (count("applied"), count("failed")) == (2, 0)
+    site.machine.domains["two"].refuse = {"cpu_priority"}
+    refused = [replace(each, settings={"cpu_priority": 512}) for each in wishes]
+    together.carry_out_each(refused, False, time.monotonic() + 10)
+    assert (count("applied"), count("failed")) == (2, 2)
