@@ -51,3 +51,6 @@ function tc {
 }
 
 function nft { :; }
+
+# the real one would take a device from this machine
+function ip { :; }

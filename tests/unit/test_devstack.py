@@ -139,6 +139,7 @@ def test_cleaned(stack: Stack) -> None:
         "sudo tc qdisc show", "sudo tc qdisc del dev eth1 root",
         "sudo nft list table netdev nova_qos", "sudo nft delete table netdev nova_qos",
         "sudo nft list table netdev nova_qos_in", "sudo nft delete table netdev nova_qos_in",
+        "sudo ip link delete nova-qos-in",
         "pip_uninstall nova-qos-hooks from /opt/stack/data/venv",
         "pip_uninstall nova-qos from /opt/stack/data/venv"]
     assert stack.paste.read_bytes() == before
