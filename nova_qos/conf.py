@@ -193,8 +193,8 @@ OPTIONS = [
         item_type=types.String(choices=METRICS_GROUPS),
         default=list(METRICS_GROUPS),
         help="The groups of metrics to serve: settings, cpu, pressure, memory, disk, network and "
-        "uplink. Fewer cost less time at each scrape, and fewer series in Prometheus; the agent's "
-        "own are always there.",
+        "uplink. Fewer make fewer series in Prometheus, and less work for the agent at each "
+        "scrape; libvirt is asked the same. The agent's own are always there.",
     ),
     cfg.FloatOpt(
         "hook_timeout",
