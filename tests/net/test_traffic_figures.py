@@ -23,7 +23,7 @@ _SHOWN = re.compile(
     r"class htb .*? rate (?P<rate>\d+)(?P<unit>[KM]?)bit .*\n Sent (?P<bytes>\d+) "
     r"bytes (?P<packets>\d+) pkt \(dropped (?P<dropped>\d+),.*\) *\n "
     r"backlog (?P<waiting_bytes>\d+)b (?P<waiting>\d+)p.*\n "
-    r" lended: (?P<lent>\d+) borrowed: (?P<borrowed>\d+)")
+    r"lended: (?P<lent>\d+) borrowed: (?P<borrowed>\d+)")
 
 
 def shown(bench: Bench, name: str) -> dict[str, float]:
