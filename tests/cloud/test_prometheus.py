@@ -14,7 +14,7 @@ import pytest
 
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
-from tests.metrics.panels import EVERYTHING, Query, queries
+from tests.metrics.panels import EVERYTHING, Query, has_data, queries
 from tools.bed import prometheus
 from tools.bed.processes import wait_until
 from tools.bed.stack.layout import METRICS_PORT
@@ -63,10 +63,7 @@ def ask(
     "query", queries({**EVERYTHING, "__rate_interval": _RATE_INTERVAL}),
     ids=lambda query: f"{query.file}: {query.title}")
 def test_every_query_has_data(query: Query, ask: Ask) -> None:
-    def has_data() -> bool:
-        return any(each["value"][1] != "NaN" for each in ask("query", query=query.expr)["result"])
-
-    assert wait_until(has_data, _DATA_S), query.expr
+    assert wait_until(lambda: has_data(ask, query), _DATA_S), query.expr
 
 
 def test_the_report_of_the_host(

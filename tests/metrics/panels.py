@@ -3,7 +3,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +43,11 @@ def queries(values: Mapping[str, str] = EVERYTHING) -> list[Query]:
 def filled(expr: str, values: Mapping[str, str]) -> str:
     """An expression without variables. Raises KeyError for one that has no value."""
     return re.sub(r"\$(\w+)", lambda found: values[found[1]], expr)
+
+
+def has_data(ask: Callable[..., Any], query: Query) -> bool:
+    """Whether a Prometheus, asked by ``ask``, has a number for a query now."""
+    return any(each["value"][1] != "NaN" for each in ask("query", query=query.expr)["result"])
 
 
 def _written(dashboard: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

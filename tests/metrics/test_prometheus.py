@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.metrics import exposition
-from tests.metrics.panels import EVERYTHING, Query, queries
+from tests.metrics.panels import EVERYTHING, Query, has_data, queries
 from tests.metrics.scraped import free_port, serving
 from tests.metrics.test_rules import rules
 from tools.bed import prometheus as prometheus_bed
@@ -52,10 +52,7 @@ def ask(
     "query", queries({**EVERYTHING, "__rate_interval": _RATE_INTERVAL}),
     ids=lambda query: f"{query.file}: {query.title}")
 def test_every_query_has_data(query: Query, ask: Ask) -> None:
-    def has_data() -> bool:
-        return any(each["value"][1] != "NaN" for each in ask("query", query=query.expr)["result"])
-
-    assert wait_until(has_data, _DATA_S), query.expr
+    assert wait_until(lambda: has_data(ask, query), _DATA_S), query.expr
 
 
 def test_queries_choose_a_server(ask: Ask) -> None:
