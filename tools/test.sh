@@ -172,16 +172,17 @@ make_other() { # PLACE PIP-ARGUMENT...
 }
 
 tier_benchmark() {
-    local failed=0 rounds=10 idle_s=60 many=1000 listed=500 guests=200
+    local failed=0 rounds=10 idle_s=60 many=1000 listed=500 guests=200 balance=(--variants)
     if is_reduced; then
-        rounds=3 idle_s=15 many=200 listed=100 guests=20
+        rounds=3 idle_s=15 many=200 listed=100 guests=20 balance=(--traces burster sawtooth)
         echo "reduced: $rounds rounds, an agent of $many servers idle for $idle_s s," \
-            "$listed listed, $guests guests"
+            "$listed listed, $guests guests, balance ${balance[*]}"
     fi
     need_packages tools/bed/{net,host}.apt || return
     # by name alone, goals are judged; among all others, on any machine, they are printed
     local -x NOVA_QOS_BENCHMARK_JUDGE=${NOVA_QOS_BENCHMARK_JUDGE:-$by_name}
     run_benchmark plan || failed=1
+    run_benchmark balance "${balance[@]}" || failed=1
     run_benchmark resolve --servers $many || failed=1
     run_benchmark network --rounds $rounds --servers $listed || failed=1
     run_benchmark uplink --rounds $((rounds / 3)) || failed=1

@@ -4,6 +4,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nova_qos.core.filling import water_filling
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -31,12 +33,11 @@ def among_processors(claims: Sequence[Claim], host_vcpus: int) -> list[float | N
     weight, but no more than its own vCPUs can use, and the others divide what it leaves in the same
     way. The sum is less than 100 where all vCPUs together are fewer than the host's processors.
     """
+    weighted = [place for place, claim in enumerate(claims) if claim.weight]
+    given = water_filling(
+        host_vcpus, [claims[place].weight or 0 for place in weighted],
+        [claims[place].vcpus for place in weighted])
     percent: list[float | None] = [None] * len(claims)
-    weights = {place: claim.weight for place, claim in enumerate(claims) if claim.weight}
-    left, weight_left = float(host_vcpus), sum(weights.values())
-    # in the order in which they reach their limit: after one that does not reach it, none does
-    for place in sorted(weights, key=lambda place: claims[place].vcpus / weights[place]):
-        given = min(claims[place].vcpus, left * weights[place] / weight_left)
-        percent[place] = 100 * given / host_vcpus
-        left, weight_left = left - given, weight_left - weights[place]
+    for place, vcpus in zip(weighted, given, strict=True):
+        percent[place] = 100 * vcpus / host_vcpus
     return percent
