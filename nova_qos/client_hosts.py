@@ -70,6 +70,32 @@ class Short:
 
 
 @dataclass(frozen=True)
+class Balancing:
+    """What balancing does on a host; memory in MiB, the others are numbers of servers.
+
+    ``mode`` is off, report or on, ``state`` as ``HostState`` has it, and ``reasons`` say why.
+    ``room`` is there for the servers that are ``managed``; these have ``lent`` of their guarantees,
+    and are ``lacking`` what they need. Some are ``distressed``: they swap for lack of memory; some
+    hold (``holds``) what they took back; ``stuck``: a balloon does not follow; ``stale``: a guest
+    has not reported lately. ``moves`` counts how often a balloon was told another size.
+    """
+
+    mode: str | None
+    state: State | None
+    reasons: Sequence[str] | None
+    room: int | None
+    managed: int | None
+    unmanaged: int | None
+    lent: int | None
+    lacking: int | None
+    distressed: int | None
+    holds: int | None
+    stuck: int | None
+    stale: int | None
+    moves: int | None
+
+
+@dataclass(frozen=True)
 class HostState:
     """A compute host as a whole.
 
@@ -94,6 +120,7 @@ class HostState:
     memory: Memory
     uses: Mapping[str, Use]
     pressure: Mapping[str, Pressure]
+    balancing: Balancing
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "HostState":
@@ -108,7 +135,8 @@ class HostState:
             {name: memory if name == "memory" else _fields(Use, body.get(name) or {})
              for name in FAMILIES},
             {name: _fields(Pressure, (body.get("pressure") or {}).get(name) or {})
-             for name in PRESSED})
+             for name in PRESSED},
+            _fields(Balancing, body.get("balancing") or {}))
 
 
 def _fields(kind: type[Any], body: Mapping[str, Any]) -> Any:

@@ -3,6 +3,8 @@
 
 from oslo_config import cfg, types
 
+from nova_qos import balance_options
+
 
 class MarkMask(types.String):
     """A string such as 0x00001fff: 8 to 16 of the 32 bits of a packet's mark."""
@@ -269,8 +271,11 @@ def register(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(TC_OPTIONS, group=TC_GROUP)
     conf.register_group(DATABASE_GROUP)
     conf.register_opts(DATABASE_OPTIONS, group=DATABASE_GROUP)
+    conf.register_group(balance_options.GROUP)
+    conf.register_opts(balance_options.OPTIONS, group=balance_options.GROUP)
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
     """For the sample generator."""
-    return [(GROUP, OPTIONS), (TC_GROUP, TC_OPTIONS), (DATABASE_GROUP, DATABASE_OPTIONS)]
+    return [(GROUP, OPTIONS), (TC_GROUP, TC_OPTIONS), (DATABASE_GROUP, DATABASE_OPTIONS),
+            (balance_options.GROUP, balance_options.OPTIONS)]

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from nova_qos.core.balloon import Balloon
 from nova_qos.core.reading import Reading
 from nova_qos.core.room import Room
+from nova_qos.host_memory import HostMemory
 
 #: What has happened to a server; "unknown" after a time in which the host could not be watched.
 Change = Literal["started", "changed", "ended", "unknown"]
@@ -270,6 +271,10 @@ class Host(Protocol):
         :param figures: with what the host counts of each server
         :raises HostAway: libvirt does not answer
         """
+
+    @property
+    def memory(self) -> HostMemory:
+        """What balancing asks of it."""
 
     def room(self) -> Room:
         """What the host has for its servers, and its own figures now; no guest is asked.

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from nova_qos.core import errors, scales
 from nova_qos.core.balloon import Balloon
+from nova_qos.core.guest import Guest
 from nova_qos.core.plan import (
     Asked,
     Capacity,
@@ -23,7 +24,7 @@ from nova_qos.core.plan import (
     require_room,
 )
 from nova_qos.core.reading import Reading
-from nova_qos.core.room import PRESSED, Pressure, Room
+from nova_qos.core.room import PRESSED, MemoryNow, Pressure, Room
 from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Figures, Floating, Listener, Part, merged
 from nova_qos.resources import TABLE
@@ -62,8 +63,9 @@ class FakeDomain:
     ``neighbours``: all servers of its host. ``unified``: its host has cgroup v2, where CPU shares
     are coarse and a soft limit is of one kind or another. ``arriving``: it still comes in from
     another host, so that libvirt changes nothing; what the agent does without libvirt can be done.
-    ``cpu_s``: the CPU time that it has had. ``silent``: its QEMU does not answer, so that libvirt
-    leaves out what it would tell; ``unreadable``: what the kernel's files of it raise.
+    ``cpu_s``: the CPU time that it has had. ``period_s``: how often its guest reports,
+    ``swapped_in_kib``: what that has read from its swap. ``silent``: its QEMU does not answer, so
+    that libvirt leaves out what it would tell; ``unreadable``: what the kernel's files of it raise.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class FakeDomain:
         self.arriving = False
         self.autodeflates = self.silent = False
         self.cpu_s = 1.0
+        self.period_s, self.reported, self.swapped_in_kib = 10, 0, 0
         self.unreadable: errors.QosError | None = None
         self.pinned: str | None = None
         self.balloon_step_kib: int | None = None
@@ -123,6 +126,30 @@ class FakeDomain:
         usable = self._usable() if why_not is None else 0
         return Balloon(why_not is None, why_not, self.actual_kib, usable, self.autodeflates,
                        self.paused or self.arriving, self.due_s, self.overdue)
+
+    @property
+    def resident_kib(self) -> int:
+        """What the host holds of the guest."""
+        return max(0, min(self.used_kib, self.actual_kib))
+
+    def guest(self) -> Guest | errors.QosError:
+        """What ``host_memory.HostMemory`` says of it."""
+        try:
+            self._offered("memory")
+            self._movable()
+        except errors.QosError as error:
+            return error
+        why_not = self._why_not_alive()
+        if why_not is not None:
+            return errors.HostCannot(why_not)
+        if self.silent:
+            return errors.HostRefused("its QEMU does not answer")
+        self._move()
+        self.reported += 1
+        return Guest(
+            actual_kib=self.actual_kib, resident_kib=self.resident_kib, usable_kib=self._usable(),
+            caches_kib=0, swapped_in_kib=self.swapped_in_kib, major_faults=0, read_bytes=0,
+            age_s=0.0, reported=self.reported, period_s=self.period_s, paused=self.paused)
 
     def held(self) -> dict[str, int]:
         """What it has of each resource, in the API's units; shares that only the guarantee has
@@ -426,6 +453,48 @@ class FakeKnob:
             write_one(values[name])
 
 
+@dataclass
+class FakeKsm:
+    """KSM whose files are ``files``."""
+
+    files: dict[str, str]
+
+    def read(self) -> Mapping[str, str]:
+        if not self.files:
+            raise errors.HostCannot("this kernel has no KSM")
+        return dict(self.files)
+
+    def write(self, values: Mapping[str, str]) -> None:
+        self.files.update(values)
+
+
+class FakeMemory:
+    """The memory of a host: ``available_mib`` and ``pressure`` are the host's own, or what
+    ``memory_mib`` less what the guests have in memory leaves where ``available_mib`` is None."""
+
+    def __init__(self, host: "FakeHost") -> None:
+        self._host = host
+        self.memory_mib: float = ROOM.memory_mib
+        self.available_mib: float | None = ROOM.available_mib
+        self.pressure = 0.0
+        self.ksm = FakeKsm({"run": "0", "pages_to_scan": "100", "sleep_millisecs": "20"})
+
+    def now(self) -> MemoryNow:
+        available_mib = self.available_mib
+        if available_mib is None:
+            resident = sum(each.resident_kib for each in self._host.domains.values())
+            available_mib = self.memory_mib - resident / 1024
+        return MemoryNow(self.memory_mib, available_mib, self.pressure)
+
+    def guests(self) -> Mapping[str, Guest | errors.QosError]:
+        if self._host.away:
+            raise errors.HostAway("libvirt does not answer")
+        return {uuid: domain.guest() for uuid, domain in self._host.domains.items()}
+
+    def set_report_period(self, server_uuid: str, period_s: int) -> None:
+        self._host.domain(server_uuid).period_s = period_s
+
+
 class FakeSnapshot:
     """All running servers, each as it is when it is read."""
 
@@ -474,6 +543,7 @@ class FakeHost:
         self.domains: dict[str, FakeDomain] = {}
         self.away = False
         self.own = ROOM
+        self.memory = FakeMemory(self)
         self.entered = threading.Semaphore(0)
         self.happened: Listener = lambda server_uuid, change: None
 

@@ -183,6 +183,7 @@ tier_benchmark() {
     local -x NOVA_QOS_BENCHMARK_JUDGE=${NOVA_QOS_BENCHMARK_JUDGE:-$by_name}
     run_benchmark plan || failed=1
     run_benchmark balance "${balance[@]}" || failed=1
+    run_benchmark balancing || failed=1
     run_benchmark resolve --servers $many || failed=1
     run_benchmark network --rounds $rounds --servers $listed || failed=1
     run_benchmark uplink --rounds $((rounds / 3)) || failed=1

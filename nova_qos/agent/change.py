@@ -74,8 +74,9 @@ class Change:
     def prepare(self) -> None:
         """Refuse settings that the guest cannot follow, before anything is written.
 
-        Those that have to wait, and unset ones that the guest cannot follow or this host does not
-        support, have their outcome then, and are not written.
+        Those that have to wait, those that the host's balancer looks after, and unset ones that the
+        guest cannot follow or this host does not support, have their outcome then, and are not
+        written.
 
         :raises ServerNotRunning, HostAway, HostCannot, HostRefused: why it cannot be
         """
@@ -137,10 +138,11 @@ class Change:
         return value is not None and not TABLE[name].value.is_reset(value)
 
     def _guarded(self, domain: Domain) -> dict[str, Outcome]:
+        balanced = {name for name, target in self.targets.items() if target.balanced}
         unset = [name for name in self.targets if not self._asks_for(name)]
-        readings = hold.read(domain, unset)
+        readings = hold.read(domain, {*unset, *balanced})
         waiting = {name: Outcome(reading) for name, reading in readings.items()
-                   if reading.unmet == "unsupported"}
+                   if reading.unmet == "unsupported" or name in balanced}
         for name in self.targets.keys() - waiting.keys():
             follow = TABLE[name].follow
             try:

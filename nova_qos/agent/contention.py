@@ -3,9 +3,10 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nova_qos.agent import hold
+from nova_qos.agent.balance.account import Account
 from nova_qos.agent.look import Looker
 from nova_qos.core import contention, desired, errors, host_report
 from nova_qos.core.balloon import Balloon
@@ -24,8 +25,12 @@ class Contention:
     Since when the host is in a state counts from the first look that found it so.
     """
 
-    def __init__(self, machine: Host, looker: Looker) -> None:
-        self._machine, self._looker = machine, looker
+    def __init__(
+        self, machine: Host, looker: Looker,
+        account: Callable[[], Account] = lambda: Account("off"),
+    ) -> None:
+        """:param account: tells what balancing does now"""
+        self._machine, self._looker, self._account = machine, looker, account
         self._lock = threading.Lock()
         self._since: dict[str, float] = {}
 
@@ -42,8 +47,11 @@ class Contention:
         summary = contention.summary(
             list(self._placed(servers, seen)), room,
             self._looker.options.nova_qos.memory_reserve_mib)
-        judgement = contention.judge(summary, room)
-        return host_report.shown(summary, room, judgement, self._since_of(judgement))
+        account = self._account()
+        judgement = contention.judge(
+            summary, room, account.reasons if account.state == "short" else ())
+        return host_report.shown(
+            summary, room, judgement, self._since_of(judgement), account.shown())
 
     def _placed(self, servers: Sequence[SavedServer], seen: Snapshot) -> Iterator[Placed]:
         for server in servers:

@@ -116,7 +116,8 @@ class Edits:
         have, and there is nothing else to be done about it."""
         looker, before = self._looker, self._looker.settled.get(server.uuid)
         return (before is not None and server.task is None and server.host == looker.host
-                and replace(before, assigned=server.assigned, marked=server.marked) == server
+                and replace(before, assigned=server.assigned, marked=server.marked,
+                            balanced=server.balanced) == server
                 and not looker.is_new(taken.record) and not looker.accepted.knows(server.uuid)
                 and looker.looked.get(server.uuid, 0.0) < taken.loaded_at
                 and bool(_changed(before, desired.due(TABLE, server))))

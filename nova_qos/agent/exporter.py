@@ -9,6 +9,7 @@ from oslo_config import cfg
 from oslo_log import log
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 
+from nova_qos.agent.balance.account import Account
 from nova_qos.agent.look import Looker
 from nova_qos.agent.metrics import HostCollector
 from nova_qos.agent.readings import Readings
@@ -28,11 +29,12 @@ class Exporter:
 
     def __init__(
         self, looker: Looker, readings: Readings, options: cfg.ConfigOpts,
-        build: tuple[str, str, str], survey: Survey,
+        build: tuple[str, str, str], survey: Survey, account: Callable[[], Account],
     ) -> None:
         """
         :param build: the versions of nova-qos, nova and libvirt
         :param survey: what the host can do, by resource; it may take seconds
+        :param account: tells what balancing does now
         """
         self._options, self._survey = options.nova_qos, survey
         self._usable: Mapping[str, bool] = {}
@@ -40,7 +42,8 @@ class Exporter:
         self._server: Any = None
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(HostCollector(
-            looker, readings, self._options.metrics_groups, build, lambda: self._usable))
+            looker, readings, self._options.metrics_groups, build, lambda: self._usable,
+            account))
         ProcessCollector(registry=self._registry)
 
     def start(self) -> None:

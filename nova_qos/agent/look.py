@@ -150,6 +150,7 @@ class Looker:
     def _outcomes(
         self, server: SavedServer, domain: Domain, wanted: Mapping[str, Target], limits: Limits
     ) -> dict[str, Outcome]:
+        wanted = {name: each for name, each in wanted.items() if not each.balanced}
         targets = {name: target.host_value for name, target in
                    hold.at_host(domain, wanted, server.flavor).items()}
         past = Past(self.history, server.uuid, self.options.nova_qos.drift == "correct")
@@ -164,6 +165,29 @@ class Looker:
         hold.record(self.history, server.uuid, targets, outcomes, {
             name for name, each in wanted.items() if each.source.kind == "policy"})
         return outcomes
+
+    def balance(self, server_uuid: str) -> None:
+        """Make the host hold what its balancer gives a server; one whose lock is held is left for
+        the next time.
+
+        The balancer knows what the guest uses, and tells it another size every few seconds: that
+        passes no guard, and is no drift.
+
+        :raises QosError: it could not be done
+        """
+        with suppress(errors.AgentAway), locked(server_uuid, time.monotonic()):
+            known = (self.listed or {}).get(server_uuid)
+            if known is None:
+                return
+            server = self.assigned(self.newest(known))
+            resolved = desired.resolve(TABLE, server)
+            targets = {name: resolved[name].host_value for name, value in server.balanced.items()
+                       if value is not None}
+            outcomes = hold.hold(
+                self.machine.domain(server_uuid), targets, self.limits(force=True))
+            for outcome in outcomes.values():
+                if outcome.error is not None:
+                    raise outcome.error
 
     def _hold(
         self, server: SavedServer, domain: Domain, wanted: Mapping[str, Target]

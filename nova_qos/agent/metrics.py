@@ -8,6 +8,7 @@ from oslo_log import log
 from prometheus_client.registry import Collector
 
 from nova_qos.agent import hold
+from nova_qos.agent.balance.account import Account
 from nova_qos.agent.families import Families, Family, Took
 from nova_qos.agent.look import Looker
 from nova_qos.agent.readings import Readings
@@ -44,12 +45,15 @@ class HostCollector(Collector):
     def __init__(
         self, looker: Looker, readings: Readings, groups: Collection[str],
         build: tuple[str, str, str], usable: Callable[[], Mapping[str, bool]],
+        account: Callable[[], Account] = lambda: Account("off"),
     ) -> None:
         """
         :param groups: those of ``metric.GROUPS`` that are wanted
         :param build: the versions of nova-qos, nova and libvirt
         :param usable: whether the host can apply each resource, as far as that is known
+        :param account: tells what balancing does now
         """
+        self._account = account
         self._looker, self._readings = looker, readings
         self._wanted = {each.name: each for each in metric.metrics(TABLE)
                         if each.group is None or each.group in groups}
@@ -107,6 +111,10 @@ class HostCollector(Collector):
         """What is known without the host."""
         families.add("build_info", self._build, 1)
         families.add_all(self._looker.history.counts.figures())
+        account = self._account()
+        families.add_all(account.figures())
+        for server_uuid in account.plans:
+            families.add_all(account.figures_of(server_uuid), server_uuid)
         for name, is_usable in self._usable().items():
             families.add("resource_usable", (name,), is_usable)
         for server_uuid, called in self._looker.called.items():

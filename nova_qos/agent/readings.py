@@ -19,12 +19,17 @@ class Readings:
     """
 
     def __init__(
-        self, machine: Host, history: History, policies: Callable[[], Reading]
+        self, machine: Host, history: History, policies: Callable[[], Reading],
+        balanced: Callable[[str, str, Reading], Reading] = lambda _uuid, _name, reading: reading,
     ) -> None:
-        """:param policies: reads the copy of the policies"""
+        """
+        :param policies: reads the copy of the policies
+        :param balanced: says of a server's reading of a resource what the host's balancer has done
+        """
         self._machine = machine
         self._history = history
         self._policies = policies
+        self._balanced = balanced
 
     def of(self, server_uuid: str, names: Iterable[str]) -> dict[str, Reading]:
         """A server's readings; a resource that the host cannot do does not spoil the others.
@@ -66,12 +71,14 @@ class Readings:
 
     def observe(self, server_uuid: str, name: str, reading: Reading) -> Reading:
         """Remember a reading, and return it with why its target is not in force, since when."""
-        return hold.observe(self._history, server_uuid, name, reading)
+        return self._balanced(
+            server_uuid, name, hold.observe(self._history, server_uuid, name, reading))
 
     def explain(self, server_uuid: str, name: str, reading: Reading) -> Reading:
         """A reading, which may be older than others, with why its target is not in force; nothing
         is remembered."""
-        return self._history.explained(server_uuid, name, reading)
+        return self._balanced(
+            server_uuid, name, self._history.explained(server_uuid, name, reading))
 
     def _read(
         self, domain: SeenDomain, server_uuid: str, names: Iterable[str]

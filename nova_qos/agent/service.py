@@ -12,6 +12,8 @@ from oslo_config import cfg
 
 from nova_qos.agent import hold
 from nova_qos.agent.accepted import Accepted
+from nova_qos.agent.balance.account import Account
+from nova_qos.agent.balance.steer import Balancer
 from nova_qos.agent.contention import Contention
 from nova_qos.agent.copy import Fetch, Policies
 from nova_qos.agent.fetching import Fetcher
@@ -24,13 +26,17 @@ from nova_qos.agent.readings import Readings
 from nova_qos.agent.sets import Sets
 from nova_qos.agent.together import Together
 from nova_qos.agent.unfinished import Unfinished
+from nova_qos.balance_options import thresholds_of
 from nova_qos.bus import endpoint, wire
 from nova_qos.bus.wire import SetAnswer, Wire
 from nova_qos.core import errors
-from nova_qos.core.server import POLICY
+from nova_qos.core.server import POLICY, SavedServer
 from nova_qos.host import Host
 from nova_qos.instances import service
 from nova_qos.instances.records import Records
+
+#: Tells what balancing does now.
+Accounts = Callable[[], Account]
 
 
 class Exports(Protocol):
@@ -54,13 +60,20 @@ class AgentManager(manager.Manager):
 
     def __init__(
         self, host: str, machine: Host, options: cfg.ConfigOpts, hooks: Hooks | None = None,
-        fetch: Fetch | None = None, export: Callable[[Looker, Readings], Exports] | None = None,
+        fetch: Fetch | None = None,
+        export: Callable[[Looker, Readings, Accounts], Exports] | None = None,
     ) -> None:
         """:param hooks: in place of those that are installed
         :param fetch: asks for the policies, in place of nova's API
         :param export: makes what serves metrics; None = nobody does
         """
         self._machine = machine
+        self._balancer = Balancer(
+            machine.memory, options.nova_qos_balance,
+            thresholds_of(options, options.libvirt.mem_stats_period_seconds), self._servers,
+            busy=lambda: self.looker.records.busy(host),
+            hold=lambda server_uuid: self.looker.balance(server_uuid),
+            released=lambda: self.loop.check_soon())
         history, accepted = History(), Accepted()
         hooks = Hooks.installed(options) if hooks is None else hooks
         self._policies = Policies(
@@ -68,17 +81,28 @@ class AgentManager(manager.Manager):
             options.nova_qos.policy_interval, self._policies_changed)
         self.looker = Looker(
             host, machine, Records(), options, hooks, history, accepted, new_since=time.time(),
-            assigned=self._policies.assigned, owed=Owed(options.nova_qos.state_directory))
+            assigned=self._with_all_sources, owed=Owed(options.nova_qos.state_directory))
         unfinished = Unfinished(options.nova_qos.state_directory)
         self.loop = Loop(self.looker, options, unfinished)
-        self._readings = Readings(machine, history, self._policies.reading)
+        self._readings = Readings(
+            machine, history, self._policies.reading, self._balancer.given.shown)
         self._sets = Sets(
             machine, options, self.looker, accepted, self._readings, later=self.loop.put,
             seek=self._policies.seek)
-        self._contention = Contention(machine, self.looker)
+        self._contention = Contention(machine, self.looker, lambda: self._balancer.account)
         self._together = Together(self._sets, self.looker, accepted, unfinished)
-        self._exporter = None if export is None else export(self.looker, self._readings)
+        self._exporter = None if export is None else export(
+            self.looker, self._readings, lambda: self._balancer.account)
         super().__init__(host=host, service_name="nova-qos-agent")
+
+    def _with_all_sources(self, server: SavedServer) -> SavedServer:
+        """A server with what its policies come to, and what the balancer gives it."""
+        return self._balancer.given.balanced(self._policies.assigned(server))
+
+    def _servers(self) -> dict[str, SavedServer]:
+        """The servers that nova has on this host."""
+        return {server.uuid: server for server in self.looker.servers()
+                if server.host == self.looker.host}
 
     def _policies_changed(self) -> None:
         self.looker.history.policies_changed()
@@ -96,6 +120,8 @@ class AgentManager(manager.Manager):
     def post_start_hook(self) -> None:
         """Called by nova's service when it can be asked."""
         self._policies.start()
+        # before anybody looks: what balloons hold for the sake of others is no drift
+        self._balancer.start()
         self.loop.start()
         if self._exporter is not None:
             self._exporter.start()
@@ -109,6 +135,7 @@ class AgentManager(manager.Manager):
         if self._exporter is not None:
             self._exporter.stop()
         self._policies.stop()
+        self._balancer.stop()
         self.loop.stop()
 
     @endpoint.answers

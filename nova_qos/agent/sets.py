@@ -218,7 +218,9 @@ class Sets:
         """The answer to a change that was carried out, which is remembered."""
         server, outcomes = change.server, change.outcomes
         entries = change.entries(next_stamp(server.entries, time.time()))
-        hold.record(self._looker.history, server.uuid, change.host_targets, outcomes, {
+        written = {name: outcome for name, outcome in outcomes.items()
+                   if not change.targets[name].balanced}
+        hold.record(self._looker.history, server.uuid, change.host_targets, written, {
             name for name, each in change.targets.items() if each.source.kind == "policy"})
         LOG.info("Set %s on server %s; the host holds %s", change.settings, server.uuid,
                  {name: outcome.reading.applied for name, outcome in outcomes.items()})

@@ -6,9 +6,10 @@ names the readings that it wants answered, and the API saves, and waits for gues
 agent; since 1.3 a flavor has its number of vCPUs, and an agent that is asked ``partly`` leaves out
 resources that it does not know; 1.4 has set_many; 1.5 sets a server's policy, and answers for
 ``policy`` among the names to read what its copy of the policies is; 1.6 has host_report, with the
-answer that ``core.host_report`` makes. Each message asks for the version that its method came with,
-so API and agent of neighbouring releases understand each other. A reader ignores fields that it
-does not know; a new field needs a new version, since readers before 1.2 refuse it.
+answer that ``core.host_report`` makes; since 1.7 a reading says where the balancer's value is
+applied, and a host's report what balancing does there. Each message asks for the version that its
+method came with, so API and agent of neighbouring releases understand each other. A reader ignores
+fields that it does not know; a new field needs a new version, since readers before 1.2 refuse it.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from nova_qos.core.reading import Reading
 from nova_qos.core.server import Entries, Entry, Flavor, SavedServer
 
 TOPIC = "nova-qos-agent"
-VERSION = "1.6"
+VERSION = "1.7"
 FIRST_VERSION, READ_MANY_VERSION, WAITING_VERSION, PARTLY_VERSION = "1.0", "1.1", "1.2", "1.3"
 SET_MANY_VERSION, POLICY_VERSION, HOST_VERSION = "1.4", "1.5", "1.6"
 #: The most servers that one read_many or set_many may name.
@@ -41,6 +42,7 @@ def reading_to_wire(reading: Reading) -> Wire:
         "since": reading.since,
         "span": reading.span,
         "by_other_means": reading.wrong_mechanism,
+        **({"applied_source": reading.applied_source} if reading.applied_source else {}),
     }
 
 
@@ -55,7 +57,8 @@ def reading_from_wire(wire: Mapping[str, Any]) -> Reading:
         unmet=wire.get("hindered"),
         since=wire.get("since"),
         span=span and (span[0], span[1]),
-        wrong_mechanism=wire.get("by_other_means", False))
+        wrong_mechanism=wire.get("by_other_means", False),
+        applied_source=wire.get("applied_source"))
 
 
 def readings_to_wire(readings: Mapping[str, Reading]) -> Wire:

@@ -39,9 +39,10 @@ from oslo_service import opts as service_options
 from nova_qos import conf
 from nova_qos.agent.look import Looker
 from nova_qos.agent.readings import Readings
-from nova_qos.agent.service import AgentManager, Exports
+from nova_qos.agent.service import Accounts, AgentManager, Exports
+from nova_qos.balance_options import thresholds_of
 from nova_qos.bus import wire
-from nova_qos.cmd import check
+from nova_qos.cmd import balance_report, check
 from nova_qos.cmd.claim import Claimed, claim
 from nova_qos.core.plan import Capacity
 from nova_qos.host import Networks
@@ -64,20 +65,31 @@ CHECK = cfg.BoolOpt(
          "if all work, else with 1.")
 
 
+BALANCE_REPORT = cfg.BoolOpt(
+    "balance-report", default=False,
+    help="Print what balancing would do with the memory of this host's servers now, whatever "
+         "[nova_qos_balance] mode is, touch nothing, and exit: with 0, or with 1 if the host "
+         "cannot be read.")
+
+
 class LibvirtAgent(AgentManager):
     """The agent of a libvirt host; nova's service makes it by name."""
 
     def __init__(self, host: str) -> None:
-        machine = LibvirtHost(
-            _uri(), _networks(), CONF.nova_qos.memory_soft_limit_v2, _capacity())
-        super().__init__(host, machine, CONF, export=_export if _listens() else None)
+        super().__init__(host, _machine(), CONF, export=_export if _listens() else None)
+
+
+def _machine() -> LibvirtHost:
+    return LibvirtHost(
+        _uri(), _networks(), CONF.nova_qos.memory_soft_limit_v2, _capacity(),
+        CONF.nova_qos_balance.memory_mib)
 
 
 def _listens() -> bool:
     return bool(CONF.nova_qos.metrics_listen)
 
 
-def _export(looker: Looker, readings: Readings) -> Exports:
+def _export(looker: Looker, readings: Readings, accounts: Accounts) -> Exports:
     # its library takes memory, which agents without metrics save
     from nova_qos.agent.exporter import Exporter
 
@@ -85,7 +97,7 @@ def _export(looker: Looker, readings: Readings) -> Exports:
     versions = (metadata.version("nova-qos"), metadata.version("nova"),
                 f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}")
     return Exporter(looker, readings, CONF, versions,
-                    lambda: check.abilities(CONF, _uri(), _networks()))
+                    lambda: check.abilities(CONF, _uri(), _networks()), accounts)
 
 
 def _uri() -> str:
@@ -114,7 +126,7 @@ def _capacity() -> Capacity:
 def main() -> None:
     """Run the agent until it is told to stop; takes nova's own command line and nova.conf."""
     conf.register(CONF)
-    CONF.register_cli_opt(CHECK)
+    CONF.register_cli_opts([CHECK, BALANCE_REPORT])
     config.parse_args(sys.argv, configure_db=False, init_rpc=False)
     if CONF.check:
         try:
@@ -129,6 +141,8 @@ def main() -> None:
     # like nova-compute: objects come and go through nova-conductor, never from the database
     nova.db.main.api.DISABLE_DB_ACCESS = True
     objects_base.NovaObject.indirection_api = conductor.ConductorAPI()
+    if CONF.balance_report:
+        sys.exit(_report_balance())
     events.run_loop()
     manager = f"{LibvirtAgent.__module__}.{LibvirtAgent.__name__}"
     try:
@@ -139,6 +153,14 @@ def main() -> None:
         sys.exit(f"{BINARY}: {error}")
     service.serve(server, workers=1, no_fork=True)
     service.wait()
+
+
+def _report_balance() -> int:
+    # for the servers, with their policies as agents keep them; it is not started
+    looker = LibvirtAgent(CONF.host).looker
+    return balance_report.run(
+        looker.machine.memory, thresholds_of(CONF, CONF.libvirt.mem_stats_period_seconds),
+        lambda: {server.uuid: server for server in looker.servers() if server.host == looker.host})
 
 
 def _stay_small() -> None:

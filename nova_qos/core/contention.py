@@ -191,18 +191,20 @@ class Judgement:
             ("promised", self.promised_mib), ("now", self.now_mib)) if mib)}
 
 
-def judge(summary: Summary, room: Room) -> Judgement:
+def judge(summary: Summary, room: Room, unbalanced: Sequence[str] = ()) -> Judgement:
     """The state of a host.
 
     It is ``short`` where guarantees of anything are above its capacity, or needs above its memory;
     ``now`` where what is available is very low, too, so that needs are not met. With needs that fit
     and little available, somebody has more than he needs: the host is ``tense``, and balloons can
     help.
+
+    :param unbalanced: why balloons cannot help, where balancing has found that
     """
     memory_mib = summary.uses["memory"].capacity or 0
     lacking_mib = max(0, summary.needs_mib - memory_mib)
     is_low = room.available_mib < SHORT_SHARE * room.memory_mib
-    short = [*_above_capacity(summary), *_needs(lacking_mib, memory_mib, summary)]
+    short = [*_above_capacity(summary), *_needs(lacking_mib, memory_mib, summary), *unbalanced]
     tense = list(_signs(room))
     return Judgement(
         "short" if short else "tense" if tense else "calm",

@@ -23,7 +23,8 @@ class Target:
     default, as far as the flavor allows, in the API's unit; ``host_value`` the same in the host's.
     ``bound`` names the resource that allows less than was requested, None where the flavor does,
     and ``bound_by`` whose wish that is. ``missing`` says why it is not known whether a policy asks
-    for something: then the host keeps what it has.
+    for something: then the host keeps what it has. ``balanced``: the host's balancer looks after
+    it, so that nobody else writes it; ``value`` is what it gives, as far as it has said.
     """
 
     requested: int | None
@@ -33,6 +34,7 @@ class Target:
     bound: str | None = None
     bound_by: Source | None = None
     missing: str | None = None
+    balanced: bool = False
 
     @property
     def is_reduced(self) -> bool:
@@ -56,8 +58,23 @@ def resolve(table: Rows, server: SavedServer) -> dict[str, Target]:
 
     For each resource the first source that names it decides: the server's own settings, its
     policies in their order, a post-create hook, the table's default. Where a policy is missing,
-    own settings alone count.
+    own settings alone count. Below what that comes to, the host's balancer decides.
     """
+    resolved = _requested(table, server)
+    return {**resolved, **{name: _balanced(table[name], resolved[name], value)
+                           for name, value in server.balanced.items()}}
+
+
+def _balanced(row: Resource, target: Target, value: int | None) -> Target:
+    """A target as far as the balancer gives it. What a hook gave a new server is no bound."""
+    if value is None:
+        return replace(target, balanced=True)
+    if value >= target.value and target.source != HOOK:
+        return target
+    return replace(target, value=value, host_value=row.unit.to_host(value), balanced=True)
+
+
+def _requested(table: Rows, server: SavedServer) -> dict[str, Target]:
     alone, bounded = _of_policies(table, server)
     layers = _layers(server)
     named = {name: _resolved(table[name], server, layers)
@@ -173,9 +190,9 @@ class Due:
     what is held with them, and the defaults that the agent keeps. ``to_reset``: the defaults that
     the host is to be brought back to once, where it may still hold a value of ours that nobody asks
     for any more, with those of what is held with them. ``to_mark``: the resources that are to be
-    reset when nobody asks for them any more, because a policy does or the agent keeps their
-    default, and of which the server does not yet say so; where a hook gave a value, that one is
-    held then.
+    reset when nobody asks for them any more, because a policy or the host's balancer does or the
+    agent keeps their default, and of which the server does not yet say so; where a hook gave a
+    value, that one is held then. What the balancer looks after is never among the targets.
     """
 
     requested: dict[str, Target]
@@ -194,14 +211,17 @@ def due(table: Rows, server: SavedServer) -> Due:
     kept = {name for name, each in resolved.items() if each.source == DEFAULT and not each.missing
             and keeps_default(table[name], server.flavor)}
     asked = [name for name, each in resolved.items() if each.source != DEFAULT or name in kept]
-    wanted = {name: resolved[name] for name in held_together(table, asked)
-              if not resolved[name].missing}
+    left = {name for name, each in resolved.items() if each.missing or each.balanced}
+    wanted = {name: resolved[name] for name in held_together(table, asked) if name not in left}
     marked = [name for name in resolved if name in server.marked and name not in wanted
-              and not resolved[name].missing]
+              and name not in left]
     stale = {name: resolved[name] for name in held_together(table, marked) if name not in wanted}
     settled = {*server.marked, *server.hooked}
-    return Due(wanted, stale, [name for name in asked if name not in settled and (
-        name in kept or resolved[name].source.kind == "policy")])
+    to_mark = [name for name in asked if name not in settled and (
+        name in kept or resolved[name].source.kind == "policy")]
+    return Due(wanted, stale, [*to_mark, *(
+        name for name, each in resolved.items() if each.balanced and name not in to_mark
+        and server.balanced[name] is not None and name not in {*settled, *server.own})])
 
 
 def requested(table: Rows, server: SavedServer) -> dict[str, Target]:

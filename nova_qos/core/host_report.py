@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from nova_qos.core.contention import FAMILIES, Judgement, Summary
@@ -13,14 +14,20 @@ HostReport = dict[str, Any]
 _SUMS = ("capacity", "guaranteed", "requested", "applied", "short", "unread")
 _OF_MEMORY = ("total", "available", "flavors", "flavors_running", "needs", "needs_unmanaged",
               "fitting_ratio")
+#: What there is to tell of balancing; sizes in MiB, and numbers of servers.
+BALANCING = ("mode", "state", "reasons", "room", "managed", "unmanaged", "lent", "lacking",
+             "distressed", "holds", "stuck", "stale", "moves")
+_UNBALANCED: Mapping[str, Any] = {**dict.fromkeys(BALANCING), "reasons": []}
 
 
 def shown(
-    summary: Summary, room: Room, judgement: Judgement, since: Mapping[str, float]
+    summary: Summary, room: Room, judgement: Judgement, since: Mapping[str, float],
+    balancing: Mapping[str, Any] = MappingProxyType({}),
 ) -> HostReport:
     """The report of a host, in JSON's types.
 
     :param since: when each of ``Judgement.conditions`` began (s since 1970)
+    :param balancing: what ``BALANCING`` names, of this host
     """
     shorts = {"promised": judgement.promised_mib, "now": judgement.now_mib}
     found: HostReport = {
@@ -29,7 +36,8 @@ def shown(
         "short": {name: {"mib": mib, "since": _time(since[name])} if mib else None
                   for name, mib in shorts.items()},
         "reasons": list(judgement.reasons), "cpus": room.cpus,
-        "pressure": {name: _pressure(room.pressure.get(name, Pressure())) for name in PRESSED}}
+        "pressure": {name: _pressure(room.pressure.get(name, Pressure())) for name in PRESSED},
+        "balancing": {**_UNBALANCED, **balancing}}
     for family in FAMILIES:
         use = summary.uses[family.name]
         found[family.name] = {
@@ -50,6 +58,7 @@ def unknown() -> HostReport:
         **dict.fromkeys(("servers", "running", "state", "since")),
         "short": {"promised": None, "now": None}, "reasons": [], "cpus": None,
         "pressure": {name: _pressure(Pressure()) for name in PRESSED},
+        "balancing": {**_UNBALANCED},
         **{each.name: {"unit": each.unit, **dict.fromkeys(
             (*_SUMS, *(_OF_MEMORY if each.name == "memory" else ())))} for each in FAMILIES}}
 

@@ -46,7 +46,7 @@ def name_of(row: Resource, stage: Stage) -> str:
 def metrics(table: Rows) -> tuple[Metric, ...]:
     """All metrics, in the order in which pages list them."""
     return (*_ABOUT, *_of_settings(table), *_OF_STATES, *_CPU, *_PRESSURE, *_MEMORY, *_DISK,
-            *_NETWORK, *_UPLINK, *_AGENT)
+            *_NETWORK, *_UPLINK, *_BALANCE, *_AGENT)
 
 
 def _of_settings(table: Rows) -> Iterator[Metric]:
@@ -63,7 +63,7 @@ def _of_settings(table: Rows) -> Iterator[Metric]:
                          "settings")
 
 
-def _counter(name: str, text: str, source: str, group: str, *labels: str) -> Metric:
+def _counter(name: str, text: str, source: str, group: str | None, *labels: str) -> Metric:
     return Metric(name, "counter", text, source, group, labels)
 
 
@@ -162,6 +162,23 @@ _UPLINK = (
              "5ca1:fffe", "uplink", "uplink", "kind"),
     _gauge("uplink_rate_bytes_per_second", "What servers may pass together: [tc] htb_rate, or "
            "htb_rate_in.", "HTB class 5ca1:1", "uplink", "uplink"),
+)
+
+_PLAN = "the balancer's last look; absent while [nova_qos_balance] mode is off"
+_BALANCE = (
+    _gauge("balance_state", "1 for the state of the host's memory as its balancer sees it: calm, "
+           "tense or short; 0 for the others.", _PLAN, None, "state"),
+    _gauge("balance_room_bytes", "Memory that the host has for the servers that are balanced.",
+           _PLAN, None),
+    _counter("balance_moves_total", "How often a guest was told another size to balance memory.",
+             "the agent, since its start", None),
+    _gauge("balance_servers", "Servers that lack memory (distressed), that took memory back and "
+           "keep it for a while (holds), whose balloon does not follow (stuck), or whose guest's "
+           "report is old (stale).", _PLAN, None, "condition"),
+    *(_gauge(f"server_balance_{name}_bytes", text, _PLAN, "memory") for name, text in (
+        ("wanted", "Memory that the plan comes to for a server."),
+        ("lent", "What a server has lent of its guarantee, while it does not use that."),
+        ("lacking", "What a server has less than it needs."))),
 )
 
 _AGENT = (

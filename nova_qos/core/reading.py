@@ -30,7 +30,8 @@ class Reading:
     may be coarser, or it raised a weight to keep a guarantee; None where it takes them as they are.
     The detail ``asked`` is the value that was written, where the host made another of it.
     ``wrong_mechanism``: the value is enforced by
-    another mechanism than nova.conf asks for, so it is to be written again.
+    another mechanism than nova.conf asks for, so it is to be written again. ``applied_source`` says
+    whose value is applied where that is not the one that was requested: the balancer's.
     """
 
     applied: int | None
@@ -41,6 +42,7 @@ class Reading:
     since: float | None = None
     span: tuple[int, int] | None = None
     wrong_mechanism: bool = False
+    applied_source: str | None = None
 
     @classmethod
     def unread(cls, error: errors.QosError) -> "Reading":

@@ -63,6 +63,7 @@ def report(
         "since": since,
         "source": kept["source"],
         "policy_revision": kept["policy_revision"],
+        "applied_source": reading.applied_source,
     }
 
 

@@ -39,3 +39,14 @@ class Room:
     def memory_pressure(self) -> float:
         """The percent of the time in which some task has waited for memory."""
         return self.pressure.get("memory", Pressure()).some or 0.0
+
+
+@dataclass(frozen=True)
+class MemoryNow:
+    """A host's memory at one moment, in MiB: all that there is, and what of it is available without
+    swapping, less than 0 where more is in use than may be; and the percent of the last ten seconds
+    in which some task has waited for memory."""
+
+    memory_mib: float
+    available_mib: float
+    pressure: float

@@ -82,7 +82,8 @@ class SavedServer:
     value of ours that is to be reset. ``stamps`` tells when each resource was last changed.
     ``unreadable`` tells by resource what is saved of it and cannot be read, as a sentence; such a
     resource counts as one that nobody ever changed. ``assigned`` is what its policies come to, as
-    far as whoever loaded it knows them.
+    far as whoever loaded it knows them. ``balanced`` is what its host's balancer gives it, in the
+    API's units, by the resources that it looks after; None: it has yet to say.
     """
 
     uuid: str
@@ -96,6 +97,7 @@ class SavedServer:
     hooked: Mapping[str, int] = field(default_factory=dict)
     project: str = ""
     assigned: Assigned = field(default_factory=Assigned)
+    balanced: Mapping[str, int | None] = field(default_factory=dict)
 
     @property
     def policy(self) -> int | None:

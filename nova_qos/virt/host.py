@@ -17,6 +17,7 @@ from nova_qos.virt.definitions import Definitions
 from nova_qos.virt.domain import LibvirtDomain, NetClass, ReadNetwork
 from nova_qos.virt.events import Events
 from nova_qos.virt.groups import Group
+from nova_qos.virt.guests import GuestsMemory
 from nova_qos.virt.inventory import Inventory
 from nova_qos.virt.kernel import Kernel
 from nova_qos.virt.look import look
@@ -34,11 +35,12 @@ class LibvirtHost:
 
     def __init__(
         self, uri: str, networks: Networks, soft_limit: SoftLimit = "protect",
-        capacity: Capacity | None = None,
+        capacity: Capacity | None = None, budget_mib: int = 0,
     ) -> None:
         """
         :param soft_limit: what a memory soft limit does on cgroup v2
         :param capacity: what can be guaranteed to servers; None = all that the machine has
+        :param budget_mib: the memory that balancing lets servers use together, 0 = all there is
         """
         self._calls = Calls(uri)
         self._networks = networks
@@ -51,6 +53,8 @@ class LibvirtHost:
         self._protection = Protection(self._systemd)
         self._floors = Protection(self._systemd, kind=MIN)
         self._promises = self._make_promises(capacity or Kernel().capacity())
+        self.memory = GuestsMemory(self._calls, self._inventory, self._definitions, self._movements,
+                                   Kernel(), budget_mib)
 
     def domain(self, server_uuid: str) -> LibvirtDomain:
         """The server's running domain, for one operation.

@@ -23,8 +23,8 @@ _STATS_FLAGS = (libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
 _STATE_AND_INTERFACES = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_INTERFACE
 #: What libvirt asks each QEMU for.
 _BALLOONS = libvirt.VIR_DOMAIN_STATS_BALLOON
-_FIGURES = (_BALLOONS | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL | libvirt.VIR_DOMAIN_STATS_VCPU
-            | libvirt.VIR_DOMAIN_STATS_BLOCK)
+_WITH_DISKS = _BALLOONS | libvirt.VIR_DOMAIN_STATS_BLOCK
+_FIGURES = (_WITH_DISKS | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL | libvirt.VIR_DOMAIN_STATS_VCPU)
 _BALLOON = "balloon."
 #: libvirt has it of every domain that it could ask QEMU about.
 _ASKED = "balloon.rss"
@@ -91,15 +91,18 @@ class Inventory:
         return {uuid: each.definition.interfaces for uuid, each in self.list().items()
                 if isinstance(each.definition, Definition)}
 
-    def list(self, balloons: bool = False, figures: bool = False) -> dict[str, Listed]:
+    def list(
+        self, balloons: bool = False, figures: bool = False, disks: bool = False
+    ) -> dict[str, Listed]:
         """Every running domain by the server's uuid.
 
         :param balloons: with the figures of their balloons, for which libvirt asks each QEMU; the
             size of one that moves may be a second old, since QEMU tells it no more often
         :param figures: with all figures, balloons' among them
+        :param disks: with the figures of balloons and disks
         :raises HostAway, HostRefused: as ``interfaces``
         """
-        wanted = _FIGURES if figures else _BALLOONS if balloons else 0
+        wanted = _FIGURES if figures else _WITH_DISKS if disks else _BALLOONS if balloons else 0
         told = self._ask_guests(wanted) if wanted else {}
         try:
             running = self._calls.call("list", _look, _LIST_S)
@@ -109,7 +112,8 @@ class Inventory:
             raise failures.translate(error, running=True) from error
         found = {uuid: Listed(running[uuid].signature[0], running[uuid].state, definition,
                               balloon_of(told.get(uuid, {})),
-                              {**running[uuid].record, **told.get(uuid, {})} if figures else {})
+                              {**running[uuid].record, **told.get(uuid, {})}
+                              if figures or disks else {})
                  for uuid, definition in definitions.items()}
         self._calls.hangs.retain(found)
         return found

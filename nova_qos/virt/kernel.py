@@ -10,7 +10,7 @@ from typing import Literal
 
 from nova_qos.core import errors
 from nova_qos.core.plan import Capacity
-from nova_qos.core.room import PRESSED, Pressure, Room
+from nova_qos.core.room import PRESSED, MemoryNow, Pressure, Room
 from nova_qos.core.scales import MOST_CPU_SHARES
 from nova_qos.core.units import KIB_PER_MIB
 from nova_qos.virt import groups
@@ -78,6 +78,19 @@ class Kernel:
         except (OSError, KeyError, ValueError) as error:
             raise errors.HostRefused(f"the kernel does not tell its memory: {error!r}") from error
 
+    def memory_now(self) -> MemoryNow:
+        """The host's memory at this moment.
+
+        :raises HostRefused: the kernel does not tell
+        """
+        try:
+            figures = self._memory()
+            return MemoryNow(figures["MemTotal"] / KIB_PER_MIB,
+                             figures["MemAvailable"] / KIB_PER_MIB,
+                             self._pressure("memory").some or 0.0)
+        except (OSError, KeyError, ValueError) as error:
+            raise errors.HostRefused(f"the kernel does not tell its memory: {error!r}") from error
+
     def _pressure(self, name: str) -> Pressure:
         """What the kernel tells of a resource; nothing where it keeps no account of pressure."""
         try:
@@ -101,8 +114,11 @@ class Kernel:
                 "swapping; add swap")
 
     def _memory_kib(self, name: str) -> int:
+        return self._memory()[name]
+
+    def _memory(self) -> dict[str, int]:
         figures = dict(line.split(":", 1) for line in self.memory.read_text().splitlines())
-        return int(figures[name].split()[0])
+        return {name: int(text.split()[0]) for name, text in figures.items()}
 
     def _why_not_v1(self, controller: str) -> str | None:
         name = _V1_NAMES[controller]

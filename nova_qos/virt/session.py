@@ -123,7 +123,7 @@ class Session:
             self.call(self._calls.hangs.require_answer)
             raise errors.HostRefused(
                 "memory: libvirt has no statistics of this guest at present; QEMU may be hanging")
-        return self._seen.figures, self._seen.state[0] in _STILL
+        return self._seen.figures, is_still(self._seen.state)
 
     def begin_balloon_figures(self) -> Callable[[], tuple[Mapping[str, int], bool]]:
         """Begin to ask for those; what this returns waits."""
@@ -132,7 +132,7 @@ class Session:
             if "actual" not in figures:
                 # without a balloon device, the memory is as it was defined
                 figures["actual"] = domain.info()[2]
-            return figures, domain.state()[0] in _STILL
+            return figures, is_still(domain.state())
 
         return self._begin_at_rest(ask)
 
@@ -248,7 +248,17 @@ def _running(domain: libvirt.virDomain) -> tuple[int, int]:
     return state, reason
 
 
+def is_still(state: tuple[int, int]) -> bool:
+    """Whether a guest in this state, with its reason, does not run."""
+    return state[0] in _STILL
+
+
+def is_between_hosts(state: tuple[int, int]) -> bool:
+    """Whether a guest in this state, with its reason, is still coming from another host."""
+    return state == _BETWEEN_HOSTS
+
+
 def _require_rest(state: tuple[int, int]) -> None:
-    if state == _BETWEEN_HOSTS:
+    if is_between_hosts(state):
         raise errors.ServerNotRunning("the server is migrating between two hosts; try again "
                                       "when it runs")

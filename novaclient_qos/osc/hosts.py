@@ -92,6 +92,10 @@ def _cells(host: HostState) -> dict[str, object]:
     for name, pressure in host.pressure.items():
         cells |= {f"pressure_{name}_some": Cell(pressure.some),
                   f"pressure_{name}_full": Cell(pressure.full)}
+    for each in fields(host.balancing):
+        value = getattr(host.balancing, each.name)
+        cells[f"balancing_{each.name}"] = (
+            Cell(value, "\n".join(value)) if each.name == "reasons" and value else Cell(value))
     return cells
 
 

@@ -22,6 +22,7 @@ from nova.tests.functional import integrated_helpers
 from sqlalchemy.exc import SADeprecationWarning
 
 from nova_qos import conf
+from nova_qos.agent.balance.given import Given
 from nova_qos.agent.copy import Policies
 from nova_qos.agent.hooks import Hook, Hooks
 from nova_qos.agent.service import AgentManager
@@ -75,6 +76,11 @@ class FakeAgent(AgentManager):
     def policies(self) -> Policies:
         """Its copy of the policies."""
         return self._policies
+
+    @property
+    def given(self) -> Given:
+        """What its balancer gives."""
+        return self._balancer.given
 
 
 def fetch(known: Catalog, etag: str | None) -> Catalog | None:

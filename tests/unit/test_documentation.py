@@ -55,7 +55,8 @@ def test_quoted_messages_are_said(part: str) -> None:
 
 
 def test_options_have_the_defaults_that_are_named() -> None:
-    page, named = (ADMIN / "tuning.rst").read_text(), set()
+    page = "".join((ADMIN / name).read_text() for name in ("tuning.rst", "balancing.rst"))
+    named = set()
     for group, name, value, default in _OPTION.findall(page):
         option = options().get((group or "nova_qos", name))
         if option is None:

@@ -11,7 +11,7 @@ from tools.bed.stack.command import Command
 from tools.bed.stack.layout import Layout
 from tools.bed.stack.servers import Server
 from tools.bed.together import together
-from tools.demo import limits, metrics, network, policies, reboot, scenario, sides
+from tools.demo import balancing, limits, metrics, network, policies, reboot, scenario, sides
 from tools.demo.errors import DemoFailed
 from tools.demo.sides import Resource
 
@@ -62,7 +62,8 @@ def _perform(layout: Layout) -> int:
     steps += metrics.perform(three, steps + 1)
     asked = {name: shares[scenario.REBOOTED] for name, shares in held.items()}
     asked["network"] = scenario.NET_PRIORITIES[scenario.REBOOTED]
-    return steps + reboot.perform(nova, openstack, resources, asked, three, steps + 1)
+    steps += reboot.perform(nova, openstack, resources, asked, three, steps + 1)
+    return steps + balancing.perform(layout, openstack, looking, three, steps + 1)
 
 
 def _ask(

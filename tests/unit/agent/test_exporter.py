@@ -17,6 +17,7 @@ import pytest
 from oslo_config import cfg
 
 from nova_qos import conf
+from nova_qos.agent.balance.account import Account
 from nova_qos.agent.exporter import Exporter
 from nova_qos.agent.readings import Readings
 from nova_qos.core import errors
@@ -56,7 +57,8 @@ def serve(site: Site, stop: Callable[[Exporter], None]) -> Iterator[Serve]:
             site.options.set_override(name, value, "nova_qos")
         readings = Readings(site.machine, site.looker.history, lambda: Reading(None))
         made.append(Exporter(
-            site.looker, readings, site.options, ("1", "34", "9"), survey))
+            site.looker, readings, site.options, ("1", "34", "9"), survey,
+            lambda: Account("off")))
         made[-1].start()
         return made[-1]
 

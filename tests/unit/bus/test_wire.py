@@ -20,6 +20,7 @@ GOLDEN = Path(__file__).with_name("wire.json")
 FULL = Reading(
     300, effective=False, reason="why", details={"weight": 5}, unmet="pending", since=12.5,
     span=(299, 301), wrong_mechanism=True)
+BALANCED = Reading(200, reason="host tense", span=(200, 512), applied_source="balancer")
 ENTRIES = {"memory": Entry(300, stamp=1790000000000), "cpu_priority": Entry(marked=True)}
 SERVER = SavedServer("uuid", "host", None, Flavor(512, None, 600)).having(ENTRIES)
 
@@ -30,6 +31,7 @@ def messages() -> dict[str, Any]:
         "version": wire.VERSION,
         "reading": wire.reading_to_wire(Reading(1)),
         "reading, all fields": wire.reading_to_wire(FULL),
+        "reading, balanced": wire.reading_to_wire(BALANCED),
         "server": wire.server_to_wire(SERVER),
         "set": SetAnswer({"memory": FULL}, ("memory",), 10.0, entries=ENTRIES).to_wire(),
         "set, too early": SetAnswer(too_early=TooEarly("wait", 4.0)).to_wire(),
@@ -52,7 +54,7 @@ def test_a_span_comes_back(least: int, width: int, spans: bool) -> None:
     assert wire.reading_from_wire(json.loads(json.dumps(wire.reading_to_wire(reading)))) == reading
 
 
-@pytest.mark.parametrize("reading", [FULL, Reading(None), Reading(-1)])
+@pytest.mark.parametrize("reading", [FULL, BALANCED, Reading(None), Reading(-1)])
 def test_a_reading_comes_back(reading: Reading) -> None:
     sent = json.loads(json.dumps(wire.reading_to_wire(reading)))
     assert wire.reading_from_wire(sent) == reading

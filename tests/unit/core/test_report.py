@@ -37,14 +37,16 @@ def test_a_report_has_every_figure_in_the_unit_of_the_api(row: Resource) -> None
     assert report(row, wanted, FLAVOR, Reading(wanted.host_value, since=1769860800.9)) == {
         "requested": least, "applied": least, "unit": row.unit.name, "range": [least, most],
         "default": row.default.of(FLAVOR), "state": "applied", "effective": True, "reason": None,
-        "since": "2026-01-31T12:00:00+00:00", "source": "server", "policy_revision": None}
+        "since": "2026-01-31T12:00:00+00:00", "source": "server", "policy_revision": None,
+        "applied_source": None}
 
 
 @each_row
 def test_the_fields_keep_their_order(row: Resource) -> None:
     shown = report(row, target(row, FLAVOR, None), FLAVOR, Reading(None))
     assert list(shown) == ["requested", "applied", "unit", "range", "default", "state",
-                           "effective", "reason", "since", "source", "policy_revision"]
+                           "effective", "reason", "since", "source", "policy_revision",
+                           "applied_source"]
     kept = saved(row, target(row, FLAVOR, None), FLAVOR)
     assert list(kept) == ["requested", "unit", "range", "default", "source", "policy_revision",
                           "reason"]

@@ -162,9 +162,11 @@ def test_a_report_has_every_figure_in_the_unit_of_the_api(row: Resource) -> None
     assert found == {
         "requested": least, "applied": least, "unit": row.unit.name, "range": [least, most],
         "default": row.default.of(FLAVOR), "state": "applied", "effective": True, "reason": None,
-        "since": None, "source": "server", "policy_revision": None}
+        "since": None, "source": "server", "policy_revision": None,
+        "applied_source": None}
     assert list(found) == ["requested", "applied", "unit", "range", "default", "state",
-                           "effective", "reason", "since", "source", "policy_revision"]
+                           "effective", "reason", "since", "source", "policy_revision",
+                           "applied_source"]
 
 
 def test_a_drift_says_so() -> None:
