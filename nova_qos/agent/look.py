@@ -204,6 +204,14 @@ class Looker:
         # a guest may boot for minutes, or never have a driver
         return Again(why, longest_s, SELDOM_S if why == "pending" else 0.0)
 
+    def accept(self, server_uuid: str, entries: Entries, for_s: float) -> None:
+        """Remember what was carried out for a server and the API may have yet to save: see
+        ``Accepted``. Whoever asks for the servers before the next check sees it, too."""
+        self.accepted.add(server_uuid, entries, for_s)
+        known = (self.listed or {}).get(server_uuid)
+        if known is not None and self.listed is not None:
+            self.listed[server_uuid] = known.updated(entries)
+
     def undo(self, server_uuid: str, entries: Entries) -> None:
         """Take a set back that was carried out but not saved, whatever nova does with the server:
         the host gets what is saved, or its defaults. Where it raises, the next check tries again.
@@ -215,7 +223,10 @@ class Looker:
             again.callback(self.accepted.add, server_uuid, entries, for_s=0)
             # what was not saved is gone with the domain
             with suppress(errors.ServerGone, errors.ServerNotRunning):
-                server = self.wanted(self.records.load(server_uuid))
+                record = self.records.load(server_uuid)
+                if self.listed is not None and server_uuid in self.listed:
+                    self.listed[server_uuid] = record.server
+                server = self.wanted(record)
                 unsaved = newer(entries, server.entries)
                 targets = desired.resolve(TABLE, server)
                 # beside a policy stands what it has changed

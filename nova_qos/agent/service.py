@@ -87,10 +87,10 @@ class AgentManager(manager.Manager):
         self._readings = Readings(
             machine, history, self._policies.reading, self._balancer.given.shown)
         self._sets = Sets(
-            machine, options, self.looker, accepted, self._readings, later=self.loop.put,
+            machine, options, self.looker, self._readings, later=self.loop.put,
             seek=self._policies.seek)
         self._contention = Contention(machine, self.looker, lambda: self._balancer.account)
-        self._together = Together(self._sets, self.looker, accepted, unfinished)
+        self._together = Together(self._sets, self.looker, unfinished)
         self._exporter = None if export is None else export(
             self.looker, self._readings, lambda: self._balancer.account)
         super().__init__(host=host, service_name="nova-qos-agent")

@@ -14,7 +14,6 @@ from oslo_config import cfg
 from oslo_log import log
 
 from nova_qos.agent import hold
-from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.change import Change, changed
 from nova_qos.agent.locks import locked
 from nova_qos.agent.look import Looker
@@ -44,8 +43,8 @@ class Sets:
     """Carries out sets, one server's one after another; used by many threads."""
 
     def __init__(
-        self, machine: Host, options: cfg.ConfigOpts, looker: Looker, accepted: Accepted,
-        readings: Readings, later: Callable[[str], None], seek: Callable[[float], None],
+        self, machine: Host, options: cfg.ConfigOpts, looker: Looker, readings: Readings,
+        later: Callable[[str], None], seek: Callable[[float], None],
     ) -> None:
         """:param later: takes a server that is to be looked at
         :param seek: asks for the policies, for so many seconds at most
@@ -53,7 +52,6 @@ class Sets:
         self._machine = machine
         self._options = options
         self._looker = looker
-        self._accepted = accepted
         self._readings = readings
         self._later, self._seek = later, seek
 
@@ -94,7 +92,7 @@ class Sets:
                 is_late = time.monotonic() > answer_by
                 if not is_late:
                     # else the API has given up waiting, and saves the settings by itself
-                    self._accepted.add(
+                    self._looker.accept(
                         server.uuid, answer.entries, self._options.nova_qos.rpc_timeout)
         except errors.AgentAway as error:
             # the API saves the settings by itself

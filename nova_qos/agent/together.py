@@ -5,7 +5,6 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 
-from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.change import Change
 from nova_qos.agent.locks import locked
 from nova_qos.agent.look import Looker
@@ -23,11 +22,8 @@ _PATIENCE = 2
 class Together:
     """Carries out changes of several servers; used by many threads."""
 
-    def __init__(
-        self, sets: Sets, looker: Looker, accepted: Accepted, unfinished: Unfinished
-    ) -> None:
-        self._sets, self._looker = sets, looker
-        self._accepted, self._unfinished = accepted, unfinished
+    def __init__(self, sets: Sets, looker: Looker, unfinished: Unfinished) -> None:
+        self._sets, self._looker, self._unfinished = sets, looker, unfinished
 
     def carry_out_each(
         self, wishes: Sequence[Wish], force: bool, answer_by: float
@@ -77,7 +73,7 @@ class Together:
             undo.pop_all()
         answers = {each.server.uuid: self._sets.answer(each) for each in changes}
         for uuid, answer in answers.items():
-            self._accepted.add(uuid, answer.entries, self._looker.options.nova_qos.rpc_timeout)
+            self._looker.accept(uuid, answer.entries, self._looker.options.nova_qos.rpc_timeout)
         return dict(answers)
 
     def _patience_s(self) -> float:

@@ -38,7 +38,7 @@ class Agent:
         looker.assigned = lambda server: replace(
             server, assigned=assignment.assigned(self.catalog, TABLE, server))
         self.sets = Sets(
-            self.site.machine, self.site.options, looker, looker.accepted,
+            self.site.machine, self.site.options, looker,
             Readings(self.site.machine, looker.history, lambda: Reading(7)),
             later=lambda uuid: None, seek=self.sought.append)
 
@@ -172,12 +172,28 @@ def test_the_copy_is_told_beside_resources(agent: Agent, site: Site) -> None:
     assert readings.seen(site.machine.snapshot([]), "gone", names)[POLICY] == Reading(7)
 
 
+def test_a_set_is_known_until_the_next_check(
+    agent: Agent, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who plans with all servers, such as the balancer, asks nova for none of them in between."""
+    record, _domain = site.add("one")
+    site.looker.remember([record])
+    before = record.server
+    answer = agent.set(before, {"memory_guarantee": 200})
+    later_s = time.monotonic() + 10 * site.options.nova_qos.rpc_timeout
+    monkeypatch.setattr("time.monotonic", lambda: later_s)
+    assert [each.own for each in site.looker.servers()] == [{"memory_guarantee": 200}]
+    # one that the API could not save is taken back
+    site.looker.undo("one", answer.entries)
+    assert [each.own for each in site.looker.servers()] == [{}]
+
+
 def test_sets_are_counted_whether_together_or_not(
     agent: Agent, site: Site, tmp_path: Path
 ) -> None:
     wishes = [Wish(site.add(uuid)[0].server, {"cpu_priority": 2048}) for uuid in ("one", "two")]
     together = Together(
-        agent.sets, site.looker, site.looker.accepted, Unfinished(str(tmp_path / "unfinished")))
+        agent.sets, site.looker, Unfinished(str(tmp_path / "unfinished")))
 
     def count(result: str) -> float:
         return site.looker.history.counts.figures()["sets_total"]["cpu_priority", result]
