@@ -143,6 +143,8 @@ class Change:
         readings = hold.read(domain, {*unset, *balanced})
         waiting = {name: Outcome(reading) for name, reading in readings.items()
                    if reading.unmet == "unsupported" or name in balanced}
+        waiting |= {name: _undecided(each.reading) for name, each in waiting.items()
+                    if self.after.balanced.get(name, 0) is None}
         for name in self.targets.keys() - waiting.keys():
             follow = TABLE[name].follow
             try:
@@ -194,6 +196,12 @@ def changed(server: SavedServer, settings: Mapping[str, int | None]) -> SavedSer
 
 def _to_come(error: errors.QosError) -> Outcome:
     return Outcome(Reading.unread(error), SOON_S)
+
+
+def _undecided(reading: Reading) -> Outcome:
+    """Of what the balancer has yet to say about, such as while the server is paused."""
+    return Outcome(replace(
+        reading, unmet="pending", reason="the host's balancer has yet to say what the server gets"))
 
 
 def _is_pending(outcome: Outcome | None) -> bool:

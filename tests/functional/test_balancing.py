@@ -79,6 +79,24 @@ def test_more_again_waits_for_the_balancer(server: Server, give: Give, given: Gi
     assert shown(server)["applied"] == 300
 
 
+def test_a_set_waits_for_what_the_balancer_will_say(
+    server: Server, give: Give, given: Given
+) -> None:
+    give(400)
+    given.replace({}, set())
+    assert shown(server)["applied_source"] == "balancer"
+    answer = ADMIN.act(server, "set-qos", {"memory": 300})
+    assert answer.status == 200
+    assert answer.body["memory"]["state"] == "pending"
+    assert "yet to say" in answer.body["memory"]["reason"]
+    assert server.saved() == {"memory": 300}
+    assert (server.domain.actual_kib, server.domain.writes) == (400 * 1024, [])
+    assert shown(server)["state"] == "refused"
+    # what is more than it has is only the most that it may have
+    ADMIN.act(server, "set-qos", {"memory": 450})
+    assert shown(server)["state"] == "applied"
+
+
 def test_what_nobody_balances_any_more_comes_back(
     cloud: Cloud, server: Server, give: Give, given: Given
 ) -> None:

@@ -13,6 +13,7 @@ from nova_qos.core.units import KIB_PER_MIB
 MEMORY, PRIORITY = "memory", "memory_priority"
 #: As get-qos and lists say it.
 BALANCER = "balancer"
+_MOST_KIB = 2**53
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Given:
     """What all servers get; used by many threads.
 
     Until ``replace`` was called for the first time, nobody knows what balloons hold for the sake of
-    others; the same is true later of a server that has come since the last look. Then the balancer
-    has yet to say.
+    others; the same is true later of a server that has come since the last look, or that cannot be
+    managed for the moment. Then the balancer has yet to say.
     """
 
     def __init__(self, is_on: bool) -> None:
@@ -44,15 +45,15 @@ class Given:
         self._is_on = is_on
         self._lock = threading.Lock()
         self._gifts: Mapping[str, Gift] = {}
-        #: The servers that the last look saw; None before the first.
-        self._seen: Collection[str] | None = None
+        #: The servers that the last look knew what to do about.
+        self._known: Collection[str] = ()
         self._is_calm = not is_on
 
-    def replace(self, gifts: Mapping[str, Gift], seen: Collection[str]) -> None:
-        """The host is tense: these servers get that; of the others that were seen, nobody takes
+    def replace(self, gifts: Mapping[str, Gift], known: Collection[str]) -> None:
+        """The host is tense: these servers get that; of the others that are known, nobody takes
         anything."""
         with self._lock:
-            self._gifts, self._seen, self._is_calm = dict(gifts), seen, False
+            self._gifts, self._known, self._is_calm = dict(gifts), known, False
 
     def clear(self) -> bool:
         """The host is calm: all servers get what was requested.
@@ -61,7 +62,7 @@ class Given:
         """
         with self._lock:
             is_new = not self._is_calm
-            self._gifts, self._seen, self._is_calm = {}, (), True
+            self._gifts, self._known, self._is_calm = {}, (), True
             return is_new
 
     def of(self, server_uuid: str) -> Gift | None:
@@ -70,14 +71,10 @@ class Given:
 
     def balanced(self, server: SavedServer) -> SavedServer:
         """A server with what it gets."""
-        with self._lock:
-            if self._is_calm:
-                return server
-            gift = self._gifts.get(server.uuid)
-            if gift is not None:
-                return replace(server, balanced={MEMORY: gift.memory_mib})
-            is_known = self._seen is not None and server.uuid in self._seen
-        return server if is_known else replace(server, balanced={MEMORY: None})
+        gift = self.of(server.uuid)
+        if gift is not None:
+            return replace(server, balanced={MEMORY: gift.memory_mib})
+        return replace(server, balanced={MEMORY: None}) if self._is_open(server.uuid) else server
 
     def shown(self, server_uuid: str, name: str, reading: Reading) -> Reading:
         """A reading with what the balancer has done: that is no reason to call a setting not
@@ -85,9 +82,12 @@ class Given:
         then."""
         if name == PRIORITY and self._is_on and reading.unmet is None:
             return replace(reading, effective=True, reason=None)
-        gift = self.of(server_uuid) if name == MEMORY else None
-        if gift is None or reading.applied is None or reading.unmet == "unsupported":
+        if name != MEMORY or reading.applied is None or reading.unmet == "unsupported":
             return reading
+        gift = self.of(server_uuid)
+        if gift is None:
+            is_open = reading.unmet is None and self._is_open(server_uuid)
+            return _open(reading) if is_open else reading
         given_kib = gift.memory_mib * KIB_PER_MIB
         if not gift.is_less and (reading.applied > given_kib or gift.memory_mib == gift.flavor_mib):
             return reading
@@ -97,3 +97,18 @@ class Given:
         if not gift.is_less:
             return shown
         return replace(shown, reason=gift.why, applied_source=BALANCER)
+
+    def _is_open(self, server_uuid: str) -> bool:
+        """Whether the balancer has yet to say what a server gets."""
+        with self._lock:
+            return (not self._is_calm and server_uuid not in self._gifts
+                    and server_uuid not in self._known)
+
+
+def _open(reading: Reading) -> Reading:
+    """The reading of a server whose memory nobody touches for now: it may hold back what another
+    agent, or this one before, has taken."""
+    return replace(
+        # less than it has is what nobody applies now
+        reading, unmet="refused", span=(reading.applied or 0, _MOST_KIB), applied_source=BALANCER,
+        reason="the host's balancer has yet to say what the server gets")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from nova_qos.agent.balance.given import MEMORY, PRIORITY, Given
 from nova_qos.agent.balance.guests import GuestNow
 from nova_qos.core import desired
-from nova_qos.core.errors import QosError
+from nova_qos.core.errors import HostCannot, QosError
 from nova_qos.core.guest import Guest
 from nova_qos.core.server import SavedServer
 from nova_qos.core.source import HOOK
@@ -32,11 +32,13 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Seen:
-    """The servers that are managed, with their bounds, and why each of the others is not."""
+    """The servers that are managed, with their bounds, and why each of the others is not. Of these,
+    some are ``waiting``: they are not managed for the moment."""
 
     managed: Mapping[str, GuestNow]
     bounds: Mapping[str, Bounds]
     unmanaged: Mapping[str, str]
+    waiting: Collection[str]
 
 
 @dataclass
@@ -54,19 +56,21 @@ class Sight:
         :param busy: the servers that nova is at work on
         """
         managed, bounds, unmanaged = {}, {}, {}
-        now_s = time.monotonic()
+        waiting, now_s = set(), time.monotonic()
         for uuid, guest in guests.items():
             server = servers.get(uuid)
             why_not = _why_not(server, guest, uuid in busy)
             if why_not or server is None or not isinstance(guest, Guest):
                 unmanaged[uuid] = why_not
+                if not isinstance(guest, HostCannot):
+                    waiting.add(uuid)
                 continue
             bounds[uuid] = _bounds(server)
             gift = given.of(uuid)
             managed[uuid] = self._guest(
                 now_s, uuid, guest, bounds[uuid], None if gift is None else gift.memory_mib)
         self._reported = {uuid: each for uuid, each in self._reported.items() if uuid in guests}
-        return Seen(managed, bounds, unmanaged)
+        return Seen(managed, bounds, unmanaged, waiting)
 
     def _guest(
         self, now_s: float, server_uuid: str, guest: Guest, bounds: Bounds, target_mib: int | None

@@ -131,7 +131,7 @@ class Balancer:
             uuid: Gift(round(plan.targets_mib.get(uuid, guest.target_mib)),
                        plan.standings[uuid].why, seen.bounds[uuid].most_mib,
                        seen.bounds[uuid].flavor_mib)
-            for uuid, guest in seen.managed.items()}, running)
+            for uuid, guest in seen.managed.items()}, set(running).difference(seen.waiting))
         for uuid in plan.targets_mib:
             self._errands.begin(uuid, f"balance server {uuid}", self._moving(uuid))
 

@@ -200,6 +200,30 @@ def test_who_is_not_managed_is_left_alone(bench: Callable[..., Bench]) -> None:
     assert "paused" in here.balancer.account.unmanaged["idle0"]
 
 
+def test_who_waits_is_touched_by_nobody(bench: Callable[..., Bench]) -> None:
+    """It may hold back what was taken from it, and all of that at once is what the host lacks."""
+    here = bench(mode="on")
+    scarce(here)
+    here.pass_by(60)
+    here.site.looker.look("idle0")
+    had_mib, domain = here.memory_mib("idle0"), here.site.machine.domains["idle0"]
+    domain.paused = True
+    here.pass_by(3)
+    domain.paused = False
+    assert here.servers()["idle0"].balanced == {MEMORY: None}
+    assert here.site.looker.look("idle0") is None
+    assert here.memory_mib("idle0") == had_mib
+    shown = here.balancer.given.shown("idle0", MEMORY, Reading(had_mib * MIB))
+    assert shown.holds(512 * MIB)
+    assert "yet to say" in str(shown.reason)
+    here.pass_by(3)
+    assert here.given_mib("idle0") <= 512
+    # a guest that never had a driver is nothing to wait for
+    here.site.machine.domains["idle1"].driver = False
+    here.pass_by(3)
+    assert here.servers()["idle1"].balanced == {}
+
+
 def test_a_setting_is_a_bound_while_it_is_tense(bench: Callable[..., Bench]) -> None:
     here = bench(mode="on")
     scarce(here)
