@@ -17,8 +17,9 @@
 #   releases    the pages and release notes, and other releases of nova
 #   twonode     two virtual machines as further hosts of that cloud; needs root
 #
-# With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out, and vmhost
-# runs beside those before it: what it prints comes when its turn has come.
+# With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out. vmhost runs
+# beside those before it, install and releases beside cloud: what they print comes when their turn
+# has come.
 # A virtual environment is made in ${NOVA_QOS_TEST_DIR:-$HOME/.cache/nova-qos-test}. As root, the
 # Debian packages that are missing are installed; what apt prints is in packages.log there. Exit
 # status 1 if any tier failed.
@@ -28,7 +29,7 @@ home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
 logs=$home
 venv=$home/venv
 . "$root/tools/bed/install.sh" || exit
-all="lint unit metrics evaluation install functional vmhost net host benchmark releases cloud twonode"
+all="lint unit metrics evaluation functional vmhost net host benchmark cloud install releases twonode"
 cloud_is_ours=no
 declare -A beside=()
 
@@ -235,14 +236,32 @@ run_benchmark() { # NAME ARGUMENTS...
     PYTHONPATH=$root:$root/hooks "$venv/bin/python" -m "tests.benchmark.$name" "$@"
 }
 
-begin_beside() { # NAME
-    # before, because there is one apt only
-    need_packages tools/bed/{host,machine}.apt || return
+begin_beside() { # NICENESS NAME
     set -m # in a process group of its own, so that it can be ended as a whole
-    "tier_$1" >"$home/$1.log" 2>&1 &
-    beside[$1]=$!
+    { renice -n "$1" "$BASHPID" >/dev/null && "tier_$2"; } >"$home/$2.log" 2>&1 &
+    beside[$2]=$!
     set +m
 }
+
+# what is to run beside a tier begins before it
+begin_what_runs_beside() { # NAME
+    local name
+    is_reduced && [ $by_name = 0 ] && am_root || return 0
+    case $1 in
+        lint)
+            # before, because there is one apt only
+            ! is_asked_for vmhost || need_packages tools/bed/{host,machine}.apt || return 0
+            ! is_asked_for vmhost || begin_beside 0 vmhost
+            ;;
+        cloud)
+            for name in install releases; do
+                ! is_asked_for $name || begin_beside 19 $name
+            done
+            ;;
+    esac
+}
+
+is_asked_for() { [[ " ${asked[*]} " == *" $1 "* ]]; } # NAME
 
 end_beside() {
     for pid in "${beside[@]}"; do kill -TERM -- "-$pid" 2>/dev/null && wait "$pid"; done
@@ -264,6 +283,7 @@ run_tier() { # NAME
         summary+=("$1 skipped")
         return
     fi
+    begin_what_runs_beside "$1"
     echo "=== tier $1"
     perform "$1" || { outcome=FAILED; status=1; }
     echo "=== tier $1 $outcome in $((SECONDS - began)) s"
@@ -280,9 +300,7 @@ need_packages tools/bed/test.apt || fail "the Debian packages could not be insta
 make_venv || fail "the virtual environment could not be made"
 status=0 summary=()
 trap end_beside EXIT
-if is_reduced && [ $# -gt 1 ] && [[ " $* " == *" vmhost "* ]] && am_root; then
-    begin_beside vmhost
-fi
+asked=("$@")
 for tier in "$@"; do run_tier "$tier"; done
 [ $cloud_is_ours = no ] || tools/demo.sh --down || status=1
 printf -v line '%s, ' "${summary[@]}"
