@@ -28,53 +28,55 @@ every_way = pytest.mark.parametrize("caller", WAYS.values(), ids=WAYS.keys())
 UNTOUCHED = {
     "memory": {
         "requested": None, "applied": 512, "unit": "MiB", "range": [1, 512], "default": 512,
-        "state": "unset", "effective": True, "reason": None},
+        "state": "unset", "effective": True, "reason": None, "applied_source": None},
     "memory_soft_limit": {
         "requested": None, "applied": -1, "unit": "MiB", "range": [1, 2**40], "default": -1,
-        "state": "unset", "effective": True, "reason": None},
+        "state": "unset", "effective": True, "reason": None, "applied_source": None},
     "cpu_priority": {
         "requested": None, "applied": 1024, "unit": "shares", "range": [2, 262144],
-        "default": 1024, "state": "unset", "effective": True, "reason": None},
+        "default": 1024, "state": "unset", "effective": True, "reason": None,
+        "applied_source": None},
     "io_priority": {
         "requested": None, "applied": 100, "unit": "weight", "range": [100, 1000], "default": 100,
-        "state": "unset", "effective": True, "reason": None},
+        "state": "unset", "effective": True, "reason": None, "applied_source": None},
     "net_priority": {
         "requested": None, "applied": -1, "unit": "prio", "range": [0, 98], "default": -1,
-        "state": "unset", "effective": True, "reason": None},
+        "state": "unset", "effective": True, "reason": None, "applied_source": None},
     "memory_guarantee": {
         "requested": None, "applied": -1, "unit": "MiB", "range": [1, 512], "default": -1,
-        "state": "unset", "effective": True, "reason": None},
+        "state": "unset", "effective": True, "reason": None, "applied_source": None},
     "memory_priority": {
         "requested": None, "applied": 100, "unit": "weight", "range": [1, 1000], "default": 100,
         "state": "unset", "effective": False,
-        "reason": "only the balancing of memory uses it, which this host does not do"},
+        "reason": "only the balancing of memory uses it, which this host does not do",
+        "applied_source": None},
     "cpu_limit": {
         "requested": None, "applied": -1, "unit": "percent of one CPU", "range": [10, 100],
-        "default": -1, "state": "unset", "effective": True, "reason": None},
+        "default": -1, "state": "unset", "effective": True, "reason": None, "applied_source": None},
     "cpu_guarantee": {
         "requested": None, "applied": -1, "unit": "percent of one CPU", "range": [1, 100],
-        "default": -1, "state": "unset", "effective": True, "reason": None},
+        "default": -1, "state": "unset", "effective": True, "reason": None, "applied_source": None},
     "io_limit": {
         "requested": None, "applied": -1, "unit": "IOPS", "range": [10, 1000000],
-        "default": -1, "state": "unset", "effective": True, "reason": None},
+        "default": -1, "state": "unset", "effective": True, "reason": None, "applied_source": None},
     "io_rate_limit": {
         "requested": None, "applied": -1, "unit": "KiB/s", "range": [1024, 2**30],
-        "default": -1, "state": "unset", "effective": True, "reason": None},
+        "default": -1, "state": "unset", "effective": True, "reason": None, "applied_source": None},
     "net_limit": {
         "requested": None, "applied": -1, "unit": "kbit/s", "range": [100, 100_000_000],
-        "default": -1, "state": "unset", "effective": True, "reason": None},
+        "default": -1, "state": "unset", "effective": True, "reason": None, "applied_source": None},
     "net_guarantee": {
         "requested": None, "applied": -1, "unit": "kbit/s", "range": [100, 100_000_000],
-        "default": -1, "state": "unset", "effective": True, "reason": None},
+        "default": -1, "state": "unset", "effective": True, "reason": None, "applied_source": None},
     "net_in_priority": {
         "requested": None, "applied": -1, "unit": "prio", "range": [0, 98],
-        "default": -1, "state": "unset", "effective": True, "reason": None},
+        "default": -1, "state": "unset", "effective": True, "reason": None, "applied_source": None},
     "net_in_limit": {
         "requested": None, "applied": -1, "unit": "kbit/s", "range": [100, 100_000_000],
-        "default": -1, "state": "unset", "effective": True, "reason": None},
+        "default": -1, "state": "unset", "effective": True, "reason": None, "applied_source": None},
     "net_in_guarantee": {
         "requested": None, "applied": -1, "unit": "kbit/s", "range": [100, 100_000_000],
-        "default": -1, "state": "unset", "effective": True, "reason": None},
+        "default": -1, "state": "unset", "effective": True, "reason": None, "applied_source": None},
 }
 
 
