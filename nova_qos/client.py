@@ -144,10 +144,15 @@ class Client:
         facts = pages[0]["host"]
         return Host(facts["name"], facts["vcpus"], facts["memory_mib"], servers)
 
-    def hosts(self, name: str | None = None) -> list[HostState]:
+    def hosts(self, name: str | None = None, *, servers: bool = False) -> list[HostState]:
         """All compute hosts as a whole, or the one of this name (for administrators): what they
-        have, what their servers are guaranteed and need, and whether they are short of it."""
+        have, what their servers are guaranteed and need, and whether they are short of it.
+
+        :param servers: with each server of the hosts whose agents answer now
+        """
         query = {} if name is None else {"host": name}
+        if servers:
+            query["servers"] = "true"
         answer = self._answer(
             self._adapter.get(HOSTS_PATH, params=query, raise_exc=False), HOSTS_PATH)
         return [HostState.of(each) for each in answer["hosts"]]

@@ -70,6 +70,29 @@ class Short:
 
 
 @dataclass(frozen=True)
+class Placed:
+    """A server of a host; memory and disk in MiB.
+
+    ``need`` is what it needs of the host's memory, ``guaranteed`` what it is guaranteed, by
+    ``FAMILIES``; ``resident`` what its QEMU has of the host's memory, None where nobody can tell,
+    and ``disk`` what its disks on the host hold at most. ``fixed`` says why it cannot move.
+    """
+
+    id: str
+    name: str
+    running: bool
+    flavor: int
+    need: int
+    guaranteed: Mapping[str, int]
+    applied: float | None
+    resident: int | None
+    disk: int
+    fixed: str | None
+    paused: bool
+    memory_priority: int
+
+
+@dataclass(frozen=True)
 class Balancing:
     """What balancing does on a host; memory in MiB, the others are numbers of servers.
 
@@ -102,7 +125,8 @@ class HostState:
     ``age_s`` is the age of what the agent has told, in seconds, None where it has told nothing;
     ``reason`` says why it does not answer now. ``state``, since when, and ``reasons`` why; where it
     is short of memory, ``promised`` tells by how much what its servers are guaranteed or need is
-    more than it has, ``now`` how much of that is missing at this moment.
+    more than it has, ``now`` how much of that is missing at this moment. ``placed`` are its
+    servers, None where they were not requested or not told.
     """
 
     name: str
@@ -121,6 +145,7 @@ class HostState:
     uses: Mapping[str, Use]
     pressure: Mapping[str, Pressure]
     balancing: Balancing
+    placed: Sequence[Placed] | None = None
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "HostState":
@@ -136,7 +161,9 @@ class HostState:
              for name in FAMILIES},
             {name: _fields(Pressure, (body.get("pressure") or {}).get(name) or {})
              for name in PRESSED},
-            _fields(Balancing, body.get("balancing") or {}))
+            _fields(Balancing, body.get("balancing") or {}),
+            None if body.get("placed") is None else [
+                _fields(Placed, each) for each in body["placed"]])
 
 
 def _fields(kind: type[Any], body: Mapping[str, Any]) -> Any:

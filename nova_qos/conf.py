@@ -164,6 +164,21 @@ OPTIONS = [
         "When unset, that of the internal interface in keystone's catalog, or else of the public "
         "one.",
     ),
+    cfg.IntOpt(
+        "scheduler_interval",
+        default=30,
+        min=5,
+        max=3600,
+        help="Seconds after which nova's scheduler, where GuaranteeFilter or GuaranteeWeigher is "
+        "configured there, asks nova's API anew what hosts have guaranteed. One request is for all "
+        "hosts, and no server waits for it. Figures of five times that age do not count any more.",
+    ),
+    cfg.FloatOpt(
+        "guarantee_weight_multiplier",
+        default=1.0,
+        help="How much GuaranteeWeigher counts beside the other weighers of nova's scheduler, of "
+        "which most have 1.0. 0 switches it off.",
+    ),
     cfg.Opt(
         "metrics_listen",
         type=Listen(),

@@ -173,16 +173,20 @@ make_other() { # PLACE PIP-ARGUMENT...
 }
 
 tier_benchmark() {
-    local failed=0 rounds=10 idle_s=60 many=1000 listed=500 guests=200 balance=(--variants)
+    local failed=0 rounds=10 idle_s=60 many=1000 listed=500 guests=200 hosts=1000
+    local balance=(--variants)
     if is_reduced; then
-        rounds=3 idle_s=15 many=200 listed=100 guests=20 balance=(--traces burster sawtooth)
+        rounds=3 idle_s=15 many=200 listed=100 guests=20 hosts=200
+        balance=(--traces burster sawtooth)
         echo "reduced: $rounds rounds, an agent of $many servers idle for $idle_s s," \
-            "$listed listed, $guests guests, balance ${balance[*]}"
+            "$listed listed, $guests guests, $hosts hosts in plans of moves," \
+            "balance ${balance[*]}"
     fi
     need_packages tools/bed/{net,host}.apt || return
     # by name alone, goals are judged; among all others, on any machine, they are printed
     local -x NOVA_QOS_BENCHMARK_JUDGE=${NOVA_QOS_BENCHMARK_JUDGE:-$by_name}
     run_benchmark plan || failed=1
+    run_benchmark relief --hosts $hosts || failed=1
     run_benchmark balance "${balance[@]}" || failed=1
     run_benchmark balancing || failed=1
     run_benchmark resolve --servers $many || failed=1

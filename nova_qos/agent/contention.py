@@ -1,22 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the agent tells of its host as a whole: the servers there together, and its state."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from nova_qos.agent import hold
 from nova_qos.agent.balance.account import Account
 from nova_qos.agent.look import Looker
 from nova_qos.core import contention, desired, errors, host_report
 from nova_qos.core.balloon import Balloon
-from nova_qos.core.contention import FAMILIES, Judgement, Placed
+from nova_qos.core.contention import FAMILIES, Judgement, Placed, Summary
 from nova_qos.core.reading import Reading
+from nova_qos.core.room import Room
 from nova_qos.core.server import SavedServer
 from nova_qos.host import Host, SeenDomain, Snapshot
 from nova_qos.resources import TABLE
 
+_BYTES_PER_MIB = 2**20
+#: Among a server's figures.
+_RESIDENT = "server_memory_resident_bytes"
 _NAMES = [name for family in FAMILIES for name in (family.most, family.guarantee)]
+
+
+@dataclass(frozen=True)
+class State:
+    """What a look at a host has found; ``since``: when each of ``judgement.conditions`` began (s
+    since 1970)."""
+
+    judgement: Judgement
+    summary: Summary
+    room: Room
+    since: Mapping[str, float]
 
 
 class Contention:
@@ -28,50 +46,95 @@ class Contention:
     def __init__(
         self, machine: Host, looker: Looker,
         account: Callable[[], Account] = lambda: Account("off"),
+        listener: Callable[[State], None] | None = None,
     ) -> None:
-        """:param account: tells what balancing does now"""
+        """:param account: tells what balancing does now
+        :param listener: told the state of the host at each look; returns at once
+        """
         self._machine, self._looker, self._account = machine, looker, account
+        self._listener = listener
         self._lock = threading.Lock()
         self._since: dict[str, float] = {}
 
-    def report(self) -> host_report.HostReport:
+    def report(self, servers: bool = False) -> host_report.HostReport:
         """The host as it is now, from one snapshot: a guest that hangs costs no more than its own
         figures.
 
+        :param servers: with each of its servers, as ``placed``
         :raises HostAway: libvirt does not answer
         :raises HostRefused: the kernel does not tell the host's own figures
         """
-        servers = self._looker.servers()
-        seen = self._machine.snapshot(hold.knobs(_NAMES))
-        room = self._machine.room()
-        summary = contention.summary(
-            list(self._placed(servers, seen)), room,
-            self._looker.options.nova_qos.memory_reserve_mib)
+        seen = self._machine.snapshot(hold.knobs(_NAMES), figures=servers)
+        placed = list(self._placed(self._looker.servers(), seen))
+        room, reserve_mib = self._machine.room(), self._reserve_mib
+        summary = contention.summary([each for _server, each in placed], room, reserve_mib)
         account = self._account()
         judgement = contention.judge(
             summary, room, account.reasons if account.state == "short" else ())
-        return host_report.shown(
-            summary, room, judgement, self._since_of(judgement), account.shown())
+        since = self._judged(judgement, summary, room)
+        found = host_report.shown(summary, room, judgement, since, account.shown())
+        if servers:
+            found["placed"] = [self._shown(server, each, seen) for server, each in placed]
+        return found
 
-    def _placed(self, servers: Sequence[SavedServer], seen: Snapshot) -> Iterator[Placed]:
+    def judge(self) -> None:
+        """Look at the host, so that whoever wants to know of its state is told; raises as
+        ``report``."""
+        if self._listener is not None:
+            self.report()
+
+    @property
+    def _reserve_mib(self) -> int:
+        reserve_mib: int = self._looker.options.nova_qos.memory_reserve_mib
+        return reserve_mib
+
+    def _judged(
+        self, judgement: Judgement, summary: Summary, room: Room
+    ) -> dict[str, float]:
+        """Since when what is true of the host is."""
+        since = self._since_of(judgement)
+        if self._listener is not None:
+            self._listener(State(judgement, summary, room, since))
+        return since
+
+    def _shown(self, server: SavedServer, placed: Placed, seen: Snapshot) -> dict[str, Any]:
+        called = self._looker.called.get(server.uuid)
+        return host_report.placed(
+            server, called.name if called else "", placed, self._reserve_mib,
+            _resident_mib(server.uuid, seen) if placed.runs else 0,
+            desired.resolve(TABLE, server)["memory_priority"].value)
+
+    def _placed(
+        self, servers: Sequence[SavedServer], seen: Snapshot
+    ) -> Iterator[tuple[SavedServer, Placed]]:
         for server in servers:
             try:
-                yield _running(server, seen.domain(server.uuid))
+                yield server, _running(server, seen.domain(server.uuid))
             except errors.ServerNotRunning:
                 # one that is still elsewhere, or already, counts there
                 if server.host == self._looker.host:
-                    yield Placed(server.flavor, runs=False)
+                    yield server, Placed(server.flavor, runs=False)
             except errors.Unreachable:
                 raise
             except errors.QosError as error:
                 unread = dict.fromkeys(_NAMES, Reading.unread(error))
-                yield _of(server, unread, None)
+                yield server, _of(server, unread, None)
 
     def _since_of(self, judgement: Judgement) -> dict[str, float]:
         with self._lock:
             now_s = time.time()
             self._since = {name: self._since.get(name, now_s) for name in judgement.conditions}
             return dict(self._since)
+
+
+def _resident_mib(server_uuid: str, seen: Snapshot) -> int | None:
+    """What of the host's memory its QEMU has."""
+    try:
+        figures = seen.figures_of(server_uuid).get(_RESIDENT, {})
+    except errors.QosError:
+        return None
+    resident = figures.get(())
+    return None if resident is None else math.ceil(resident / _BYTES_PER_MIB)
 
 
 def _running(server: SavedServer, domain: SeenDomain) -> Placed:

@@ -60,13 +60,15 @@ class Loop:
         #: None until the first check knows them.
         self._floating: Floating | None = None
         self._threads: list[threading.Thread] = []
+        #: Called at the end of each check, when the servers of the host are known anew.
+        self.after_check: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Begin to watch."""
         check_s = self._options.nova_qos.check_interval
         works: dict[str, Callable[[], None]] = {
             f"qos-look-{number}": self._work for number in range(_WORKERS)}
-        works["qos-check"] = lambda: self._repeat(self.check, self._check_now, check_s)
+        works["qos-check"] = lambda: self._repeat(self._check, self._check_now, check_s)
         works["qos-tidy"] = self._keep_tidy
         works["qos-settle"] = self._keep_settled
         self._tidying.put(_ALL)
@@ -115,6 +117,11 @@ class Loop:
     def check_soon(self) -> None:
         """Have all servers checked now."""
         self._check_now.set()
+
+    def _check(self) -> None:
+        self.check()
+        with self._surviving("judge the state of the host"):
+            self.after_check()
 
     def check(self) -> None:
         """Put every server that does not hold what is saved for it on the schedule.

@@ -21,6 +21,7 @@ from nova_qos.agent.history import History
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.look import Looker
 from nova_qos.agent.loop import Loop
+from nova_qos.agent.notices import Notices
 from nova_qos.agent.owed import Owed
 from nova_qos.agent.readings import Readings
 from nova_qos.agent.sets import Sets
@@ -28,6 +29,7 @@ from nova_qos.agent.together import Together
 from nova_qos.agent.unfinished import Unfinished
 from nova_qos.balance_options import thresholds_of
 from nova_qos.bus import endpoint, wire
+from nova_qos.bus.notices import notifier
 from nova_qos.bus.wire import SetAnswer, Wire
 from nova_qos.core import errors
 from nova_qos.core.server import POLICY, SavedServer
@@ -89,7 +91,11 @@ class AgentManager(manager.Manager):
         self._sets = Sets(
             machine, options, self.looker, self._readings, later=self.loop.put,
             seek=self._policies.seek)
-        self._contention = Contention(machine, self.looker, lambda: self._balancer.account)
+        emit = notifier(host, nova_context.get_admin_context())
+        self._contention = Contention(
+            machine, self.looker, lambda: self._balancer.account,
+            None if emit is None else Notices(host, emit))
+        self.loop.after_check = self._contention.judge
         self._together = Together(self._sets, self.looker, unfinished)
         self._exporter = None if export is None else export(
             self.looker, self._readings, lambda: self._balancer.account)
@@ -167,9 +173,12 @@ class AgentManager(manager.Manager):
                 for each in uuids}
 
     @endpoint.answers
-    def host_report(self, context: Any) -> Wire:
-        """The host as a whole; of an API since 1.6: see ``core.host_report``."""
-        return self._contention.report()
+    def host_report(self, context: Any, servers: bool = False) -> Wire:
+        """The host as a whole; of an API since 1.6: see ``core.host_report``.
+
+        :param servers: of an API since 1.8: with each of its servers
+        """
+        return self._contention.report(servers is True)
 
     @endpoint.answers
     def balloon(

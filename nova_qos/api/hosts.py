@@ -26,14 +26,16 @@ _CELLS_S = 5.0
 _NO_CELL = "the host's cell does not answer"
 _QUERY = {
     "type": "object",
-    "properties": {"host": parameter_types.single_param(parameter_types.fqdn)},
+    "properties": {
+        "host": parameter_types.single_param(parameter_types.fqdn),
+        "servers": parameter_types.single_param({"type": "string", "enum": ["true", "false"]})},
     "additionalProperties": False,
 }
 
 
 class HostList(wsgi.Controller):
     """``GET /os-qos/hosts``: all compute hosts, or with ``?host=`` one, each as its agent tells of
-    it now, or told last."""
+    it now, or told last; with ``?servers=true`` each with its servers, of hosts that answer now."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,21 +48,25 @@ class HostList(wsgi.Controller):
         context = req.environ["nova.context"]
         require_user(context, HOSTS_RULE)
         context.can(HOSTS_RULE, target={})
-        host = req.GET.get("host")
+        host, servers = req.GET.get("host"), req.GET.get("servers") == "true"
         found = nodes.find(context, host, _CELLS_S)
         answers = self._agents.reports(
-            (node.host, node.cell) for node in found if node.cell is not None)
+            ((node.host, node.cell) for node in found if node.cell is not None), servers)
         if host is None:
             self._last.retain(node.host for node in found)
         return {"hosts": [self._shown(node, answers.get(node.host)) for node in found]}
 
     def _shown(self, node: Node, answer: Answer | None) -> Body:
+        placed = None
         if isinstance(answer, dict):
+            # old ones would be of no use to who moves servers, and take memory
+            placed = answer.pop("placed", None)
             self._last.keep(node.host, answer)
         report, age_s = self._last.of(node.host)
         shown = merged(report)
         shown["memory"]["allocation_ratio"] = node.ram_allocation_ratio
         return {"name": node.host, **_agent(answer), "age_s": age_s, **shown,
+                **({} if placed is None else {"placed": placed}),
                 **({"status": "UNKNOWN"} if node.cell is None else {})}
 
 

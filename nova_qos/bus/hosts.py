@@ -32,11 +32,14 @@ class HostClient:
     def __init__(self, bus: Asker | None = None) -> None:
         self._bus = bus or Asker()
 
-    def reports(self, hosts: Iterable[tuple[str, Any]]) -> dict[str, Answer]:
+    def reports(
+        self, hosts: Iterable[tuple[str, Any]], servers: bool = False
+    ) -> dict[str, Answer]:
         """By host, what its agent tells, or why it does not: UnknownVersion where it is older than
         this question, AgentAway where it does not answer in time.
 
         :param hosts: each with a context of its cell
+        :param servers: with each server of them
         """
         within_s = min(_ONE_S, nova_conf.CONF.nova_qos.rpc_timeout)
         give_up = time.monotonic() + _ALL_S
@@ -48,7 +51,7 @@ class HostClient:
             while (asked := _next(left)) is not None:
                 host, context = asked
                 found[host] = (
-                    self._ask(context, host, within_s) if time.monotonic() < give_up
+                    self._ask(context, host, within_s, servers) if time.monotonic() < give_up
                     else errors.AgentAway("other hosts took so long that this one was not asked"))
 
         threads = [threading.Thread(target=work, name="qos-hosts", daemon=True)
@@ -59,10 +62,12 @@ class HostClient:
             each.join()
         return {host: found[host] for host, _context in wanted}
 
-    def _ask(self, context: Any, host: str, within_s: int) -> Answer:
+    def _ask(self, context: Any, host: str, within_s: int, servers: bool) -> Answer:
         try:
+            version = wire.PLACED_VERSION if servers else wire.HOST_VERSION
             told = self._bus.begin(
-                context, host, "host_report", wire.HOST_VERSION, within_s=within_s)()
+                context, host, "host_report", version, within_s=within_s,
+                **({"servers": True} if servers else {}))()
         except QosError as error:
             return error
         except Exception:  # noqa: BLE001  # a fault of one agent is none of all others

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from nova_qos.core.contention import FAMILIES, Judgement, Summary
+from nova_qos.core.contention import FAMILIES, Judgement, Placed, Summary, need_mib
 from nova_qos.core.room import PRESSED, Pressure, Room
+from nova_qos.core.server import SavedServer
 
 HostReport = dict[str, Any]
 #: What each family has, and memory more.
@@ -49,6 +50,26 @@ def shown(
         "flavors_running": summary.sold_mib, "needs": summary.needs_mib,
         "needs_unmanaged": summary.unmanaged_mib, "fitting_ratio": summary.fitting_ratio}
     return found
+
+
+def placed(
+    server: SavedServer, name: str, seen: Placed, reserve_mib: int, resident_mib: int | None,
+    priority: int,
+) -> dict[str, Any]:
+    """One server of a host, for who plans moves; memory and disk in MiB.
+
+    :param reserve_mib: see ``contention.need_mib``
+    :param resident_mib: None: nobody can tell
+    :param priority: its memory priority
+    """
+    most = seen.applied.get("memory")
+    return {
+        "id": server.uuid, "name": name, "running": seen.runs,
+        "flavor": server.flavor.memory_mib, "need": need_mib(seen, reserve_mib),
+        "guaranteed": {each.name: seen.guaranteed.get(each.name, 0) for each in FAMILIES},
+        "applied": most, "resident": resident_mib, "disk": server.mobility.disk_mib,
+        "fixed": server.mobility.fixed, "paused": server.mobility.is_paused,
+        "memory_priority": priority}
 
 
 def unknown() -> HostReport:

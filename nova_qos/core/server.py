@@ -31,6 +31,20 @@ class Flavor:
 
 
 @dataclass(frozen=True)
+class Mobility:
+    """How a server can move to another host.
+
+    ``fixed`` says why nova would not move it; None: nothing that nova keeps of it speaks against
+    it. ``disk_mib`` is what its disks on the host may hold at most, without volumes. ``is_paused``:
+    its guest does not run at present.
+    """
+
+    fixed: str | None = None
+    disk_mib: int = 0
+    is_paused: bool = False
+
+
+@dataclass(frozen=True)
 class Called:
     """What a server is called: its name and its project's id in nova, the name of its flavor, and
     that of its domain in libvirt."""
@@ -83,7 +97,8 @@ class SavedServer:
     ``unreadable`` tells by resource what is saved of it and cannot be read, as a sentence; such a
     resource counts as one that nobody ever changed. ``assigned`` is what its policies come to, as
     far as whoever loaded it knows them. ``balanced`` is what its host's balancer gives it, in the
-    API's units, by the resources that it looks after; None: it has yet to say.
+    API's units, by the resources that it looks after; None: it has yet to say. ``mobility`` changes
+    nothing of what it is to have.
     """
 
     uuid: str
@@ -98,6 +113,7 @@ class SavedServer:
     project: str = ""
     assigned: Assigned = field(default_factory=Assigned)
     balanced: Mapping[str, int | None] = field(default_factory=dict)
+    mobility: Mobility = field(default_factory=Mobility, compare=False)
 
     @property
     def policy(self) -> int | None:

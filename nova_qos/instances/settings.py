@@ -24,6 +24,7 @@ from nova_qos.core.server import (
     NewServer,
     SavedServer,
 )
+from nova_qos.instances import mobility
 from nova_qos.resources import TABLE
 
 #: What an instance must be loaded with for everything here.
@@ -73,6 +74,7 @@ def saved_server(instance: Instance, kept: Mapping[str, str] | None = None) -> S
     return SavedServer(
         uuid=instance.uuid, host=instance.host, task=task, flavor=flavor_of(instance),
         unreadable=_unreadable(kept), project=instance.project_id or "",
+        mobility=mobility.of(instance),
     ).having(entries_of(kept))
 
 

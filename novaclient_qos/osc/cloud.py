@@ -10,6 +10,7 @@ from keystoneauth1 import exceptions as connection
 from openstack import exceptions as sdk
 
 from nova_qos.client import Client
+from nova_qos.client_moves import Moves
 from nova_qos.client_policies import Policies
 from nova_qos.core import errors
 from nova_qos.core.policy import NONE_NAME
@@ -57,6 +58,7 @@ class Cloud:
         self._all_projects = all_projects
         self.qos = Client(self._compute)
         self.policies = Policies(self._compute)
+        self.moves = Moves(self._compute)
 
     def require_policies(self) -> None:
         """Ask whether the API has named policies; a set would only say that it knows no such field.

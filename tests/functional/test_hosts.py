@@ -29,24 +29,30 @@ class AgentBefore(FakeAgent):
     target = messaging.Target(version="1.5")
 
 
+class AgentWithoutServers(FakeAgent):
+    """Tells of its host as a whole alone."""
+
+    target = messaging.Target(version="1.6")
+
+
 class FailingAgent(FakeAgent):
     """Fails in a way that nobody expects."""
 
-    def host_report(self, context: Any) -> Any:
+    def host_report(self, context: Any, servers: bool = False) -> Any:
         raise KeyError("MemAvailable")
 
 
 class NovasErrorAgent(FakeAgent):
     """Fails with an error of nova's, which crosses the bus as itself."""
 
-    def host_report(self, context: Any) -> Any:
+    def host_report(self, context: Any, servers: bool = False) -> Any:
         raise exception.DBNotAllowed(binary="nova-qos-agent")
 
 
 class OddAgent(FakeAgent):
     """Answers something else."""
 
-    def host_report(self, context: Any) -> Any:
+    def host_report(self, context: Any, servers: bool = False) -> Any:
         return "calm"
 
 
@@ -165,6 +171,45 @@ def test_a_server_that_has_just_started_counts(
     server = boot("second")
     cloud.agents["second"].manager.looker.look(server.uuid)
     assert one("second")["servers"] == 1
+
+
+def test_each_server_of_a_host(cloud: Cloud, boot: Callable[..., Server]) -> None:
+    idle, locked, stopped, busy = (boot("second") for _number in range(4))
+    assert ADMIN.act(idle, "set-qos", {
+        "memory_guarantee": 300, "net_guarantee": 1000, "memory_priority": 7}).status == 200
+    ADMIN.act(locked, "lock")
+    del stopped.machine.domains[stopped.uuid]
+    stopped.change(vm_state="stopped")
+    busy.change(task_state="rebooting")
+    check(cloud, "second")
+    assert "placed" not in one("second")
+    (found,) = hosts("?host=second&servers=true").values()
+    placed = {each["id"]: each for each in found["placed"]}
+    busy.change(task_state=None)
+    assert placed.keys() == {each.uuid for each in (idle, locked, stopped, busy)}
+    flavor = idle.instance().flavor
+    assert placed[idle.uuid] == {
+        "id": idle.uuid, "name": idle.instance().display_name, "running": True,
+        "flavor": FLAVOR_MIB, "need": 300, "applied": FLAVOR_MIB, "resident": FLAVOR_MIB,
+        "guaranteed": {"memory": 300, "cpu": 0, "net": 1000, "net_in": 0},
+        "disk": 1024 * (flavor.root_gb + flavor.ephemeral_gb) + flavor.swap, "fixed": None,
+        "paused": False, "memory_priority": 7}
+    assert {each.uuid: placed[each.uuid]["fixed"] for each in (locked, stopped, busy)} == {
+        locked.uuid: "it is locked", stopped.uuid: "it is stopped",
+        busy.uuid: "nova is at work on it (rebooting)"}
+    assert (placed[stopped.uuid]["running"], placed[stopped.uuid]["need"]) == (False, 0)
+    assert sum(each["need"] for each in placed.values()) == found["memory"]["needs"]
+    silent = hosts("?servers=true")["silent"]
+    assert "placed" not in silent
+
+
+def test_an_agent_that_tells_of_no_servers(cloud: Cloud, start: Callable[..., Any]) -> None:
+    start(AgentWithoutServers)
+    assert one(HOST)["agent"] == "up"
+    found = hosts(f"?host={HOST}&servers=true")[HOST]
+    assert (found["agent"], "placed" in found) == ("older", False)
+    # what it told of the host as a whole stays
+    assert found["state"] == "calm"
 
 
 def test_a_set_counts_at_once(cloud: Cloud, boot: Callable[..., Server]) -> None:
@@ -292,7 +337,7 @@ def test_a_host_that_never_was(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("query", [
     "host=", "host=a%00b", "host=second&host=compute", "limit=1", "marker=second",
-    "host=second&x=", "all_tenants=1"])
+    "host=second&x=", "all_tenants=1", "servers=1", "servers=true&servers=true"])
 def test_queries_that_are_none(cloud: Cloud, query: str) -> None:
     answer = ADMIN.request("GET", f"/os-qos/hosts?{query}")
     assert answer.status == 400, answer

@@ -38,6 +38,7 @@ def messages() -> dict[str, Any]:
         "wish": Wish(SERVER, {"memory": 300, "cpu_priority": None}).to_wire(),
         "error of one of many": wire.result_to_wire(UnsafeMemory("no")),
         "host_report": hosts.report(),
+        "host_report, a server": hosts.placed(),
     }
 
 

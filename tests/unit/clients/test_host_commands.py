@@ -43,6 +43,15 @@ def test_hosts(client: Client, cloud: PolicyCloud) -> None:
     assert [each.name for each in client.hosts("two")] == ["two"]
 
 
+def test_servers_of_a_host(client: Client, cloud: PolicyCloud) -> None:
+    cloud.states = [hosts.short() | {"placed": [hosts.placed(3, fixed="it is locked")]}]
+    assert client.hosts()[0].placed is not None
+    ((server,),) = (each.placed or () for each in client.hosts(servers=True))
+    assert (server.name, server.need, server.resident, server.disk, server.fixed) == (
+        "web-3", 1000, 900, 2048, "it is locked")
+    assert server.guaranteed == {"memory": 100, "cpu": 10, "net": 0, "net_in": 0}
+
+
 def test_a_host_of_another_release(client: Client, cloud: PolicyCloud) -> None:
     cloud.states = [{"name": "one", "memory": {"needs": 5, "of_tomorrow": 1}, "of_tomorrow": 1}]
     (one,) = client.hosts()
