@@ -6,6 +6,8 @@
 # extra and test-config, unstack, clean.
 
 NOVA_QOS_DIR=${GITDIR["nova-qos"]}
+NOVA_QOS_PANEL=_2145_admin_qos_panel.py
+NOVA_QOS_ENABLED=$DEST/horizon/openstack_dashboard/local/enabled
 
 function is_nova_qos_agent_here {
     is_service_enabled n-qos && is_service_enabled n-cpu && [[ "$VIRT_DRIVER" == "libvirt" ]]
@@ -20,6 +22,9 @@ function install_nova_qos {
         setup_develop $NOVA_QOS_DIR/hooks
     else
         setup_develop $NOVA_QOS_DIR api
+    fi
+    if is_service_enabled horizon; then
+        setup_develop $NOVA_QOS_DIR/dashboard
     fi
 }
 
@@ -40,6 +45,9 @@ function configure_nova_qos {
     if is_service_enabled n-api; then
         $NOVA_BIN_DIR/nova-qos-paste enable $NOVA_API_PASTE_INI
         make_nova_qos_database
+    fi
+    if is_service_enabled horizon; then
+        cp $NOVA_QOS_DIR/dashboard/nova_qos_dashboard/enabled/$NOVA_QOS_PANEL $NOVA_QOS_ENABLED/
     fi
 }
 
@@ -91,6 +99,9 @@ function cleanup_nova_qos {
     if [[ "$GLOBAL_VENV" == "True" ]]; then
         local PIP_VIRTUAL_ENV=$DEVSTACK_VENV
     fi
+    # horizon would look for what is gone
+    rm -f $NOVA_QOS_ENABLED/$NOVA_QOS_PANEL
+    pip_uninstall nova-qos-dashboard
     pip_uninstall nova-qos-hooks
     pip_uninstall nova-qos
 }

@@ -6,9 +6,9 @@ from typing import NewType
 
 from novaclient import exceptions, utils
 
+from nova_qos import words
 from nova_qos.core.resource import Resource
 from nova_qos.core.units import UNLIMITED
-from novaclient_qos import words
 
 Answer = NewType("Answer", Mapping[str, object])
 

@@ -6,6 +6,7 @@
 #   tools/demo.sh                bring the cloud up and show it
 #   tools/demo.sh --up           bring the cloud up only
 #   tools/demo.sh --prometheus   bring it up, with a Prometheus that scrapes its agent
+#   tools/demo.sh --dashboard    bring it up, with a Horizon that has the panel
 #   tools/demo.sh --is-up        exit status 0 if it is up
 #   tools/demo.sh --down         stop everything and take away what it made on this machine
 #
@@ -50,6 +51,19 @@ install_package() {
     install_into "$venv" "$venv/package-stamp" "$(package_stamp)" -e "$root[api,agent]" -e "$root/hooks"
 }
 
+dashboard_stamp() {
+    stamp_of "$root"/tools/bed/dashboard.txt "$root"/{setup.cfg,requirements.txt} \
+        "$root"/dashboard/pyproject.toml
+}
+
+install_dashboard() {
+    local place=$state/dashboard-venv stamp
+    stamp=$(dashboard_stamp)
+    is_made "$place/stamp" "$stamp" ||
+        step "Horizon from PyPI, the panel from this tree" install_into "$place" "$place/stamp" \
+            "$stamp" -r "$root/tools/bed/dashboard.txt" -e "$root" -e "$root/dashboard"
+}
+
 install() {
     step "Debian packages" install_packages "$root"/tools/bed/{cloud,metrics}.apt
     has_requirements || step "OpenStack from PyPI" install_requirements
@@ -59,7 +73,7 @@ install() {
 stack() { python_in "$venv/bin/python" -m tools.bed.stack "$@"; }
 
 [ "$(id -u)" = 0 ] || fail "needs root"
-[ $# -le 1 ] || fail "one option at most: --up, --prometheus, --is-up, --down"
+[ $# -le 1 ] || fail "one option at most: --up, --prometheus, --dashboard, --is-up, --down"
 case ${1-} in
     --is-up)
         [ -x "$venv/bin/python" ] && has_requirements && has_package && stack is-up
@@ -69,7 +83,7 @@ case ${1-} in
         [ -x "$venv/bin/python" ] || { echo "nothing is there"; exit 0; }
         stack down
         exit ;;
-    "" | --up | --prometheus) ;;
+    "" | --up | --prometheus | --dashboard) ;;
     *) fail "no such option: $1" ;;
 esac
 command -v apt-get >/dev/null || fail "needs Debian: there is no apt-get"
@@ -79,6 +93,9 @@ echo "nova-qos demo: everything lies in $state"
 install
 stack up || exit
 [ "${1-}" != --prometheus ] || stack prometheus || exit
+if [ "${1-}" = --dashboard ]; then
+    install_dashboard && stack dashboard || exit
+fi
 if [ $# = 1 ]; then
     echo "The cloud is up after $SECONDS s. To use it:"
     echo "  . $state/admin-openrc    (others: demo-openrc, reader-openrc, other-openrc)"

@@ -14,6 +14,7 @@
 #   host        real libvirt and small real guests; needs root
 #   benchmark   ratios and goals, judged when it is the only tier; needs root
 #   cloud       the demo's cloud through the real clients; needs root
+#   dashboard   Horizon with the panel, also in a browser on that cloud; needs root
 #   releases    the pages and release notes, and other releases of nova
 #   twonode     two virtual machines as further hosts of that cloud; needs root
 #
@@ -29,7 +30,8 @@ home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
 logs=$home
 venv=$home/venv
 . "$root/tools/bed/install.sh" || exit
-all="lint unit metrics evaluation functional vmhost net host benchmark cloud install releases twonode"
+all="lint unit metrics evaluation functional vmhost net host benchmark cloud dashboard install releases"
+all+=" twonode"
 cloud_is_ours=no
 declare -A beside=()
 
@@ -112,6 +114,19 @@ tier_vmhost() {
 }
 
 tier_cloud() { in_cloud tests/cloud; }
+
+# in the environment of the demo's Horizon, with what the tests need beside it
+tier_dashboard() {
+    local state=${NOVA_QOS_DEMO_DIR:-/var/lib/nova-qos-demo} log=$home/dashboard.log
+    local python=$state/dashboard-venv/bin/python
+    need_packages tools/bed/dashboard.apt || return
+    tools/demo.sh --is-up || cloud_is_ours=yes
+    tools/demo.sh --dashboard || return
+    logged "$log" "$python" -m pip install --disable-pip-version-check \
+        -r tests/dashboard/requirements.txt || { show_end "$log"; return 1; }
+    python_in "$python" -m pytest tests/dashboard &&
+        python_in "$python" -m tests.benchmark.dashboard
+}
 
 tier_twonode() {
     is_reduced && echo "reduced: one virtual machine; tests that need two are skipped"
@@ -282,7 +297,7 @@ perform() { # NAME
 
 run_tier() { # NAME
     local began=$SECONDS outcome=passed
-    if [[ $1 =~ ^(net|host|benchmark|vmhost|cloud|twonode)$ ]] && ! am_root; then
+    if [[ $1 =~ ^(net|host|benchmark|vmhost|cloud|dashboard|twonode)$ ]] && ! am_root; then
         echo "SKIPPED tier $1: needs root"
         summary+=("$1 skipped")
         return

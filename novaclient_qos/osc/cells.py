@@ -9,7 +9,7 @@ from nova_qos.client import Saved
 from nova_qos.core.resource import Resource
 from nova_qos.core.units import UNLIMITED
 from nova_qos.resources import TABLE
-from novaclient_qos.words import in_words
+from nova_qos.words import in_words
 
 
 class Cell(FormattableColumn[Any]):

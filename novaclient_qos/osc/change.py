@@ -11,10 +11,11 @@ from osc_lib.command import command
 from nova_qos.client import PAGE, Setting
 from nova_qos.core.policy import NONE_NAME
 from nova_qos.core.server import POLICY
+from nova_qos.dry_run import runs
 from nova_qos.resources import TABLE
 from novaclient_qos import output, words
-from novaclient_qos.osc import dry_run
 from novaclient_qos.osc.cloud import FAILURES, Cloud, add_server, sentence
+from novaclient_qos.osc.forecast import table
 from novaclient_qos.osc.several import Progress, Several
 
 #: The agent tries again what a host or guest refuses after five minutes at the latest.
@@ -126,14 +127,17 @@ class SetQos(_Change):
         self.settings(parsed_args)
         cloud = Cloud(self.app, parsed_args.all_projects)
         try:
-            forecast = dry_run.of_set(cloud, parsed_args.server, self._resources(parsed_args),
-                                      parsed_args.policy)
+            by_host = _by_host(cloud, parsed_args.server)
+            asked = self._resources(parsed_args)
+            forecast = runs.of_set(
+                cloud, by_host, {each: asked for ids in by_host.values() for each in ids},
+                parsed_args.policy)
         except FAILURES as error:
             raise exceptions.CommandError(sentence(error)) from error
         for line in forecast.promises:
             self.app.stderr.write(f"{line}\n")
         self._any_failed = forecast.is_refused
-        return forecast.table(whole=parsed_args.formatter != "table")
+        return table(forecast, whole=parsed_args.formatter != "table")
 
     def settings(self, parsed_args: argparse.Namespace) -> Mapping[str, Setting]:
         policy = {} if parsed_args.policy is None else {POLICY: parsed_args.policy}
@@ -175,6 +179,22 @@ class UnsetQos(_Change):
             raise exceptions.CommandError(
                 f"Nothing to unset: give --all or one or more of {_OPTIONS}.")
         return dict.fromkeys([*(TABLE if parsed_args.all else named), *policy])
+
+
+def _by_host(cloud: Cloud, names: Sequence[str]) -> dict[str, set[str]]:
+    """The ids of the servers of these names or ids, by host.
+
+    :raises CommandError: a server is on no host that the caller may see
+    """
+    by_host: dict[str, set[str]] = {}
+    for name in names:
+        server_id, host = cloud.find_with_host(name)
+        if host is None:
+            raise exceptions.CommandError(
+                f"{name} is on no host, or you may not see which: a dry run needs to list the "
+                "servers of its host, which is for administrators.")
+        by_host.setdefault(host, set()).add(server_id)
+    return by_host
 
 
 def _require_policies(cloud: Cloud) -> None:

@@ -3,7 +3,6 @@
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from keystoneauth1 import exceptions as connection
@@ -15,6 +14,7 @@ from nova_qos.client_policies import Policies
 from nova_qos.core import errors
 from nova_qos.core.policy import NONE_NAME
 from nova_qos.core.server import FLAVOR_POLICY
+from nova_qos.dry_run.cloud import Facts, Place
 
 #: All that can go wrong between a command and the cloud.
 FAILURES = (errors.QosError, sdk.SDKException, connection.ClientException)
@@ -28,25 +28,6 @@ def add_server(parser: argparse.ArgumentParser, **several: Any) -> None:
     parser.add_argument(
         "--all-projects", action="store_true",
         help="Find servers of other projects by name too (admin only).")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a server is; ``host``: None for none."""
-
-    server_id: str
-    name: str
-    host: str | None
-    is_running: bool
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What decides beside a server's own settings which policies it has: the id of its project, and
-    the policy that its flavor names."""
-
-    project: str
-    policy: str | None
 
 
 class Cloud:

@@ -9,10 +9,10 @@ from typing import Any, TextIO
 from cliff.formatters.base import ListFormatter
 from osc_lib.command import command
 
+from nova_qos import words
 from nova_qos.client import Client, HeldReport, Host, Listed, Saved, is_by_policy
 from nova_qos.core.report import UNKNOWN
 from nova_qos.resources import FIRST, MEMORY, TABLE
-from novaclient_qos import words
 from novaclient_qos.osc.cells import Cell, figure, heading, source
 from novaclient_qos.osc.cloud import Cloud
 from novaclient_qos.report.figures import DIVISIONS, parts

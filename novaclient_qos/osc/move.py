@@ -10,6 +10,7 @@ from osc_lib.command import command
 from nova_qos.client import Outcome
 from nova_qos.core.resource import Resource
 from nova_qos.resources import MEMORY, TABLE
+from nova_qos.words import details
 from novaclient_qos import words
 from novaclient_qos.osc.cloud import FAILURES, Cloud, sentence
 
@@ -55,7 +56,7 @@ class MoveQos(command.Lister):
         except FAILURES as error:
             raise exceptions.CommandError(sentence(error)) from error
         return ("Server", "Result", "Details"), [
-            (names[server], result.result, words.details(result))
+            (names[server], result.result, details(result))
             for server, result in results.items() if isinstance(result, Outcome)]
 
 

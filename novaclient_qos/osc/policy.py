@@ -12,6 +12,7 @@ from nova_qos.client_policies import InUse, Policies, Policy, Seen, UsedBy
 from nova_qos.core.errors import NotInstalled
 from nova_qos.core.policy import Value
 from nova_qos.resources import TABLE
+from nova_qos.words import setting
 from novaclient_qos import words
 from novaclient_qos.osc.cells import Cell
 from novaclient_qos.osc.cloud import FAILURES, Cloud, sentence
@@ -186,7 +187,7 @@ def shown(seen: Seen) -> tuple[Sequence[str], Sequence[object]]:
 
 def _settings(policy: Policy) -> Cell:
     return Cell(policy["settings"], ", ".join(
-        words.setting(TABLE[name], value) if name in TABLE else f"{name} {value}"
+        setting(TABLE[name], value) if name in TABLE else f"{name} {value}"
         for name, value in policy["settings"].items()))
 
 

@@ -11,11 +11,12 @@ from osc_lib.command import command
 
 from nova_qos.client_policies import Policy, Seen
 from nova_qos.core.policy import Value
+from nova_qos.dry_run import runs
 from nova_qos.resources import TABLE
 from novaclient_qos import words
-from novaclient_qos.osc import dry_run
 from novaclient_qos.osc.change import TIMEOUT_SECONDS
 from novaclient_qos.osc.cloud import FAILURES, Cloud, sentence
+from novaclient_qos.osc.forecast import table
 from novaclient_qos.osc.policy import add_default, add_policy, add_settings, settings_of
 from novaclient_qos.osc.rollout import Rollout
 from novaclient_qos.osc.several import Progress
@@ -86,10 +87,10 @@ class _ChangePolicy(command.Lister):
     def _dry_run(
         self, cloud: Cloud, seen: Seen, changes: Mapping[str, Any], whole: bool
     ) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
-        run = dry_run.of_policy(cloud, Progress(self.app.stderr), seen, changes)
+        run = runs.of_policy(cloud, Progress(self.app.stderr).say, seen, changes)
         for note in run.notes:
             self.app.stderr.write(f"{note}\n")
-        return run.forecast.table(whole)
+        return table(run.forecast, whole)
 
     def _wait(self, rollout: Rollout, policy: Policy, timeout_s: int) -> None:
         is_saved = f"Revision {policy['revision']} of policy {policy['name']} is saved"

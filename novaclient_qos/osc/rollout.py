@@ -5,11 +5,12 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from nova_qos import words
 from nova_qos.client import Outcome, Report
 from nova_qos.client_policies import Policy, Seen
-from novaclient_qos import words
-from novaclient_qos.osc import reach
-from novaclient_qos.osc.cloud import Cloud, Place
+from nova_qos.dry_run import reach
+from nova_qos.dry_run.cloud import Place
+from novaclient_qos.osc.cloud import Cloud
 from novaclient_qos.osc.several import Progress
 
 _POLL_SECONDS = 2.0

@@ -8,9 +8,9 @@ from typing import TextIO
 
 from osc_lib import exceptions
 
+from nova_qos import words
 from nova_qos.client import PAGE, Outcome, Result, Setting
 from nova_qos.core.errors import NotInstalled
-from novaclient_qos import words
 from novaclient_qos.osc.cloud import FAILURES, Cloud, sentence
 
 _POLL_SECONDS = 1.0

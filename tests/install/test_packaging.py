@@ -101,6 +101,21 @@ def test_the_hooks_have_their_licence_too(tmp_path: Path) -> None:
         assert "nova_qos_hooks/ballooning.py" in packed.namelist()
 
 
+def test_the_dashboard_has_all_that_runs(tmp_path: Path) -> None:
+    tree = tmp_path / "dashboard"
+    shutil.copytree(ROOT / "dashboard", tree, ignore=_CACHES)
+    _run(sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path, tree)
+    (path,) = tmp_path.glob("*.whl")
+    expected = {name.removeprefix("dashboard/") for name in in_tree(
+        "dashboard/nova_qos_dashboard/**/*")}
+    with zipfile.ZipFile(path) as packed:
+        assert _of_dist_info(packed, "LICENSE") == (ROOT / "LICENSE").read_bytes()
+        assert {name for name in packed.namelist() if ".dist-info/" not in name} == expected
+        metadata = message_from_bytes(_of_dist_info(packed, "METADATA"))
+    assert set(metadata.get_all("Requires-Dist", [])) == {
+        "nova-qos", "horizon>=25", "keystoneauth1>=5.9.0"}
+
+
 def test_the_wheel_asks_for_what_is_required(wheel: zipfile.ZipFile) -> None:
     metadata = message_from_bytes(_of_dist_info(wheel, "METADATA"))
     asked = {str(each).replace(" ", "").lower() for each in metadata.get_all("Requires-Dist", [])}
@@ -138,7 +153,8 @@ def test_entry_points_are_those_of_setup_cfg(wheel: zipfile.ZipFile) -> None:
 def test_the_sdist_has_everything(sdist: set[str]) -> None:
     expected = in_tree(
         "*.rst", "*.txt", "*.toml", "*.cfg", "*.py", "*.ini", "LICENSE", "nova_qos/**/*.py",
-        "novaclient_qos/**/*.py", "hooks/**/*", "etc/**/*", "devstack/**/*", "doc/source/**/*",
+        "novaclient_qos/**/*.py", "hooks/**/*", "dashboard/**/*", "etc/**/*", "devstack/**/*",
+        "doc/source/**/*",
         "releasenotes/notes/*", "tests/**/*.py", "tests/**/*.yml",
         "tools/**/*.py", "tools/*.sh")
     assert expected - sdist == set()

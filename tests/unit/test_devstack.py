@@ -74,7 +74,7 @@ class Stack:
             "CALLS": str(self.calls_file), "TOP_DIR": str(self.home),
             "ENABLED_SERVICES": self.services, "VIRT_DRIVER": "libvirt",
             "REQUIREMENTS_DIR": str(self.home / "requirements"), "GLOBAL_VENV": "True",
-            "DEVSTACK_VENV": "/opt/stack/data/venv",
+            "DEVSTACK_VENV": "/opt/stack/data/venv", "DEST": str(self.home),
             "NOVA_BIN_DIR": str(self.programs),
             "NOVA_CONF": "/etc/nova/nova.conf", "NOVA_CPU_CONF": "/etc/nova/nova-cpu.conf",
             "NOVA_API_PASTE_INI": str(self.paste), **self.variables}
@@ -140,6 +140,7 @@ def test_cleaned(stack: Stack) -> None:
         "sudo nft list table netdev nova_qos", "sudo nft delete table netdev nova_qos",
         "sudo nft list table netdev nova_qos_in", "sudo nft delete table netdev nova_qos_in",
         "sudo ip link delete nova-qos-in",
+        "pip_uninstall nova-qos-dashboard from /opt/stack/data/venv",
         "pip_uninstall nova-qos-hooks from /opt/stack/data/venv",
         "pip_uninstall nova-qos from /opt/stack/data/venv"]
     assert stack.paste.read_bytes() == before
@@ -155,6 +156,17 @@ def test_twice_is_as_once(stack: Stack) -> None:
         stack.run("clean")
     stack.paste.unlink()
     stack.run("clean")
+
+
+def test_horizon_gets_the_panel_and_loses_it(stack: Stack) -> None:
+    stack.services = "n-api,horizon"
+    enabled = stack.home / "horizon/openstack_dashboard/local/enabled"
+    enabled.mkdir(parents=True)
+    assert f"setup_develop {ROOT}/dashboard" in stack.run("stack", "install")
+    stack.run("stack", "post-config")
+    assert [each.name for each in enabled.iterdir()] == ["_2145_admin_qos_panel.py"]
+    stack.run("clean")
+    assert list(enabled.iterdir()) == []
 
 
 def test_a_host_without_the_api(stack: Stack) -> None:

@@ -89,7 +89,7 @@ def test_every_page_is_reached() -> None:
     str(path.relative_to(ROOT)) for path in sorted((ROOT / "doc/source").rglob("*.rst")))])
 def test_files_that_a_page_names_exist(page: str) -> None:
     text = (ROOT / page).read_text()
-    places = "nova_qos|novaclient_qos|hooks|tests|tools|doc|etc|devstack"
+    places = "nova_qos|novaclient_qos|hooks|dashboard|tests|tools|doc|etc|devstack"
     named = set(re.findall(rf"(?<![\w/.-])(?:{places})/[\w./-]*\w", text))
     inside = set(re.findall(
         r"``((?:agent|api|bus|cmd|core|instances|net|resources|virt)/\w+\.py)``", text))
@@ -100,7 +100,7 @@ def test_files_that_a_page_names_exist(page: str) -> None:
 @pytest.mark.parametrize("page", ["HACKING.rst", "doc/source/contributor/architecture.rst",
                                   "doc/source/contributor/architecture.svg"])
 def test_files_of_ours_that_a_page_names_are_there(page: str) -> None:
-    packages = ("nova_qos", "novaclient_qos", "tests")
+    packages = ("nova_qos", "novaclient_qos", "dashboard", "tests")
     there = {path.relative_to(ROOT).as_posix() for package in packages
              for path in (ROOT / package).rglob("*.py")}
     named = re.findall(r"[\w/]+\.py\b", (ROOT / page).read_text())

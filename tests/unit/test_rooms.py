@@ -35,6 +35,9 @@ PLANTED = [
     ("novaclient_qos.words", "import pyroute2"),
     ("novaclient_qos.osc.cloud", "from nova_qos.api import rules"),
     ("nova_qos_hooks.ballooning", "import nova"),
+    ("nova_qos_dashboard.cloud", "import nova"),
+    ("nova_qos_dashboard.cloud", "from nova_qos.api import rules"),
+    ("nova_qos.dry_run.runs", "from novaclient_qos.osc import cloud"),
     ("nova_qos.tomorrow", "from nova_qos.core import errors"),
     ("nova_qos.net.outbound", "from . import view"),
 ]

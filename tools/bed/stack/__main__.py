@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring the cloud up or down: ``python -m tools.bed.stack up|is-up|down``; ``prometheus`` starts
-one beside it."""
+"""Bring the cloud up or down: ``python -m tools.bed.stack up|is-up|down``; ``prometheus`` and
+``dashboard`` start one beside it."""
 
 import functools
 import shutil
@@ -8,10 +8,18 @@ import sys
 from pathlib import Path
 
 from tools.bed import progress
+from tools.bed.dashboard import Horizon
 from tools.bed.errors import TestbedError
 from tools.bed.processes import Daemon, wait_until
 from tools.bed.stack import code, config, firewall, leftovers, network, schema, services, storage
-from tools.bed.stack.layout import METRICS_PORT, PROMETHEUS_PORT, Layout
+from tools.bed.stack.layout import (
+    DASHBOARD_PORT,
+    METRICS_PORT,
+    PASSWORD,
+    PROMETHEUS_PORT,
+    Layout,
+    url,
+)
 from tools.bed.together import together
 
 
@@ -130,7 +138,7 @@ def down(layout: Layout) -> None:
     firewall.clear(layout)
     storage.down(layout)
     for name in ("db", "rabbitmq", "libvirt", "lib", "run", "images", "keys", "etc", "staging",
-                 "prometheus"):
+                 "prometheus", "dashboard"):
         shutil.rmtree(layout.state / name, ignore_errors=True)
 
 
@@ -143,6 +151,24 @@ def watch(layout: Layout) -> None:
     print(f"Prometheus: http://{listen}")
 
 
+def horizon(layout: Layout) -> Horizon:
+    """Horizon with our panel, in the environment that ``demo.sh --dashboard`` has made."""
+    return Horizon(
+        layout.state / "dashboard", layout.state / "dashboard-venv", layout.program("uwsgi"),
+        url("keystone"), f"127.0.0.1:{DASHBOARD_PORT}", {})
+
+
+def show(layout: Layout) -> None:
+    """Start Horizon with our panel, from the tree as it is now."""
+    mine = horizon(layout)
+    daemon = mine.daemon()
+    daemon.stop()
+    step = functools.partial(progress.step, log=_steps_log(layout))
+    step("Horizon's settings and static files", mine.prepare)
+    step("Horizon", daemon.start)
+    print(f"Horizon: {mine.url}  user admin, demo or reader, password {PASSWORD}")
+
+
 def main() -> int:
     """Exit status 0 when it worked; otherwise the reason is printed."""
     layout = Layout.of_environment()
@@ -150,7 +176,8 @@ def main() -> int:
     try:
         if sys.argv[1] == "is-up":
             return 0 if is_up_quietly(layout) else 1
-        {"up": up, "down": down, "prometheus": watch}[sys.argv[1]](layout)
+        {"up": up, "down": down, "prometheus": watch,
+         "dashboard": show}[sys.argv[1]](layout)
     except TestbedError as error:
         print(f"FAILED: {error}\nlogs: {layout.run}, {_steps_log(layout)}", file=sys.stderr)
         return 1

@@ -12,6 +12,8 @@ BROKER_PORT, CACHE_PORT = 25672, 21211
 METRICS_PORT = 19177
 #: Of the Prometheus that scrapes them.
 PROMETHEUS_PORT = 19090
+#: Of Horizon.
+DASHBOARD_PORT = 18080
 PORTS = {"keystone": 15000, "glance": 19292, "placement": 18778, "neutron": 19696, "nova": 18774}
 DATABASES = ("keystone", "glance", "placement", "neutron", "nova_api", "nova", "nova_cell0",
              "nova_qos")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from nova_qos.client_policies import Seen
 from nova_qos.core import errors
-from novaclient_qos.osc.cloud import Cloud, Place
+from nova_qos.dry_run.cloud import Cloud, Place
 
 
 def places(cloud: Cloud, before: Seen, will_be_default: bool) -> Iterator[Place]:

@@ -13,9 +13,9 @@ from nova_qos.core.report import UNKNOWN
 from nova_qos.core.resource import Resource
 from nova_qos.core.server import POLICY, Flavor, SavedServer
 from nova_qos.core.source import DEFAULT, HOOK, SERVER, Assigned, Layer, Source
+from nova_qos.dry_run.cloud import Facts
 from nova_qos.resources import TABLE
-from novaclient_qos import words
-from novaclient_qos.osc.cloud import Facts
+from nova_qos.words import in_words
 
 #: What is asked of a server itself, by resource; None unsets.
 Settings = Mapping[str, int | None]
@@ -111,7 +111,7 @@ def _word(row: Resource, target: Target, with_source: bool = True) -> str:
     if target.is_reduced:
         how = "reduced" if target.value < target.requested else "raised"
         notes.append(f"{how} to {row.value.shown(target.value)}")
-    value = str(words.in_words(row.value.shown(target.requested)))
+    value = str(in_words(row.value.shown(target.requested)))
     return f"{value} ({', '.join(notes)})" if notes else value
 
 

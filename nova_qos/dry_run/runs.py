@@ -2,75 +2,83 @@
 """Dry runs: of a set of servers, and of a change of a policy. Both need to see hosts, so they are
 for administrators."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from osc_lib import exceptions
-
 from nova_qos.client import Listed
 from nova_qos.client_policies import Seen
+from nova_qos.core import errors
 from nova_qos.core.policy import NONE_ID, NONE_NAME, Catalog, Policy, check_settings
 from nova_qos.core.server import SavedServer
+from nova_qos.dry_run import foreseen, reach
+from nova_qos.dry_run.cloud import Cloud, Facts
+from nova_qos.dry_run.forecast import Forecast
+from nova_qos.dry_run.foreseen import Settings
 from nova_qos.resources import TABLE
-from novaclient_qos.osc import foreseen, reach
-from novaclient_qos.osc.cloud import Cloud, Facts
-from novaclient_qos.osc.forecast import Forecast
-from novaclient_qos.osc.foreseen import Settings
-from novaclient_qos.osc.several import Progress
 
 
 def of_set(
-    cloud: Cloud, names: Sequence[str], settings: Settings, policy: str | None
+    cloud: Cloud, by_host: Mapping[str, Collection[str]], changes: Mapping[str, Settings],
+    policy: str | None = None, *, unassigns: bool = False,
 ) -> Forecast:
-    """The same settings on servers, and the same policy unless it is None.
+    """Settings of some servers, and the same policy for all of them unless it is None.
 
-    :raises CommandError: a server is on no host that the caller may see
+    :param by_host: the ids of the servers of each host that are changed
+    :param changes: by id, what is asked of each server itself; None unsets
+    :param unassigns: the servers' own policies are unset
     """
-    by_host: dict[str, set[str]] = {}
-    for name in names:
-        server_id, host = cloud.find_with_host(name)
-        if host is None:
-            raise exceptions.CommandError(
-                f"{name} is on no host, or you may not see which: a dry run needs to list the "
-                "servers of its host, which is for administrators.")
-        by_host.setdefault(host, set()).add(server_id)
-    change, forecast = _Set.of(cloud, settings, policy), Forecast()
+    forecast = Forecast()
+    asked = [item for each in changes.values() for item in each.items()]
+    change = _Set.of(cloud, asked, policy, unassigns)
     for host, changed in by_host.items():
-        facts = cloud.facts(host) if policy is not None else {}
+        facts = cloud.facts(host) if change.catalog is not None else {}
         found = cloud.qos.host(host)
         forecast.add(found, {
-            each["id"]: change.then(each, facts.get(each["id"]))
-            for each in found.servers if each["id"] in changed}, settings)
+            each["id"]: change.then(each, changes[each["id"]], facts.get(each["id"]))
+            for each in found.servers if each["id"] in changed}, changes)
     return forecast
 
 
 @dataclass(frozen=True)
 class _Set:
-    """What is asked of each server. ``policy`` is the number of the one that it is set to; without
-    a ``catalog`` its policies stay. ``keeps_reset``: this cloud has policies, so a setting of none
-    is one of the server's own."""
+    """What is asked of all servers.
 
-    settings: Settings
+    ``keeps_reset``: this cloud has policies, so a setting of none is one of the server's own.
+    ``catalog``: the policies, where others than now may decide. ``assigns``: they are set to the
+    policy of number ``policy``, None for none, instead of the one that they have.
+    """
+
     keeps_reset: bool
-    policy: int | None = None
     catalog: Catalog | None = None
+    assigns: bool = False
+    policy: int | None = None
 
     @classmethod
-    def of(cls, cloud: Cloud, settings: Settings, policy: str | None) -> "_Set":
+    def of(
+        cls, cloud: Cloud, asked: Sequence[tuple[str, int | None]], policy: str | None,
+        unassigns: bool,
+    ) -> "_Set":
         if policy is not None:
             number = NONE_ID if policy == NONE_NAME else int(cloud.policies.find(policy)["id"])
-            return cls(settings, True, number, cloud.policies.catalog())
+            return cls(True, cloud.policies.catalog(), True, number)
+        if unassigns:
+            return cls(True, cloud.policies.catalog(), True)
+        unsets = any(value is None for _, value in asked)
         asks_none = any(value is not None and TABLE[name].value.is_reset(value)
-                        for name, value in settings.items())
-        return cls(settings, asks_none and cloud.has_policies)
+                        for name, value in asked)
+        if not ((asks_none or unsets) and cloud.has_policies):
+            return cls(False)
+        # what policies say comes to light where a server's own setting goes
+        return cls(True, cloud.policies.catalog() if unsets else None)
 
-    def then(self, server: Listed, facts: Facts | None) -> SavedServer:
+    def then(self, server: Listed, settings: Settings, facts: Facts | None) -> SavedServer:
         """The server after the set."""
-        after = foreseen.with_own(foreseen.listed(server), self.settings, self.keeps_reset)
+        after = foreseen.with_own(foreseen.listed(server), settings, self.keeps_reset)
         if self.catalog is None or facts is None:
             return after
-        return foreseen.with_policies(after, facts, self.policy, self.catalog)
+        policy = self.policy if self.assigns else foreseen.policy_of(server)
+        return foreseen.with_policies(after, facts, policy, self.catalog)
 
 
 @dataclass
@@ -96,14 +104,15 @@ class PolicyRun:
 
 
 def of_policy(
-    cloud: Cloud, progress: Progress, before: Seen, changes: Mapping[str, Any]
+    cloud: Cloud, say: Callable[[str], None], before: Seen, changes: Mapping[str, Any]
 ) -> PolicyRun:
     """What every server would get of a policy.
 
+    :param say: is told how far it has come, "" at the end
     :param before: with those who use it
     :param changes: as ``Policies.change`` takes them
     :raises InvalidSetting: the API would refuse the settings
-    :raises CommandError: another policy is the default
+    :raises PolicyConflict: another policy is the default
     """
     known = cloud.policies.catalog()
     catalog = _changed(known, before, changes)
@@ -112,10 +121,10 @@ def of_policy(
     hosts = sorted({each.host for each in places if each.host is not None})
     try:
         for number, host in enumerate(hosts, 1):
-            progress.say(f"host {number} of {len(hosts)}: {host}")
+            say(f"host {number} of {len(hosts)}: {host}")
             _add(run, cloud, host, catalog)
     finally:
-        progress.say("")
+        say("")
     return run
 
 
@@ -142,7 +151,7 @@ def _changed(known: Catalog, before: Seen, changes: Mapping[str, Any]) -> Catalo
     default = known.default
     if changes.get("is_default"):
         if default not in (None, number):
-            raise exceptions.CommandError(
+            raise errors.PolicyConflict(
                 f"policy {known.policies[default].name} is the default policy, and there can be "
                 "one; openstack server qos policy set --no-default ends that.")
         default = number
