@@ -24,7 +24,7 @@ function install_nova_qos {
         setup_develop $NOVA_QOS_DIR api
     fi
     if is_service_enabled horizon; then
-        setup_develop $NOVA_QOS_DIR/dashboard
+        setup_develop $NOVA_QOS_DIR/nova_qos_dashboard
     fi
 }
 
@@ -47,7 +47,8 @@ function configure_nova_qos {
         make_nova_qos_database
     fi
     if is_service_enabled horizon; then
-        cp $NOVA_QOS_DIR/dashboard/nova_qos_dashboard/enabled/$NOVA_QOS_PANEL $NOVA_QOS_ENABLED/
+        cp $NOVA_QOS_DIR/nova_qos_dashboard/nova_qos_dashboard/enabled/$NOVA_QOS_PANEL \
+            $NOVA_QOS_ENABLED/
     fi
 }
 

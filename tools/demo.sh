@@ -53,7 +53,7 @@ install_package() {
 
 dashboard_stamp() {
     stamp_of "$root"/tools/bed/dashboard.txt "$root"/{setup.cfg,requirements.txt} \
-        "$root"/dashboard/pyproject.toml
+        "$root"/nova_qos_dashboard/pyproject.toml
 }
 
 install_dashboard() {
@@ -61,7 +61,7 @@ install_dashboard() {
     stamp=$(dashboard_stamp)
     is_made "$place/stamp" "$stamp" ||
         step "Horizon from PyPI, the panel from this tree" install_into "$place" "$place/stamp" \
-            "$stamp" -r "$root/tools/bed/dashboard.txt" -e "$root" -e "$root/dashboard"
+            "$stamp" -r "$root/tools/bed/dashboard.txt" -e "$root" -e "$root/nova_qos_dashboard"
 }
 
 install() {

@@ -55,7 +55,7 @@ def imported(source: str) -> Iterator[str]:
 def modules(root: Path = ROOT) -> Iterator[tuple[str, Path]]:
     """Every module of ours with its file."""
     for package in ("nova_qos", "novaclient_qos", "hooks/nova_qos_hooks",
-                    "dashboard/nova_qos_dashboard"):
+                    "nova_qos_dashboard/nova_qos_dashboard"):
         for path in sorted((root / package).rglob("*.py")):
             parts = path.relative_to((root / package).parent).with_suffix("").parts
             yield ".".join(part for part in parts if part != "__init__"), path

@@ -69,7 +69,7 @@ tier_lint() {
     "$venv/bin/mypy" || failed=1
     "$venv/bin/python" -m tools.rooms || failed=1
     "$venv/bin/bandit" -q -r nova_qos novaclient_qos hooks/nova_qos_hooks \
-        dashboard/nova_qos_dashboard || failed=1
+        nova_qos_dashboard/nova_qos_dashboard || failed=1
     "$venv/bin/bashate" -e 'E*' -i E005 --max-line-length 100 \
         devstack/plugin.sh devstack/settings devstack/exercise.sh || failed=1
     "$venv/bin/doc8" README.rst HACKING.rst devstack/README.rst doc/source releasenotes || failed=1

@@ -102,12 +102,12 @@ def test_the_hooks_have_their_licence_too(tmp_path: Path) -> None:
 
 
 def test_the_dashboard_has_all_that_runs(tmp_path: Path) -> None:
-    tree = tmp_path / "dashboard"
-    shutil.copytree(ROOT / "dashboard", tree, ignore=_CACHES)
+    tree = tmp_path / "nova_qos_dashboard"
+    shutil.copytree(ROOT / "nova_qos_dashboard", tree, ignore=_CACHES)
     _run(sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path, tree)
     (path,) = tmp_path.glob("*.whl")
-    expected = {name.removeprefix("dashboard/") for name in in_tree(
-        "dashboard/nova_qos_dashboard/**/*")}
+    expected = {name.removeprefix("nova_qos_dashboard/") for name in in_tree(
+        "nova_qos_dashboard/nova_qos_dashboard/**/*")}
     with zipfile.ZipFile(path) as packed:
         assert _of_dist_info(packed, "LICENSE") == (ROOT / "LICENSE").read_bytes()
         assert {name for name in packed.namelist() if ".dist-info/" not in name} == expected
@@ -153,8 +153,8 @@ def test_entry_points_are_those_of_setup_cfg(wheel: zipfile.ZipFile) -> None:
 def test_the_sdist_has_everything(sdist: set[str]) -> None:
     expected = in_tree(
         "*.rst", "*.txt", "*.toml", "*.cfg", "*.py", "*.ini", "LICENSE", "nova_qos/**/*.py",
-        "novaclient_qos/**/*.py", "hooks/**/*", "dashboard/**/*", "etc/**/*", "devstack/**/*",
-        "doc/source/**/*",
+        "novaclient_qos/**/*.py", "hooks/**/*", "nova_qos_dashboard/**/*", "etc/**/*",
+        "devstack/**/*", "doc/source/**/*",
         "releasenotes/notes/*", "tests/**/*.py", "tests/**/*.yml",
         "tools/**/*.py", "tools/*.sh")
     assert expected - sdist == set()

@@ -7,7 +7,7 @@ import yaml
 
 from nova_qos.api.rules import list_rules
 
-DASHBOARD = Path(__file__).parents[2] / "dashboard"
+DASHBOARD = Path(__file__).parents[2] / "nova_qos_dashboard"
 
 
 def test_it_has_the_access_rules_as_nova_has_them() -> None:

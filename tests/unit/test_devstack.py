@@ -162,7 +162,7 @@ def test_horizon_gets_the_panel_and_loses_it(stack: Stack) -> None:
     stack.services = "n-api,horizon"
     enabled = stack.home / "horizon/openstack_dashboard/local/enabled"
     enabled.mkdir(parents=True)
-    assert f"setup_develop {ROOT}/dashboard" in stack.run("stack", "install")
+    assert f"setup_develop {ROOT}/nova_qos_dashboard" in stack.run("stack", "install")
     stack.run("stack", "post-config")
     assert [each.name for each in enabled.iterdir()] == ["_2145_admin_qos_panel.py"]
     stack.run("clean")

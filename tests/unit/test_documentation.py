@@ -100,7 +100,7 @@ def test_files_that_a_page_names_exist(page: str) -> None:
 @pytest.mark.parametrize("page", ["HACKING.rst", "doc/source/contributor/architecture.rst",
                                   "doc/source/contributor/architecture.svg"])
 def test_files_of_ours_that_a_page_names_are_there(page: str) -> None:
-    packages = ("nova_qos", "novaclient_qos", "dashboard", "tests")
+    packages = ("nova_qos", "novaclient_qos", "nova_qos_dashboard", "tests")
     there = {path.relative_to(ROOT).as_posix() for package in packages
              for path in (ROOT / package).rglob("*.py")}
     named = re.findall(r"[\w/]+\.py\b", (ROOT / page).read_text())

@@ -40,7 +40,7 @@ INSTEAD = {
 }
 #: Files and directories below ROOT. "to lift it" is the public text of a range.
 PAGES = ("README.rst", "HACKING.rst", "devstack", "doc/source", "releasenotes/notes")
-CODE = ("nova_qos", "novaclient_qos", "hooks", "dashboard")
+CODE = ("nova_qos", "novaclient_qos", "hooks", "nova_qos_dashboard")
 #: Written by tools from the code's words.
 GENERATED = {"doc/source/admin/evaluation.rst", "doc/source/cli/index.rst",
              "doc/source/rest/actions.rst"}

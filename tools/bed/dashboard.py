@@ -12,6 +12,8 @@ from pathlib import Path
 from .errors import TestbedError
 from .processes import Daemon
 
+#: What Horizon is to read, of the panel.
+_ENABLED = Path(__file__).parents[2] / "nova_qos_dashboard/nova_qos_dashboard/enabled"
 _SETTINGS = '''\
 # of a Horizon for demonstration and tests
 # the settings have a name "enabled" of their own
@@ -66,7 +68,7 @@ class Horizon:
         local.mkdir(parents=True, exist_ok=True)
         (local / "__init__.py").touch()
         settings = _SETTINGS.format(
-            enabled=str(Path(__file__).parents[2] / "dashboard/nova_qos_dashboard/enabled"),
+            enabled=str(_ENABLED),
             key=secrets.token_hex(32), keystone=self.keystone, static=str(self.place / "static"),
             cache=str(self.place / "cache"))
         more = [f"{name} = {value!r}\n" for name, value in self.more.items()]
