@@ -64,8 +64,9 @@ class FakeDomain:
     are coarse and a soft limit is of one kind or another. ``arriving``: it still comes in from
     another host, so that libvirt changes nothing; what the agent does without libvirt can be done.
     ``cpu_s``: the CPU time that it has had. ``period_s``: how often its guest reports,
-    ``swapped_in_kib``: what that has read from its swap. ``silent``: its QEMU does not answer, so
-    that libvirt leaves out what it would tell; ``unreadable``: what the kernel's files of it raise.
+    ``swapped_in_kib``: what that has read from its swap, ``read_kib`` from its disks. ``silent``:
+    its QEMU does not answer, so that libvirt leaves out what it would tell; ``unreadable``: what
+    the kernel's files of it raise.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class FakeDomain:
         self.arriving = False
         self.autodeflates = self.silent = False
         self.cpu_s = 1.0
-        self.period_s, self.reported, self.swapped_in_kib = 10, 0, 0
+        self.period_s, self.reported, self.swapped_in_kib, self.read_kib = 10, 0, 0, 0
         self.unreadable: errors.QosError | None = None
         self.pinned: str | None = None
         self.balloon_step_kib: int | None = None
@@ -148,7 +149,8 @@ class FakeDomain:
         self.reported += 1
         return Guest(
             actual_kib=self.actual_kib, resident_kib=self.resident_kib, usable_kib=self._usable(),
-            caches_kib=0, swapped_in_kib=self.swapped_in_kib, major_faults=0, read_bytes=0,
+            caches_kib=0, swapped_in_kib=self.swapped_in_kib, major_faults=0,
+            read_bytes=self.read_kib * 1024,
             age_s=0.0, reported=self.reported, period_s=self.period_s, paused=self.paused)
 
     def held(self) -> dict[str, int]:
@@ -477,7 +479,8 @@ class FakeMemory:
         self.memory_mib: float = ROOM.memory_mib
         self.available_mib: float | None = ROOM.available_mib
         self.pressure = 0.0
-        self.ksm = FakeKsm({"run": "0", "pages_to_scan": "100", "sleep_millisecs": "20"})
+        self.ksm = FakeKsm({"run": "0", "pages_to_scan": "100", "sleep_millisecs": "20",
+                            "pages_sharing": "0"})
 
     def now(self) -> MemoryNow:
         available_mib = self.available_mib

@@ -29,6 +29,9 @@ class Server(Protocol):
     def occupy(self, memory_mib: int) -> None:
         """Let the guest use that much more memory; 0 gives it back."""
 
+    def read_disk(self, mib: int) -> None:
+        """Let the guest read so much from its disk."""
+
 
 class Bench(Protocol):
     """A host and its servers. Each server is handed out running and as nova would start it."""

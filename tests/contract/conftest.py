@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-pytest.register_assert_rewrite("tests.contract.domain")
+pytest.register_assert_rewrite("tests.contract.domain", "tests.contract.memory")

@@ -10,6 +10,7 @@ import pytest
 
 from nova_qos.core import errors
 from tests.contract import domain as contract
+from tests.contract import memory
 from tests.contract.bench import Bench
 from tests.fakehost import FakeDomain, FakeHost
 
@@ -48,6 +49,9 @@ class FakeServer:
     def occupy(self, memory_mib: int) -> None:
         self.domain.used_kib += memory_mib * MIB
         self.domain.unmovable_kib = self.domain.used_kib
+
+    def read_disk(self, mib: int) -> None:
+        self.domain.read_kib += mib * MIB
 
 
 class FakeBench:
@@ -125,3 +129,12 @@ class TestStopped(OnFake, contract.StoppedContract): ...
 
 
 class TestAway(OnFake, contract.AwayContract): ...
+
+
+class TestHostMemory(OnFake, memory.HostMemoryContract): ...
+
+
+class TestGuests(OnFake, memory.GuestsContract): ...
+
+
+class TestUnmovable(OnFake, memory.UnmovableContract): ...

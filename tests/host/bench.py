@@ -22,6 +22,8 @@ MIB = 1024
 #: In the tests' own network namespace.
 BRIDGE, UPLINK, OUTER = "bridge", "uplink", "outer"
 _SETTLE_S = 20
+#: Between two reports of a guest's balloon driver.
+_PERIOD_S = 2
 _BOOTED, _BOOT_S = "guest ready", 120
 
 
@@ -69,6 +71,9 @@ class RealServer:
         self.guest.run(f"occupy-memory {memory_mib}")
         self._occupied = memory_mib > 0
 
+    def read_disk(self, mib: int) -> None:
+        self.guest.run(f"dd if=/dev/vda of=/dev/null bs=1M count={mib} iflag=direct")
+
     def statistics(self) -> dict[str, int]:
         """What virsh says about the balloon, in KiB."""
         words = self._libvirt.virsh("dommemstat", self.guest.name).split()
@@ -84,6 +89,7 @@ class RealServer:
             self.occupy(0)
         touched = touched or self.statistics()["actual"] != self.memory_kib
         self._fill()
+        self._libvirt.virsh("dommemstat", self.guest.name, "--period", str(_PERIOD_S), "--live")
         self.forget_settings()
         forget_network()
         return touched

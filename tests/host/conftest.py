@@ -16,7 +16,8 @@ from tools.bed import packages
 from tools.bed.guest import GuestImages
 from tools.bed.libvirtd import PrivateLibvirt
 
-pytest.register_assert_rewrite("tests.contract.domain", "tests.host.bench")
+pytest.register_assert_rewrite(
+    "tests.contract.domain", "tests.contract.memory", "tests.host.bench")
 
 from tests.host.bench import BRIDGE, OUTER, UPLINK, RealBench, RealServer  # noqa: E402
 

@@ -4,6 +4,7 @@
 import pytest
 
 from tests.contract import domain as contract
+from tests.contract import memory
 from tests.host.bench import RealBench
 
 
@@ -44,3 +45,12 @@ class TestStopped(OnLibvirt, contract.StoppedContract): ...
 
 
 class TestAway(OnLibvirt, contract.AwayContract): ...
+
+
+class TestHostMemory(OnLibvirt, memory.HostMemoryContract): ...
+
+
+class TestGuests(OnLibvirt, memory.GuestsContract): ...
+
+
+class TestUnmovable(OnLibvirt, memory.UnmovableContract): ...

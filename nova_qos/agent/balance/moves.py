@@ -93,8 +93,10 @@ def _give(cases: Sequence[Case], free_mib: float, now_s: float, numbers: Thresho
                 given_mib[case.name] += more_mib
                 free_mib -= more_mib
     for case in growing:
-        if given_mib[case.name] > numbers.exact_mib:
-            case.target_mib = case.now.actual_mib + given_mib[case.name]
+        size_mib = case.now.actual_mib + given_mib[case.name]
+        empties = case.now.actual_mib < case.now.most_mib - 1 <= size_mib
+        if given_mib[case.name] > numbers.exact_mib or empties:
+            case.target_mib = size_mib
 
 
 def _to_kept(case: Case, given_mib: float, now_s: float, numbers: Thresholds) -> float:
@@ -114,8 +116,9 @@ def _to_wish(case: Case, given_mib: float, now_s: float, numbers: Thresholds) ->
             now_s - case.history.shrunk_s < numbers.hold_s
             or (is_small and case.wish_mib < case.now.most_mib)):
         return 0.0
-    return min(more_mib, max(case.lacking_mib - given_mib,
-                             numbers.unasked_percent / 100 * case.now.flavor_mib))
+    # some percent of a small guest are less than balloons are exact to
+    step_mib = max(numbers.unasked_percent / 100 * case.now.flavor_mib, 2 * numbers.exact_mib)
+    return min(more_mib, max(case.lacking_mib - given_mib, step_mib))
 
 
 def _band_mib(case: Case, numbers: Thresholds) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from nova_qos.agent.balance.given import MEMORY, PRIORITY, Given
 from nova_qos.agent.balance.guests import GuestNow
 from nova_qos.core import desired
-from nova_qos.core.errors import HostCannot, QosError
+from nova_qos.core.errors import HostCannot, HostRefused, QosError
 from nova_qos.core.guest import Guest
 from nova_qos.core.server import SavedServer
 from nova_qos.core.source import HOOK
@@ -17,6 +17,9 @@ from nova_qos.core.units import KIB_PER_MIB
 from nova_qos.resources import TABLE
 
 _PAGE_MIB, _BYTES_PER_MIB = 4 / 1024, 2**20
+#: For so many seconds, a guest whose QEMU does not answer counts by what was last known of it: on a
+#: host that is short of memory, any QEMU may be late.
+_SILENT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,10 @@ class Seen:
 
 @dataclass
 class Sight:
-    """Remembers of each guest how large its balloon was when it last reported."""
+    """Remembers of each guest how large its balloon was when it last reported, and when it was last
+    seen, as what."""
 
+    _last: dict[str, tuple[float, Guest]] = field(default_factory=dict)
     _reported: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def see(
@@ -57,8 +62,8 @@ class Sight:
         """
         managed, bounds, unmanaged = {}, {}, {}
         waiting, now_s = set(), time.monotonic()
-        for uuid, guest in guests.items():
-            server = servers.get(uuid)
+        for uuid, found in guests.items():
+            server, guest = servers.get(uuid), self._known(now_s, uuid, found)
             why_not = _why_not(server, guest, uuid in busy)
             if why_not or server is None or not isinstance(guest, Guest):
                 unmanaged[uuid] = why_not
@@ -69,8 +74,22 @@ class Sight:
             gift = given.of(uuid)
             managed[uuid] = self._guest(
                 now_s, uuid, guest, bounds[uuid], None if gift is None else gift.memory_mib)
+        self._last = {uuid: each for uuid, each in self._last.items() if uuid in guests}
         self._reported = {uuid: each for uuid, each in self._reported.items() if uuid in guests}
         return Seen(managed, bounds, unmanaged, waiting)
+
+    def _known(
+        self, now_s: float, server_uuid: str, found: Guest | QosError
+    ) -> Guest | QosError:
+        """What was found of a guest, or for a while what was known before where it does not
+        answer."""
+        if isinstance(found, Guest):
+            self._last[server_uuid] = now_s, found
+            return found
+        seen_s, guest = self._last.get(server_uuid, (float("-inf"), None))
+        if guest is None or not isinstance(found, HostRefused) or now_s - seen_s > _SILENT_S:
+            return found
+        return replace(guest, age_s=guest.age_s + now_s - seen_s)
 
     def _guest(
         self, now_s: float, server_uuid: str, guest: Guest, bounds: Bounds, target_mib: int | None

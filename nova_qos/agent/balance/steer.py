@@ -21,7 +21,7 @@ from nova_qos.agent.balance.merging import Merging
 from nova_qos.agent.balance.plan import Plan, Planner
 from nova_qos.agent.balance.sight import Seen, Sight
 from nova_qos.agent.balance.thresholds import Thresholds
-from nova_qos.core.errors import QosError
+from nova_qos.core.errors import HostRefused, QosError
 from nova_qos.core.guest import Guest
 from nova_qos.core.server import SavedServer
 from nova_qos.host_memory import HostMemory
@@ -86,11 +86,18 @@ class Balancer:
             self._second()
 
     def _put_back_periods(self) -> bool:
+        """Have all guests report as seldom as nova asks for; says whether they do so already."""
+        calm_s, tense_s = self._thresholds.calm_report_s, self._thresholds.tense_report_s
         try:
-            self._set_periods(self._memory.guests(), self._thresholds.calm_report_s)
+            guests = self._memory.guests()
         except QosError:
             return False
-        return True
+        self._set_periods(guests, calm_s)
+        # one that does not answer now may report too often, too
+        return not any(
+            isinstance(guest, HostRefused)
+            or (isinstance(guest, Guest) and guest.period_s == tense_s != calm_s)
+            for guest in guests.values())
 
     def _second(self) -> None:
         complaint: str | None = None
@@ -127,7 +134,9 @@ class Balancer:
             if self.given.clear():
                 self._released()
             return
-        self.given.replace({
+        # those that are not managed for the moment go on with what they have
+        kept = {uuid: gift for uuid in seen.waiting if (gift := self.given.of(uuid)) is not None}
+        self.given.replace(kept | {
             uuid: Gift(round(plan.targets_mib.get(uuid, guest.target_mib)),
                        plan.standings[uuid].why, seen.bounds[uuid].most_mib,
                        seen.bounds[uuid].flavor_mib)

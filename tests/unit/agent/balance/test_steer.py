@@ -155,6 +155,17 @@ def test_a_killed_agent_may_have_left_fast_reports(
     assert here.site.machine.domains["one"].period_s == 10
 
 
+def test_one_that_does_not_answer_at_once_is_asked_again(bench: Callable[..., Bench]) -> None:
+    here = bench(mode="off")
+    domain = here.add("one", 100)
+    domain.period_s, domain.silent = 2, True
+    assert not here.balancer._put_back_periods()
+    domain.silent = False
+    assert not here.balancer._put_back_periods()
+    assert here.balancer._put_back_periods()
+    assert domain.period_s == 10
+
+
 def test_a_report_touches_nothing(bench: Callable[..., Bench]) -> None:
     here = bench(mode="report")
     scarce(here)
@@ -209,6 +220,16 @@ def test_who_waits_is_touched_by_nobody(bench: Callable[..., Bench]) -> None:
     had_mib, domain = here.memory_mib("idle0"), here.site.machine.domains["idle0"]
     domain.paused = True
     here.pass_by(3)
+    domain.paused = False
+    assert here.given_mib("idle0") == had_mib
+    assert here.site.looker.look("idle0") is None
+    assert here.memory_mib("idle0") == had_mib
+    shown = here.balancer.given.shown("idle0", MEMORY, Reading(had_mib * MIB))
+    assert shown.holds(512 * MIB)
+    # of one that was paused when the balancer began, nobody knows what it is to have
+    domain.paused = True
+    here.start()
+    here.pass_by(1)
     domain.paused = False
     assert here.servers()["idle0"].balanced == {MEMORY: None}
     assert here.site.looker.look("idle0") is None
@@ -353,3 +374,34 @@ def test_figures(bench: Callable[..., Bench]) -> None:
         f"server_balance_{name}_bytes" for name in ("wanted", "lent", "lacking")}
     assert account.figures_of("elsewhere") == {}
     assert account.shown()["managed"] == 5
+
+
+def test_a_guest_that_does_not_answer_for_a_moment_goes_on_giving(
+    bench: Callable[..., Bench]
+) -> None:
+    """All at once, as where the host swaps: to give their memory back would make that worse."""
+    here = bench(mode="on")
+    scarce(here)
+    here.until(lambda: here.memory_mib("idle0") < 400)
+    before = {uuid: here.memory_mib(uuid) for uuid in here.site.machine.domains}
+    for domain in here.site.machine.domains.values():
+        domain.silent = True
+    here.pass_by(20)
+    assert here.balancer.account.plans["idle0"].stale
+    assert here.given_mib("idle0") <= before["idle0"]
+    here.pass_by(120)
+    assert "idle0" in here.balancer.account.unmanaged
+    assert here.given_mib("idle0") <= before["idle0"]
+
+
+def test_a_guest_that_does_not_answer_at_the_start_keeps_what_it_has(
+    bench: Callable[..., Bench]
+) -> None:
+    here = bench(mode="on")
+    scarce(here)
+    here.until(lambda: here.memory_mib("idle0") < 400)
+    here.site.machine.domains["idle0"].silent = True
+    here.start()
+    here.pass_by(5)
+    # nobody knows yet what it gives
+    assert here.servers()["idle0"].balanced == {MEMORY: None}
