@@ -14,7 +14,7 @@ from .observer import group_of
 from .processes import wait_until
 
 _XML = """\
-<domain type="{kind}">
+<domain type="qemu">
   <name>{name}</name>
   <uuid>{uuid}</uuid>
   <memory unit="MiB">{memory_mib}</memory>
@@ -31,7 +31,6 @@ _XML = """\
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     {disk}
-    {swap}
     <serial type="file"><source path="{console}"/><target port="0"/></serial>
     <serial type="unix"><source mode="bind" path="{shell}"/><target port="1"/></serial>
     {interface}
@@ -44,12 +43,6 @@ _DISK = """\
       <driver name="qemu" type="{content}" cache="none"/>
       <source {source}="{path}"/>
       <target dev="vda" bus="virtio"/>
-    </disk>"""
-_SWAP = """\
-<disk type="file" device="disk">
-      <driver name="qemu" type="raw" cache="none"/>
-      <source file="{path}"/>
-      <target dev="vdb" bus="virtio"/>
     </disk>"""
 _MEMBALLOON = """\
 <memballoon model="virtio" autodeflate="on" freePageReporting="on">
@@ -78,8 +71,7 @@ class Shape:
 
     ``options`` go to the guest's kernel command line: ``noballoon`` leaves the balloon driver out.
     ``disk_directory`` puts the disk elsewhere, on a device of the test's; ``disk_device`` is the
-    disk, as it is. ``bridge`` gives it a network interface there. ``swap_mib`` gives it a second
-    disk that it swaps to. With ``kvm`` it is not emulated, where this machine offers that.
+    disk, as it is. ``bridge`` gives it a network interface there.
     """
 
     memory_mib: int = 256
@@ -89,8 +81,6 @@ class Shape:
     disk_directory: Path | None = None
     disk_device: Path | None = None
     bridge: str | None = None
-    swap_mib: int = 0
-    kvm: bool = False
 
 
 class TestGuest:
@@ -123,12 +113,10 @@ class TestGuest:
             initramfs=images.initramfs,
             options=shape.options,
             disk=self._disk_xml(images, shape),
-            swap=self._swap_xml(shape),
             console=self._place / "console.log",
             shell=self._place / "shell",
             memballoon=shape.memballoon,
             memory_backing=shape.memory_backing,
-            kind="kvm" if shape.kvm else "qemu",
             interface=interface,
         )
 
@@ -138,14 +126,6 @@ class TestGuest:
         overlay = (shape.disk_directory or self._place) / f"{self.name}.qcow2"
         _overlay(images.disk, overlay)
         return _DISK.format(kind="file", content="qcow2", source="file", path=overlay)
-
-    def _swap_xml(self, shape: Shape) -> str:
-        if not shape.swap_mib:
-            return ""
-        path = self._place / "swap.raw"
-        with path.open("wb") as disk:
-            disk.truncate(shape.swap_mib * 2**20)
-        return _SWAP.format(path=path)
 
     def start(self, *flags: str) -> None:
         """Start it and wait until its shell answers. Raises TestbedError with the console's end."""

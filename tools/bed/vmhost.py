@@ -6,7 +6,6 @@ With --run, what follows is a command for the machine's shell instead of tests.
 """
 
 import argparse
-import os
 import signal
 import sys
 import tempfile
@@ -27,8 +26,6 @@ TREE = "/srv/nova-qos"
 # Debian 13 has /tmp in memory, where no swap file can be
 _ENVIRONMENT = (f"PYTHONPATH={TREE}:{TREE}/hooks", "PYTHONDONTWRITEBYTECODE=1",
                 f"NOVA_QOS_IMAGES={payload.IMAGES}", "TMPDIR=/var/tmp")
-#: What this machine's environment says of the tests to be run.
-_PASSED_ON = ("NOVA_QOS_TEST_SIZE", "NOVA_QOS_SOAK_S")
 _TIMEOUT_S = 2700
 
 
@@ -69,8 +66,7 @@ def _machine(state: Path) -> Machine:
 
 def _work(machine: Machine, is_command: bool, words: list[str]) -> int:
     machine.send(_REPOSITORY, PARTS, TREE)
-    inside = ["env", "-C", TREE, *_ENVIRONMENT,
-              *(f"{name}={os.environ[name]}" for name in _PASSED_ON if name in os.environ)]
+    inside = ["env", "-C", TREE, *_ENVIRONMENT]
     if not is_command:
         inside += [payload.PYTHON, "-m", "pytest", "-p", "no:cacheprovider"]
     return machine.stream(*inside, *words, timeout_s=_TIMEOUT_S)
