@@ -13,13 +13,15 @@ import pytest
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
 from tools.bed.stack import services
-from tools.bed.stack.balancing import BUDGET_MIB, REPORT_S, WORKING_MIB, balanced
+from tools.bed.stack.balancing import REPORT_S, WORKING_MIB, balanced
 from tools.bed.stack.layout import Layout
 
 MIB, FLAVOR_MIB = 1024, 512
 #: How often the demo's nova has guests report.
 NOVAS_S = 2
 Balanced = Callable[..., AbstractContextManager[None]]
+#: What an idle guest is left at most, which uses less than a hundred.
+MOST_IDLE_MIB = 300
 _S = 90
 
 
@@ -59,11 +61,6 @@ def period_s(host: Observer, server: str) -> int:
     return int(found[1])
 
 
-def fits(host: Observer, vms: list[str]) -> bool:
-    """All balloons together are within what the host has for them."""
-    return sum(actual_mib(host, each) for each in vms) <= BUDGET_MIB
-
-
 def test_memory_goes_where_it_is_needed(
     admin: Person, layout: Layout, host: Observer, vms: list[str], working: str,
     balancing: Balanced,
@@ -77,7 +74,7 @@ def test_memory_goes_where_it_is_needed(
     with balancing():
         def has_moved() -> bool:
             lows.append(actual_mib(host, guaranteed))
-            return fits(host, vms) and actual_mib(host, idle) < 250
+            return actual_mib(host, idle) < MOST_IDLE_MIB
 
         wait_for(has_moved, _S, "memory has moved")
         assert {period_s(host, each) for each in vms} == {REPORT_S}
@@ -85,7 +82,7 @@ def test_memory_goes_where_it_is_needed(
         check_report(layout, vms)
         # the working guest has what it uses, without swap
         assert host.guest_available_kib(working) > 8 * MIB
-        check_killed(layout, host, vms)
+        check_killed(layout, host, idle)
         has_moved()
     # idle as it is, it lends 3/8 of what it does not use of 320
     assert min(lows) >= 200
@@ -99,11 +96,11 @@ def check_what_is_said(admin: Person, idle: str) -> None:
     memory = admin.act(idle, "get-qos")[1]["memory"]
     assert (memory["requested"], memory["state"], memory["applied_source"]) == (
         400, "applied", "balancer")
-    assert memory["applied"] < 300
+    assert memory["applied"] < MOST_IDLE_MIB
     assert "tense" in memory["reason"]
     status, answer = admin.act(idle, "set-qos", {"memory": None})
     assert status == 200
-    assert answer["memory"]["applied"] < 300
+    assert answer["memory"]["applied"] < MOST_IDLE_MIB
     name = admin.show(idle)["OS-EXT-SRV-ATTR:host"]
     (shown,) = admin.request("GET", f"/os-qos/hosts?host={name}").json()["hosts"]
     assert shown["balancing"]["mode"] == "on"
@@ -122,15 +119,15 @@ def check_report(layout: Layout, vms: list[str]) -> None:
         assert re.search(rf"^{each} +\d+ ", done.stdout, re.MULTILINE), done.stdout
 
 
-def check_killed(layout: Layout, host: Observer, vms: list[str]) -> None:
+def check_killed(layout: Layout, host: Observer, idle: str) -> None:
     """Balloons stay when the agent is killed; the next one takes over."""
-    before = [actual_mib(host, each) for each in vms]
+    before = actual_mib(host, idle)
     host.kill_agent()
     time.sleep(5)
-    assert [actual_mib(host, each) for each in vms] == before
+    assert actual_mib(host, idle) <= before
     services.agent(layout, layout.run / "balancing.conf").start()
     give_up = time.monotonic() + 20
     while time.monotonic() < give_up:
-        # it gives nothing back that does not fit
-        assert fits(host, vms)
+        # others still need it
+        assert actual_mib(host, idle) < MOST_IDLE_MIB
         time.sleep(0.5)

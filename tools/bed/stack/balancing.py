@@ -13,6 +13,8 @@ BUDGET_MIB = 1000
 WORKING_MIB = 380
 #: How often guests report meanwhile; nova has them do so each 2 s.
 REPORT_S = 1
+#: Guests of 512 MiB: that much more than planned is left to each.
+BAND_MIB = 16
 
 
 @contextmanager
@@ -21,7 +23,7 @@ def balanced(layout: Layout, mode: str = "on") -> Iterator[None]:
     options = layout.run / "balancing.conf"
     options.write_text(
         f"[nova_qos_balance]\nmode = {mode}\nmemory_mib = {BUDGET_MIB}\n"
-        f"tense_report_s = {REPORT_S}\n")
+        f"tense_report_s = {REPORT_S}\nband_mib = {BAND_MIB}\n")
     plain = services.agent(layout)
     plain.stop()
     services.agent(layout, options).start()
