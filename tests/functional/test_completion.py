@@ -19,7 +19,7 @@ def test_openstack_completes_our_commands_and_their_options() -> None:
     lines = dict(line.strip().split("=", 1)
                  for line in _printed("openstack", "complete").splitlines() if "=" in line)
     assert lines["cmds_server_qos"].strip("'").split() == [
-        "host", "list", "move", "policy", "report", "set", "show", "unset"]
+        "host", "list", "move", "policy", "relieve", "report", "set", "show", "unset"]
     assert lines["cmds_server_qos_host"].strip("'").split() == ["list", "show"]
     assert lines["cmds_server_qos_policy"].strip("'").split() == [
         "add", "create", "delete", "list", "remove", "set", "show", "unset"]

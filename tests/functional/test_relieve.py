@@ -210,7 +210,8 @@ def test_one_that_takes_too_long_is_aborted(
     found = rows(openstack, "second", "--timeout", "1", status=1)
     assert (found[0]["Result"], found[0]["Details"]) == (
         "failed", "not done after 1 s: cancelled")
-    assert hypervisor.aborted.is_set()
+    # one that nova has not begun yet, it ends without the hypervisor
+    assert all(host_of(each) == "second" for each in crowd)
 
 
 def test_two_at_a_time(
