@@ -30,6 +30,8 @@ def _report(admin: Person, host: str) -> dict[str, object]:
 @pytest.fixture
 def short(admin: Person, hosts: list[NodeHost]) -> Iterator[NodeHost]:
     """The first node, whose agent is told that nova keeps nearly all memory to itself."""
+    if len(hosts) == 1:
+        pytest.skip("one virtual machine only: NOVA_QOS_TEST_SIZE is reduced")
     node = hosts[0].node
     file = str(Layout.of_environment().etc("nova-compute") / "nova.conf")
     before = node.machine.run("cat", file)
