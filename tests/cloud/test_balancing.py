@@ -13,7 +13,13 @@ import pytest
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
 from tools.bed.stack import services
-from tools.bed.stack.balancing import REPORT_S, WORKING_MIB, balanced
+from tools.bed.stack.balancing import (
+    REPORT_S,
+    WORKING_MIB,
+    as_before,
+    balanced,
+    options_file,
+)
 from tools.bed.stack.layout import Layout
 
 MIB, FLAVOR_MIB = 1024, 512
@@ -37,8 +43,11 @@ def working(clean: None, host: Observer, vms: list[str]) -> Iterator[str]:
 def balancing(layout: Layout, host: Observer, vms: list[str]) -> Iterator[Balanced]:
     """Balances for a while; at the end, everybody has everything again."""
     yield partial(balanced, layout)
-    wait_for(lambda: {actual_mib(host, each) for each in vms} == {FLAVOR_MIB}, _S,
-             "all have their memory again")
+    try:
+        wait_for(lambda: {actual_mib(host, each) for each in vms} == {FLAVOR_MIB}, _S,
+                 "all have their memory again")
+    finally:
+        as_before(layout)
 
 
 @pytest.fixture
@@ -110,7 +119,7 @@ def check_what_is_said(admin: Person, idle: str) -> None:
 
 def check_report(layout: Layout, vms: list[str]) -> None:
     """What --balance-report prints of the same host."""
-    agent = services.agent(layout, layout.run / "balancing.conf")
+    agent = services.agent(layout, options_file(layout))
     done = subprocess.run(
         [*agent.command, "--balance-report"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -125,7 +134,7 @@ def check_killed(layout: Layout, host: Observer, idle: str) -> None:
     host.kill_agent()
     time.sleep(5)
     assert actual_mib(host, idle) <= before
-    services.agent(layout, layout.run / "balancing.conf").start()
+    services.agent(layout, options_file(layout)).start()
     give_up = time.monotonic() + 20
     while time.monotonic() < give_up:
         # others still need it

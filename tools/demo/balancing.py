@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from tools.bed import tables
 from tools.bed.observer import Observer
 from tools.bed.stack import tenants
-from tools.bed.stack.balancing import BUDGET_MIB, WORKING_MIB, balanced
+from tools.bed.stack.balancing import BUDGET_MIB, WORKING_MIB, as_before, balanced
 from tools.bed.stack.command import Command
 from tools.bed.stack.layout import Layout
 from tools.bed.stack.servers import MEMORY_MIB, Server
@@ -41,6 +41,7 @@ def perform(
         working.inside("occupy-memory 0")
     back = _await(host, three, lambda mib: min(mib) == MEMORY_MIB)
     print(f"  balancing is off again: all have {min(back)} MiB", flush=True)
+    as_before(layout)
     openstack.show("server", "qos", "unset", "--all", guaranteed.name)
     return 1
 
