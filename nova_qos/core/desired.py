@@ -61,6 +61,8 @@ def resolve(table: Rows, server: SavedServer) -> dict[str, Target]:
     own settings alone count. Below what that comes to, the host's balancer decides.
     """
     resolved = _requested(table, server)
+    if not server.balanced:
+        return resolved
     return {**resolved, **{name: _balanced(table[name], resolved[name], value)
                            for name, value in server.balanced.items()}}
 
