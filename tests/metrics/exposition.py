@@ -32,7 +32,10 @@ _OF_DEVICES = {
 }
 _OF_UPLINKS = {f"uplink_{name}_total": 10 for name in (
     "sent_bytes", "sent_packets", "dropped_packets", "lent_packets", "borrowed_packets")}
-_SIZES = {f"memory_{name}_bytes": 2**29 for name in ("usable", "available", "resident")}
+_SIZES = {
+    **{f"memory_{name}_bytes": 2**29 for name in ("usable", "available", "resident")},
+    **{f"balance_{name}_bytes": 2**29 for name in ("wanted", "lent", "lacking")},
+}
 _UPLINK_SIZES = {f"uplink_{name}": 1000 for name in (
     "backlog_bytes", "backlog_packets", "guaranteed_bytes_per_second")}
 
@@ -50,6 +53,11 @@ def samples(seconds: float, now: float) -> Iterator[Sample]:
     yield "memory_retaken_total", "", 1
     yield "corrections_total", 'resource="cpu_priority"', 1
     yield "sets_total", 'resource="cpu_priority",result="applied"', 1
+    for state in ("calm", "tense", "short"):
+        yield "balance_state", f'state="{state}"', float(state == "calm")
+    yield "balance_room_bytes", "", 2**35
+    yield "balance_moves_total", "", 10
+    yield "balance_servers", 'condition="stuck"', 0
     yield "resource_usable", 'resource="cpu_priority"', 1
     for collector in ("libvirt", "cgroup", "network", "settings"):
         yield "collector_success", f'collector="{collector}"', 1
