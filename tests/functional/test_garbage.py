@@ -19,14 +19,15 @@ every_spec = pytest.mark.parametrize("shares", ["high", "1024.0", "1e3", "-", "9
 
 
 @pytest.fixture
-def odd(server: Server) -> Iterator[Callable[[str], Server]]:
-    """Gives the server's flavor this quota:cpu_shares."""
+def odd(server: Server, fresh: Server) -> Iterator[Callable[[str], Server]]:
+    """Gives the flavor of a new server, of which no agent remembers anything, this
+    quota:cpu_shares; the other server of its host is as at first."""
     def with_shares(shares: str) -> Server:
-        change_flavor(server, 1, **{"quota:cpu_shares": shares})
-        return server
+        change_flavor(fresh, 1, **{"quota:cpu_shares": shares})
+        return fresh
 
     yield with_shares
-    change_flavor(server, 1)
+    change_flavor(fresh, 1)
 
 
 def spoil(server: Server, **kept: str) -> None:
