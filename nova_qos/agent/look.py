@@ -181,10 +181,10 @@ class Looker:
                 return
             server = self.assigned(self.newest(known))
             resolved = desired.resolve(TABLE, server)
-            targets = {name: resolved[name].host_value for name, value in server.balanced.items()
-                       if value is not None}
-            outcomes = hold.hold(
-                self.machine.domain(server_uuid), targets, self.limits(force=True))
+            domain = self.machine.domain(server_uuid)
+            targets = {name: hold.given(domain, TABLE[name], resolved[name], value, self.limits())
+                       for name, value in server.balanced.items() if value is not None}
+            outcomes = hold.hold(domain, targets, self.limits(force=True))
             for outcome in outcomes.values():
                 if outcome.error is not None:
                     raise outcome.error

@@ -67,6 +67,22 @@ def test_a_setting_below_is_applied(server: Server, give: Give) -> None:
     assert server.domain.actual_kib == 300 * 1024
 
 
+def test_a_bound_below_what_the_guest_uses_waits(
+    cloud: Cloud, server: Server, give: Give
+) -> None:
+    ADMIN.act(server, "set-qos", {"memory": 300})
+    give(450, most_mib=300)
+    server.domain.used_kib = 430 * 1024
+    cloud.agents["compute"].manager.looker.balance(server.uuid)
+    assert server.domain.target_kib == 450 * 1024
+    found = shown(server)
+    assert (found["requested"], found["applied"], found["state"]) == (300, 450, "refused")
+    server.domain.used_kib = 64 * 1024
+    cloud.agents["compute"].manager.looker.balance(server.uuid)
+    assert server.domain.actual_kib == 300 * 1024
+    assert shown(server)["state"] == "applied"
+
+
 def test_more_again_waits_for_the_balancer(server: Server, give: Give, given: Given) -> None:
     give(400)
     ADMIN.act(server, "set-qos", {"memory": 300})

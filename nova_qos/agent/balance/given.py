@@ -88,6 +88,11 @@ class Given:
         if gift is None:
             is_open = reading.unmet is None and self._is_open(server_uuid)
             return _open(reading) if is_open else reading
+        if gift.memory_mib > gift.most_mib:
+            # of that, the guest needs more than it may have
+            return reading if reading.unmet else replace(
+                reading, unmet="refused", reason=f"{gift.why}; its guest needs more than "
+                f"{gift.most_mib} MiB", applied_source=BALANCER)
         given_kib = gift.memory_mib * KIB_PER_MIB
         if not gift.is_less and (reading.applied > given_kib or gift.memory_mib == gift.flavor_mib):
             return reading

@@ -19,7 +19,8 @@ class Levels(NamedTuple):
     cushioned_mib: float
     #: With its caches.
     cached_mib: float
-    #: What its user or its policy allows.
+    #: What its user or its policy allows; where it needs more than that, what it needs of what it
+    #: has: then the bound waits, as it does on a calm host.
     most_mib: float
 
 
@@ -76,8 +77,8 @@ def _pressing_mib(
 def _in_order(
     guest: GuestNow, need_mib: float, cushioned_mib: float, caches_mib: float, numbers: Thresholds
 ) -> Levels:
-    most_mib = guest.most_mib
-    guarantee_mib = min(guest.guarantee_mib, most_mib)
+    most_mib = max(guest.most_mib, min(guest.actual_mib, need_mib))
+    guarantee_mib = min(guest.guarantee_mib, guest.most_mib)
     idle_mib = max(0.0, guarantee_mib - max(need_mib, cushioned_mib))
     lent = numbers.lend_percent / 100 * (1 - guarantee_mib / max(1.0, guest.flavor_mib))
     floor_mib = max(numbers.floor_mib, numbers.floor_percent / 100 * guest.flavor_mib)

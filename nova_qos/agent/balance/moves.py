@@ -75,7 +75,7 @@ def _inflate(case: Case, now_s: float, numbers: Thresholds) -> float:
     less_mib = min(case.spare_mib, max(
         numbers.shrink_percent / 100 * case.now.flavor_mib,
         # what its user no longer allows is not the balancer's to hold back
-        case.now.actual_mib - case.now.most_mib))
+        case.now.actual_mib - case.levels.most_mib))
     case.target_mib = case.now.actual_mib - less_mib
     case.history.shrunk_s = now_s
     return less_mib

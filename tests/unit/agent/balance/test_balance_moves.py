@@ -167,3 +167,24 @@ class TestStuck:
 def test_a_user_who_allows_less_gets_that_at_once() -> None:
     guests = {"a": using(1000, most_mib=2000), "b": using(1000)}
     assert Scene().look(guests, host(400)).targets_mib["a"] == 2000
+
+
+class TestAUserAllowsLessThanTheGuestNeeds:
+    #: Room for all that both may have, but more in use than there is to be.
+    AT = host(100, 2)
+
+    def test_the_bound_waits(self) -> None:
+        guests = {"a": using(1500, most_mib=1000, resident_mib=4000), "b": DONOR}
+        plan = Scene().look(guests, self.AT)
+        # what it uses, and 3 % of its flavor's memory
+        assert plan.targets_mib["a"] == plan.standings["a"].wish_mib == pytest.approx(1620)
+
+    def test_it_gets_no_more_than_it_has(self) -> None:
+        guests = {"a": using(1300, 1300, most_mib=1000), "b": DONOR}
+        plan = Scene().look(guests, self.AT)
+        assert plan.standings["a"].wish_mib == 1300
+        assert "a" not in plan.targets_mib
+
+    def test_it_comes_down_with_what_the_guest_uses(self) -> None:
+        guests = {"a": using(700, 1620, most_mib=1000, resident_mib=1620), "b": DONOR}
+        assert Scene().look(guests, self.AT).targets_mib["a"] == 1000
