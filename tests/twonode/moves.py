@@ -72,3 +72,9 @@ def migrate(admin: Person, server: str, target: NodeHost) -> None:
     assert status == 202, answer
     wait_for(lambda: host_of(admin, server) == target.name, MOVE_S, "it has moved")
     admin.wait_for_status(server, "ACTIVE")
+
+
+def stay(admin: Person, server: str, host: NodeHost) -> None:
+    """Have a server on a host, wherever the tests before have left it."""
+    if host_of(admin, server) != host.name:
+        migrate(admin, server, host)

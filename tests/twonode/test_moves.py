@@ -141,23 +141,3 @@ def test_cold_migration(
     admin.wait_for_status(server, "ACTIVE")
     await_held(target, server)
     wait_for(lambda: not source.leftovers(server, mac), DRIVER_S, "nothing is left there")
-
-
-def test_evacuation(
-    admin: Person, hosts: list[NodeHost], residents: dict[str, Resident]
-) -> None:
-    """The last one: its host does not come back."""
-    first, second = _two(hosts)
-    server = residents[second.name].server
-    set_all(admin, server)
-    second.node.machine.stop()
-    services = admin.request("GET", f"/os-services?host={second.name}").json()["services"]
-    compute = next(each["id"] for each in services if each["binary"] == "nova-compute")
-    forced = admin.request("PUT", f"/os-services/{compute}", json={"forced_down": True})
-    assert forced.status_code == 200, forced.text
-    # newer microversions leave the server stopped
-    status, answer = admin.act(server, "evacuate", {"host": first.name}, version="2.90")
-    assert status == 200 or status == 202, answer
-    wait_for(lambda: host_of(admin, server) == first.name, MOVE_S, "it has moved")
-    admin.wait_for_status(server, "ACTIVE", MOVE_S)
-    await_held(first, server)
