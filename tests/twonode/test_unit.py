@@ -7,6 +7,7 @@ import pytest
 
 from nova_qos.core.metric import COLLECTORS
 from tests.twonode.host import NodeHost
+from tools.bed.errors import TestbedError
 from tools.bed.processes import wait_until
 from tools.bed.stack.layout import METRICS_PORT
 
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 _CAP_NET_ADMIN = 1 << 12  # linux/capability.h
 _MOST_EXPOSED = 2.5
+_STARTED_S = 120
 _SCRAPE = (f"import urllib.request as web; "
            f"print(web.urlopen('http://127.0.0.1:{METRICS_PORT}/').read().decode())")
 
@@ -46,9 +48,15 @@ def test_its_rights_are_enough_for_metrics(hosts: list[NodeHost]) -> None:
     machine = hosts[0].node.machine
 
     def found(metric: str) -> dict[str, str]:
-        text = machine.run("python3", "-c", _SCRAPE)
+        try:
+            text = machine.run("python3", "-c", _SCRAPE)
+        except TestbedError:
+            # a test before this one may have restarted the agent
+            return {}
         return dict(re.findall(rf'^nova_qos_{metric}{{\w+="(\w+)"}} (\S+)$', text, re.MULTILINE))
 
-    assert found("collector_success") == dict.fromkeys(COLLECTORS, "1.0")
+    assert wait_until(
+        lambda: found("collector_success") == dict.fromkeys(COLLECTORS, "1.0"), _STARTED_S)
     # what it surveys at its start
-    assert wait_until(lambda: found("resource_usable").get("cpu_priority") == "1.0", 60)
+    assert wait_until(
+        lambda: found("resource_usable").get("cpu_priority") == "1.0", _STARTED_S)
