@@ -205,6 +205,10 @@ IN_BULK = ("balloon", "net_class", "net_in_class")
 class Snapshot(Protocol):
     """All servers of a host as they were when it was taken."""
 
+    @property
+    def running(self) -> Collection[str]:
+        """The uuids of all domains that ran, nova's and others."""
+
     def domain(self, server_uuid: str) -> "SeenDomain":
         """One server's domain.
 

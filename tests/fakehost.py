@@ -504,6 +504,10 @@ class FakeSnapshot:
     def __init__(self, domains: Mapping[str, FakeDomain]) -> None:
         self._domains = dict(domains)
 
+    @property
+    def running(self) -> Collection[str]:
+        return self._domains.keys()
+
     def domain(self, server_uuid: str) -> FakeDomain:
         if server_uuid not in self._domains:
             raise errors.ServerNotRunning("the server is not running")

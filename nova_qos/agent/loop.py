@@ -57,6 +57,8 @@ class Loop:
         self._check_now = threading.Event()
         self._stopped = threading.Event()
         self._complaint: str | None = None
+        #: Domains that the last check found running, and nova has nowhere or elsewhere.
+        self._strangers: frozenset[str] = frozenset()
         #: None until the first check knows them.
         self._floating: Floating | None = None
         self._threads: list[threading.Thread] = []
@@ -150,6 +152,14 @@ class Loop:
             elif not self._looker.check(record, seen):
                 behind.append(record)
         self._catch_up(behind, loaded_at)
+        self._meet(frozenset(seen.running) - uuids)
+
+    def _meet(self, strangers: frozenset[str]) -> None:
+        """Have domains looked at that are new here. Nova may be about to have them on this host,
+        while the event that told so came before the agent did."""
+        for server_uuid in strangers - self._strangers:
+            self._schedule.put(server_uuid)
+        self._strangers = strangers
 
     def _catch_up(self, behind: Sequence[Record], loaded_at: float) -> None:
         # those first that wait for an edit of policies alone: the others take much longer

@@ -2,7 +2,7 @@
 """All running servers as they were seen at one time."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 
 from nova_qos.core import errors
@@ -43,6 +43,11 @@ class LibvirtSnapshot:
         self._groups: Mapping[str, Group] = groups.by_machine() if is_unified else {}
         # the groups above servers are the same for all of them
         self._above = {kind: _remembering(kind) for kind in (LOW, MIN)}
+
+    @property
+    def running(self) -> Collection[str]:
+        """See ``host.Snapshot``."""
+        return self._listed.keys()
 
     def figures(self) -> Figures:
         """See ``host.Snapshot``."""

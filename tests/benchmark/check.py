@@ -9,7 +9,7 @@ import argparse
 import resource
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from oslo_config import cfg
 
@@ -48,6 +48,10 @@ class NetworkSnapshot:
 
     def __init__(self, seen: SeenNetwork, running: Mapping[str, Interfaces]) -> None:
         self._seen, self._running = seen, running
+
+    @property
+    def running(self) -> Collection[str]:
+        return self._running.keys()
 
     def domain(self, server_uuid: str) -> "NetworkDomain":
         if server_uuid not in self._running:

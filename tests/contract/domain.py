@@ -415,9 +415,11 @@ class SnapshotContract(ContractTests):
     ) -> None:
         other = bench.driverless()
         seen = bench.host.snapshot(["cpu_group"])
+        assert {server.uuid, other.uuid} <= set(seen.running)
         for each in (server, other):
             assert read(seen.domain(each.uuid), "cpu_priority").applied == 1024
         other.stop()
+        assert other.uuid not in bench.host.snapshot(["cpu_group"]).running
         with pytest.raises(errors.ServerNotRunning):
             bench.host.snapshot(["cpu_group"]).domain(other.uuid)
         with pytest.raises(errors.ServerNotRunning):

@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from nova_qos.core import errors
 from nova_qos.core.server import Entry
 from nova_qos.host import Floating
 from tests.unit.agent.conftest import Site
+from tests.unit.agent.records import HOST
 
 
 @pytest.fixture
@@ -46,6 +48,29 @@ def test_an_event_has_a_server_looked_at(site: Site, loop: Loop) -> None:
     record.save({"cpu_priority": Entry(2048)})
     site.machine.happened("one", "started")
     eventually(lambda: domain.shares == 2048)
+
+
+def test_a_server_that_nova_has_elsewhere_yet_waits_for_no_other_check(
+    site: Site, loop: Loop
+) -> None:
+    """It was evacuated to this host, and began to run, while the agent started."""
+    site.options.set_override("check_interval", 3600, "nova_qos")
+    record, domain = site.add("one", cpu_priority=2048)
+    record.now = replace(record.now, host="lost", task="rebuild_spawning")
+    loop.start()
+    time.sleep(0.3)
+    assert domain.shares == 1024
+    record.now = replace(record.now, host=HOST, task=None)
+    eventually(lambda: domain.shares == 2048)
+
+
+def test_other_domains_are_looked_up_once(site: Site, loop: Loop) -> None:
+    site.machine.add("not of nova")
+    loop.check()
+    assert list(loop._schedule._due) == ["not of nova"]
+    loop._schedule._due.clear()
+    loop.check()
+    assert not loop._schedule._due
 
 
 def test_a_guest_that_resets_itself_all_the_time_is_looked_at_now_and_then(
