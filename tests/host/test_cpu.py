@@ -71,19 +71,48 @@ def test_a_cpu_limit_is_exact(
     assert (group / "cpu.cfs_period_us").read_text() == "20000\n"
     schedule = bench.libvirt.virsh("schedinfo", server.guest.name, "--live").split()
     assert schedule[schedule.index("global_quota") + 2] == str(200 * percent)
-    with futures.ThreadPoolExecutor() as threads:
-        done = threads.submit(server.guest.run, f"burn-cpu {_MEASURED_S + 6}", 200)
-        time.sleep(3)
-        began, used = time.monotonic(), used_s(bench, server.guest)
-        time.sleep(_MEASURED_S)
-        part = (used_s(bench, server.guest) - used) / (time.monotonic() - began)
-        apply(domain, {"cpu_limit": UNLIMITED}, 5)
-        done.result()
+    part = busy_part(bench, server.guest, f"burn-cpu {_MEASURED_S + 6}")
     print(f"CPU limit {percent} percent: {100 * part:.1f}")
     # a busy machine gives less than the limit, but none gives more
     assert 0.9 <= 100 * part / percent <= 1.03
     assert (group / "cpu.cfs_quota_us").read_text() == "-1\n"
     assert (group / "cpu.cfs_period_us").read_text() == "100000\n"
+
+
+@pytest.mark.usefixtures("before_others")
+@pytest.mark.flaky(reruns=2)
+def test_a_cpu_limit_above_one_processor_is_exact(bench: RealBench, server: RealServer) -> None:
+    """For a guest with two vCPUs; all others stand still."""
+    server.pause()
+    guest = TestGuest(bench.libvirt, bench.images, "two", Shape(memory_mib=96, vcpus=2))
+    try:
+        guest.start()
+        domain = bench.host.domain(guest.uuid)
+        apply(domain, {"cpu_limit": 150, "cpu_priority": 262144}, 5)
+        group = cpu_group(bench, guest)
+        assert (group / "cpu.cfs_quota_us").read_text() == "30000\n"
+        # what both print at once would tear the shell's prompt
+        part = busy_part(bench, guest, f"burn-cpu {_MEASURED_S + 6} >/dev/null & "
+                         f"burn-cpu {_MEASURED_S + 6}; wait")
+        print(f"CPU limit 150 percent of two vCPUs: {100 * part:.1f}")
+        # a busy machine gives less than the limit, but none gives more
+        assert 0.9 <= part / 1.5 <= 1.03
+    finally:
+        guest.remove()
+        server.resume()
+
+
+def busy_part(bench: RealBench, guest: TestGuest, command: str) -> float:
+    """What a guest uses while it runs a command that keeps it busy, in processors."""
+    with futures.ThreadPoolExecutor() as threads:
+        done = threads.submit(guest.run, command, 200)
+        time.sleep(3)
+        began, used = time.monotonic(), used_s(bench, guest)
+        time.sleep(_MEASURED_S)
+        part = (used_s(bench, guest) - used) / (time.monotonic() - began)
+        apply(bench.host.domain(guest.uuid), {"cpu_limit": UNLIMITED}, 5)
+        done.result()
+    return part
 
 
 def test_a_limit_that_another_program_changed_is_read_from_the_kernel(

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limits of real guests' disks, set through our code and counted by libvirt."""
 
+import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,20 @@ from nova_qos.host import Domain
 from nova_qos.virt.throttle import GROUP
 from tests.host.bench import RealBench, RealServer
 from tests.knobs import apply, read, write
+from tools.bed.processes import wait_until
 
 _MEASURED_S = 10
 #: Four readers a disk, past the page cache, each at a place of its own.
 _BUSY = ("for disk in vda vdb; do for reader in 0 1 2 3; do "
          "timeout {seconds} dd if=/dev/$disk of=/dev/null bs={block} iflag=direct "
          "skip=$((reader * {apart})) >/dev/null 2>&1 & done; done")
+_NETWORK_DISK = """\
+<disk type="network" device="disk">
+  <driver name="qemu" type="raw" cache="none"/>
+  <source protocol="nbd"><host transport="unix" socket="{socket}"/></source>
+  <target dev="vdb" bus="virtio"/>
+</disk>
+"""
 
 
 def tuned(bench: RealBench, server: RealServer, disk: str) -> dict[str, str]:
@@ -71,6 +81,43 @@ def unplug(bench: RealBench, server: RealServer) -> None:
     raise AssertionError("the guest does not let its second disk go")
 
 
+@contextmanager
+def network_disk(bench: RealBench, server: RealServer, tmp_path: Path) -> Iterator[None]:
+    """A second disk that QEMU reaches over the network, as it does volumes in rbd: served by NBD on
+    a socket."""
+    image, socket, disk = (tmp_path / name for name in ("nbd.raw", "nbd.sock", "nbd.xml"))
+    with image.open("wb") as file:
+        file.truncate(2**30)
+    disk.write_text(_NETWORK_DISK.format(socket=socket))
+    served = subprocess.Popen(
+        ["qemu-nbd", "--format=raw", "--persistent", "--cache=none", f"--socket={socket}", image])
+    try:
+        assert wait_until(socket.exists, 10)
+        bench.libvirt.virsh("attach-device", server.guest.name, str(disk), "--live")
+        yield
+        unplug(bench, server)
+    finally:
+        served.terminate()
+        served.wait()
+
+
+def test_a_limit_counts_a_disk_on_the_network(
+    bench: RealBench, server: RealServer, domain: Domain, tmp_path: Path
+) -> None:
+    with network_disk(bench, server, tmp_path):
+        domain.knob("disk_throttle").write({"io_limit": 200, "io_rate_limit": UNLIMITED})
+        assert limits(bench, server, "vdb") == ("200", "0", GROUP)
+        assert read(domain, "io_limit") == Reading(200)
+        # weights do not reach it, and that is said
+        weight = read(domain, "io_priority")
+        print(f"I/O weight beside a disk on the network: {weight}")
+        assert not weight.effective
+        assert "vdb" in (weight.reason or "")
+        rate = measured(bench, server, 4096, 0)
+        print(f"limit 200, one of two disks on the network: {rate:.1f} in a second")
+        assert rate == pytest.approx(200, rel=0.03)
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     return tmp_path / "second.raw"
@@ -95,16 +142,21 @@ def test_a_limit_of_all_disks_together_is_exact(
     domain.knob("disk_throttle").write(values)
     assert domain.knob("disk_throttle").read() == {
         name: Reading(value) for name, value in values.items()}
+    rate = measured(bench, server, block, 0 if values["io_limit"] == ideal else 1)
+    print(f"limit {ideal}: {rate:.1f} in a second, of two disks together")
+    assert rate == pytest.approx(ideal, rel=0.03)
+
+
+def measured(bench: RealBench, server: RealServer, block: int, figure: int) -> float:
+    """What both disks do in a second while the guest reads all it can: figure 0 is requests, 1 is
+    bytes."""
     server.guest.run(_BUSY.format(seconds=_MEASURED_S + 6, block=block, apart=100 * 2**20 // block))
     time.sleep(3)
     began, before = time.monotonic(), counted(bench, server)
     time.sleep(_MEASURED_S)
     after, lasted_s = counted(bench, server), time.monotonic() - began
-    number = 0 if values["io_limit"] == ideal else 1
-    rate = (after[number] - before[number]) / lasted_s
-    print(f"limit {ideal}: {rate:.1f} in a second, of two disks together")
-    assert rate == pytest.approx(ideal, rel=0.03)
     time.sleep(4)
+    return (after[figure] - before[figure]) / lasted_s
 
 
 @pytest.mark.usefixtures("second_disk")

@@ -18,7 +18,7 @@ _XML = """\
   <name>{name}</name>
   <uuid>{uuid}</uuid>
   <memory unit="MiB">{memory_mib}</memory>
-  <vcpu>1</vcpu>
+  <vcpu>{vcpus}</vcpu>
   {memory_backing}
   <os>
     <type machine="pc">hvm</type>
@@ -67,7 +67,7 @@ def memballoon_xml(period_s: int = 2) -> str:
 
 @dataclass(frozen=True)
 class Shape:
-    """What a guest has besides one vCPU.
+    """What a guest has.
 
     ``options`` go to the guest's kernel command line: ``noballoon`` leaves the balloon driver out.
     ``disk_directory`` puts the disk elsewhere, on a device of the test's; ``disk_device`` is the
@@ -75,6 +75,7 @@ class Shape:
     """
 
     memory_mib: int = 256
+    vcpus: int = 1
     options: str = ""
     memballoon: str = field(default_factory=memballoon_xml)
     memory_backing: str = ""
@@ -84,7 +85,7 @@ class Shape:
 
 
 class TestGuest:
-    """A guest with one vCPU whose console, shell and disk lie in a directory of its own."""
+    """A guest whose console, shell and disk lie in a directory of its own."""
 
     __test__ = False
 
@@ -109,6 +110,7 @@ class TestGuest:
             name=self.name,
             uuid=self.uuid,
             memory_mib=shape.memory_mib,
+            vcpus=shape.vcpus,
             kernel=images.kernel,
             initramfs=images.initramfs,
             options=shape.options,
