@@ -15,7 +15,7 @@
 #   benchmark   ratios and goals, judged when it is the only tier; needs root
 #   cloud       the demo's cloud through the real clients; needs root
 #   dashboard   Horizon with the panel, also in a browser on that cloud; needs root
-#   releases    the pages and release notes, and other releases of nova
+#   releases    the pages and release notes, other releases of nova, and the panel on Horizon 25
 #   twonode     two virtual machines as further hosts of that cloud; needs root
 #
 # With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out. vmhost runs
@@ -32,6 +32,7 @@ venv=$home/venv
 . "$root/tools/bed/install.sh" || exit
 all="lint unit metrics evaluation functional vmhost net host benchmark cloud dashboard install releases"
 all+=" twonode"
+whole=(-e "$root[api,agent]" -e "$root/hooks")
 cloud_is_ours=no
 declare -A beside=()
 
@@ -143,16 +144,17 @@ tier_releases() {
     local failed=0 names="nova31 nova32 nova33 lower" tests=(tests/functional)
     if is_reduced; then
         names=nova33 tests=(tests/functional/test_actions.py tests/functional/test_bus.py)
-        echo "reduced: of the releases $names alone, and of its tests ${tests[*]}"
+        echo "reduced: of the releases $names alone, and of its tests ${tests[*]}; no Horizon"
     fi
     build_pages || failed=1
     for name in $names; do test_release "$name" "${tests[@]}" || failed=1; done
+    is_reduced || test_horizon || failed=1
     return $failed
 }
 
 build_pages() {
     local pages=$home/pages bin=$home/pages/venv/bin
-    make_other "$pages" -r "$root/doc/requirements.txt" || return
+    make_other "$pages" -r "$root/doc/requirements.txt" "${whole[@]}" || return
     "$bin/reno" -q lint &&
         build_page "$pages" doc/source && build_page "$pages" releasenotes/source
 }
@@ -166,7 +168,7 @@ build_page() { # PLACE SOURCE
 test_release() { # NAME TEST...
     local place=$home/releases/$1
     PIP_CONSTRAINT=$root/tools/constraints/$1.txt make_other "$place" \
-        -r "$root/test-requirements.txt" || return
+        -r "$root/test-requirements.txt" "${whole[@]}" || return
     echo "--- $1"
     # to import that nova's API changes the threads of whoever does it, unless told not to
     [ "$1" != lower ] || OS_NOVA_DISABLE_EVENTLET_PATCHING=1 \
@@ -175,17 +177,29 @@ test_release() { # NAME TEST...
     "$place/venv/bin/python" -m pytest -q "${@:2}"
 }
 
+# the panel's pages on Horizon 25, without a browser; the tier dashboard has the newer one
+test_horizon() {
+    local place=$home/releases/horizon25
+    PIP_CONSTRAINT=$root/tools/constraints/nova33.txt make_other "$place" \
+        -r "$root/tools/bed/dashboard25.txt" -r "$root/tests/dashboard/requirements.txt" \
+        -e "$root" -e "$root/nova_qos_dashboard" || return
+    echo "--- horizon25"
+    python_in "$place/venv/bin/python" -m pytest -q --disable-warnings \
+        --ignore tests/dashboard/browser tests/dashboard
+}
+
 # a virtual environment beside the one of all other tiers
 make_other() { # PLACE PIP-ARGUMENT...
     local place=$1 stamp
     shift
     mkdir -p "$place" || return
     stamp=$(stamp_of requirements.txt test-requirements.txt doc/requirements.txt setup.cfg \
-        hooks/pyproject.toml ${PIP_CONSTRAINT:+"$PIP_CONSTRAINT"})
+        {hooks,nova_qos_dashboard}/pyproject.toml tests/dashboard/requirements.txt \
+        tools/bed/dashboard25.txt ${PIP_CONSTRAINT:+"$PIP_CONSTRAINT"})
     is_made "$place/stamp" "$stamp" && return
     echo "making the virtual environment $place/venv (log: $place/pip.log)"
-    logged "$place/pip.log" install_into "$place/venv" "$place/stamp" "$stamp" -q "$@" \
-        -e "$root[api,agent]" -e "$root/hooks" || { show_end "$place/pip.log"; return 1; }
+    logged "$place/pip.log" install_into "$place/venv" "$place/stamp" "$stamp" -q "$@" ||
+        { show_end "$place/pip.log"; return 1; }
 }
 
 tier_benchmark() {
