@@ -118,10 +118,11 @@ class Client:
         asked = [{"server": server, "settings": dict(settings)}
                  for server, settings in changes.items()]
         for first in range(0, len(asked), PAGE):
-            answer = self._answer(self._adapter.post(
-                LIST_PATH, json={"changes": asked[first:first + PAGE], **more}, raise_exc=False),
-                LIST_PATH)
-            found |= {each["server"]: _result(each, changes) for each in answer["results"]}
+            response = self._adapter.post(
+                LIST_PATH, json={"changes": asked[first:first + PAGE], **more}, raise_exc=False)
+            results = self._answer(response, LIST_PATH)["results"]
+            request_id = response.headers.get("x-openstack-request-id")
+            found |= {each["server"]: _result(each, changes, request_id) for each in results}
         return found
 
     def act(
@@ -181,10 +182,12 @@ class Client:
 
 
 def _result(
-    result: Mapping[str, Any], changes: Mapping[str, Mapping[str, Setting]]
+    result: Mapping[str, Any], changes: Mapping[str, Mapping[str, Setting]], request_id: str | None
 ) -> Outcome | ApiRefused:
     if "error" in result:
-        return ApiRefused(" ".join(str(result["error"]["message"]).split()), result["code"])
+        # servers have no ids of their own: nova's log has all of them under that of the request
+        return ApiRefused(
+            " ".join(str(result["error"]["message"]).split()), result["code"], request_id)
     return Outcome.of(result["qos"], changes[result["server"]])
 
 

@@ -11,12 +11,14 @@ from nova_qos.client_policies import Policies
 
 @dataclass(frozen=True)
 class Place:
-    """Where a server is; ``host``: None for none."""
+    """Where a server is; ``host``: None for none. ``flavor_policy`` is the policy that its flavor
+    names."""
 
     server_id: str
     name: str
     host: str | None
     is_running: bool
+    flavor_policy: str | None = None
 
 
 @dataclass(frozen=True)

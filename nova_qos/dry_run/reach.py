@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers that a policy may reach."""
+"""The servers that a policy may reach, or would after a change."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from nova_qos.client_policies import Seen
 from nova_qos.core import errors
+from nova_qos.core.policy import folded
 from nova_qos.dry_run.cloud import Cloud, Place
 
 
@@ -21,8 +22,7 @@ def places(cloud: Cloud, before: Seen, will_be_default: bool) -> Iterator[Place]
     used_by = before.used_by
     if used_by is None:
         raise errors.QosError("this API does not tell you who uses the policy")
-    for project in used_by["projects"]:
-        yield from cloud.places(project_id=project)
+    yield from of_projects(cloud, used_by["projects"])
     assigned = {each["id"]: each["host"] for each in used_by["servers"]}
     for host in sorted({host for host in assigned.values() if host}):
         yield from (place for place in cloud.places(compute_host=host)
@@ -30,3 +30,18 @@ def places(cloud: Cloud, before: Seen, will_be_default: bool) -> Iterator[Place]
     for server_id, host in assigned.items():
         if not host:
             yield Place(server_id, server_id, None, False)
+
+
+def of_new(cloud: Cloud, name: str, will_be_default: bool) -> Iterator[Place]:
+    """Where the servers are that a new policy of this name reaches: as the default all, else those
+    whose flavor names it before it exists."""
+    for place in cloud.places():
+        named = place.flavor_policy
+        if will_be_default or (named is not None and folded(named) == folded(name)):
+            yield place
+
+
+def of_projects(cloud: Cloud, projects: Iterable[str]) -> Iterator[Place]:
+    """Where the servers of these projects are."""
+    for project in projects:
+        yield from cloud.places(project_id=project)

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dry runs: of a set of servers, and of a change of a policy. Both need to see hosts, so they are
-for administrators."""
+"""Dry runs: of a set of servers, of a new or changed policy, and of its assignment to projects. All
+need to see hosts, so they are for administrators."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from nova_qos.client import Listed
 from nova_qos.client_policies import Seen
-from nova_qos.core import errors
-from nova_qos.core.policy import NONE_ID, NONE_NAME, Catalog, Policy, check_settings
+from nova_qos.core.policy import NONE_ID, NONE_NAME, Catalog, Value
 from nova_qos.core.server import SavedServer
-from nova_qos.dry_run import foreseen, reach
-from nova_qos.dry_run.cloud import Cloud, Facts
+from nova_qos.dry_run import catalogs, foreseen, reach
+from nova_qos.dry_run.cloud import Cloud, Facts, Place
 from nova_qos.dry_run.forecast import Forecast
 from nova_qos.dry_run.foreseen import Settings
 from nova_qos.resources import TABLE
@@ -83,9 +82,9 @@ class _Set:
 
 @dataclass
 class PolicyRun:
-    """A dry run of a change of a policy; ``forecast`` shows the hosts on which servers change.
+    """A dry run of a change of policies; ``forecast`` shows the hosts on which servers change.
 
-    ``elsewhere`` is how many servers of the policy are on no host, of which nothing is shown.
+    ``elsewhere`` is how many servers that it may reach are on no host, of which nothing is shown.
     """
 
     forecast: Forecast = field(default_factory=Forecast)
@@ -99,8 +98,7 @@ class PolicyRun:
         yield f"{servers} would be changed; nothing was sent."
         yield from self.forecast.promises
         if self.elsewhere:
-            yield (f"Not shown: {self.elsewhere} on no host, which get the policy where they "
-                   "start.")
+            yield (f"Not shown: {self.elsewhere} on no host, which change when they start.")
 
 
 def of_policy(
@@ -114,9 +112,43 @@ def of_policy(
     :raises InvalidSetting: the API would refuse the settings
     :raises PolicyConflict: another policy is the default
     """
-    known = cloud.policies.catalog()
-    catalog = _changed(known, before, changes)
-    places = list(reach.places(cloud, before, bool(changes.get("is_default"))))
+    catalog = catalogs.changed(cloud.policies.catalog(), before, changes)
+    return _everywhere(
+        cloud, say, reach.places(cloud, before, bool(changes.get("is_default"))), catalog)
+
+
+def of_creation(
+    cloud: Cloud, say: Callable[[str], None], name: str, settings: Mapping[str, Value],
+    is_default: bool,
+) -> PolicyRun:
+    """What every server would get of a new policy, with the arguments of ``Policies.create``.
+
+    :param say: as of ``of_policy``
+    :raises InvalidSetting: the API would refuse the name or the settings
+    :raises PolicyConflict: the name is taken, or another policy is the default
+    """
+    catalog = catalogs.created(cloud.policies.catalog(), name, settings, is_default)
+    return _everywhere(cloud, say, reach.of_new(cloud, name, is_default), catalog)
+
+
+def of_projects(
+    cloud: Cloud, say: Callable[[str], None], policy_id: str, added: Collection[str],
+    removed: Collection[str],
+) -> PolicyRun:
+    """What the servers of some projects would get when a policy is assigned to projects by their
+    ids, and removed from others.
+
+    :param say: as of ``of_policy``
+    """
+    catalog = catalogs.assigned(cloud.policies.catalog(), int(policy_id), added, removed)
+    return _everywhere(cloud, say, reach.of_projects(cloud, [*added, *removed]), catalog)
+
+
+def _everywhere(
+    cloud: Cloud, say: Callable[[str], None], reached: Iterable[Place], catalog: Catalog
+) -> PolicyRun:
+    """What the servers that are reached would get of these policies."""
+    places = list(reached)
     run = PolicyRun(elsewhere=len({each.server_id for each in places if each.host is None}))
     hosts = sorted({each.host for each in places if each.host is not None})
     try:
@@ -140,22 +172,3 @@ def _add(run: PolicyRun, cloud: Cloud, host: str, catalog: Catalog) -> None:
     if changed:
         run.changed += len(changed)
         run.forecast.add(found, changed, {})
-
-
-def _changed(known: Catalog, before: Seen, changes: Mapping[str, Any]) -> Catalog:
-    """The catalog after the change of a policy, checked as the API does."""
-    number, policy = int(before.policy["id"]), before.policy
-    settings = changes.get("settings", policy["settings"])
-    # a newer cloud may know more resources than this client
-    check_settings(TABLE, {name: value for name, value in settings.items() if name in TABLE})
-    default = known.default
-    if changes.get("is_default"):
-        if default not in (None, number):
-            raise errors.PolicyConflict(
-                f"policy {known.policies[default].name} is the default policy, and there can be "
-                "one; openstack server qos policy set --no-default ends that.")
-        default = number
-    elif default == number and "is_default" in changes:
-        default = None
-    made = Policy(number, policy["name"], settings, policy["revision"] + 1)
-    return replace(known, policies={**known.policies, number: made}, default=default)

@@ -49,13 +49,12 @@ class Cloud:
         """Where the servers of all projects are, or those that a query of nova's list selects."""
         for each in self._servers(**query):
             yield Place(each["id"], each["name"], each.get("OS-EXT-SRV-ATTR:host"),
-                        each["status"] == "ACTIVE")
+                        each["status"] == "ACTIVE", _flavor_policy(each))
 
     def facts(self, host: str) -> Mapping[str, Facts]:
         """Of the servers of a compute host by id, what nova knows of them."""
-        return {each["id"]: Facts(
-            each["tenant_id"], each["flavor"].get("extra_specs", {}).get(FLAVOR_POLICY))
-            for each in self._servers(compute_host=host)}
+        return {each["id"]: Facts(each["tenant_id"], _flavor_policy(each))
+                for each in self._servers(compute_host=host)}
 
     def _servers(self, **query: Any) -> Iterator[dict[str, Any]]:
         asked = {{"compute_host": "host"}.get(name, name): value for name, value in query.items()}
@@ -67,6 +66,10 @@ class Cloud:
             if not (page["servers"] and page.get("servers_links")):
                 return
             asked["marker"] = page["servers"][-1]["id"]
+
+
+def _flavor_policy(server: Mapping[str, Any]) -> str | None:
+    return server["flavor"].get("extra_specs", {}).get(FLAVOR_POLICY) or None
 
 
 def _adapter(request: Any) -> adapter.Adapter:

@@ -64,15 +64,19 @@ class PreviewForm(forms.SelfHandlingForm):
         """Whether it is done; else the dialog stays, with the preview or the reason."""
         try:
             asked = self.asked(data)
-            mark = _mark(asked)
-            if data.get("seen") == mark:
+            if data.get("seen") == _mark(asked):
                 return self.send(request, asked)
-            self.preview = self.foresee(Cloud(request), asked)
+            mark = self.show(request, asked)
             self.data = self.data.copy()
             self.data["seen"] = mark
         except FAILURES as error:
             self.api_error(sentence(error))
         return False
+
+    def show(self, request: Any, asked: Any) -> str:
+        """Have the preview ready; the mark of who has seen it."""
+        self.preview = self.foresee(Cloud(request), asked)
+        return _mark(asked)
 
     def asked(self, data: Mapping[str, Any]) -> Any:
         """What the fields come to, in JSON's types.

@@ -14,6 +14,7 @@ urlpatterns = [
     re_path(rf"{_HOST}$", hosts.HostView.as_view(), name="host"),
     re_path(rf"{_HOST}set/$", hosts.SetView.as_view(), name="set"),
     re_path(rf"{_HOST}assign/$", hosts.AssignView.as_view(), name="assign"),
+    re_path(rf"{_HOST}unset/$", hosts.UnsetView.as_view(), name="unset"),
     re_path(rf"{_HOST}move/$", hosts.MoveView.as_view(), name="move"),
     re_path(r"^policies/create/$", policies.CreateView.as_view(), name="create_policy"),
     re_path(rf"{_POLICY}$", policies.PolicyView.as_view(), name="policy"),

@@ -121,7 +121,8 @@ class Cloud:
 
 def _place(server: Any) -> Place:
     return Place(
-        str(server.id), str(server.name), server.compute_host, server.status == "ACTIVE")
+        str(server.id), str(server.name), server.compute_host, server.status == "ACTIVE",
+        _policy_of(server.flavor))
 
 
 def _policy_of(flavor: Any) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from nova_qos.core import errors
 from nova_qos.core.policy import NONE_ID, NONE_NAME
+from nova_qos.core.server import FLAVOR_POLICY
 from nova_qos.resources import TABLE
 from tests.dashboard.host import DATABASE, NAME, Host, Server
 
@@ -36,7 +37,8 @@ class Api:
             ("GET", r"/os-qos-policies/(\d+)", self._policy),
             ("PUT", r"/os-qos-policies/(\d+)", self._change),
             ("DELETE", r"/os-qos-policies/(\d+)", self._delete),
-            ("PUT", r"/os-qos-policies/(\d+)/projects/([^/]+)", self._assign)]
+            ("PUT", r"/os-qos-policies/(\d+)/projects/([^/]+)", self._assign),
+            ("DELETE", r"/os-qos-policies/(\d+)/projects/([^/]+)", self._withdraw)]
 
     def answer(self, method: str, path: str, query: Query, body: Any) -> Answer:
         """What nova answers."""
@@ -110,7 +112,9 @@ class Api:
         return 207, {"results": results}, {}
 
     def _servers(self, query: Query, body: Any) -> Answer:
-        return 200, {"servers": [_nova(each) for each in self.host.servers.values()]}, {}
+        return 200, {"servers": [
+            _nova(each) for each in self.host.servers.values()
+            if query.get("project_id", each.project) == each.project]}, {}
 
     def _server(self, server_id: str, query: Query, body: Any) -> Answer:
         return 200, {"server": _nova(self.host.servers[server_id])}, {}
@@ -129,6 +133,8 @@ class Api:
             return fault(409, f"there is a policy {policy['name']!r} already")
         made = self.host.add_policy(policy["name"], policy["settings"],
                                     description=policy["description"])
+        if policy["is_default"]:
+            self.host.catalog = replace(self.host.catalog, default=made.number)
         return 201, {"policy": self._shown(made.number)}, {}
 
     def _policy(self, number: str, query: Query, body: Any) -> Answer:
@@ -164,6 +170,12 @@ class Api:
             self.host.catalog, projects={**self.host.catalog.projects, project: int(number)})
         return 200, {"policy": self._shown(int(number))}, {}
 
+    def _withdraw(self, number: str, project: str, query: Query, body: Any) -> Answer:
+        kept = {each: policy for each, policy in self.host.catalog.projects.items()
+                if each != project}
+        self.host.catalog = replace(self.host.catalog, projects=kept)
+        return 200, {"policy": self._shown(int(number))}, {}
+
     def _shown(self, number: int) -> dict[str, Any]:
         catalog = self.host.catalog
         policy = catalog.policies[number]
@@ -183,4 +195,6 @@ def _nova(server: Server) -> dict[str, Any]:
         "OS-EXT-STS:vm_state": "active", "OS-EXT-AZ:availability_zone": "nova",
         "OS-DCF:diskConfig": "AUTO", "links": [],
         "flavor": {"original_name": "m512", "ram": server.flavor.memory_mib, "disk": 0,
-                   "ephemeral": 0, "swap": 0, "vcpus": server.flavor.vcpus, "extra_specs": {}}}
+                   "ephemeral": 0, "swap": 0, "vcpus": server.flavor.vcpus,
+                   "extra_specs": {FLAVOR_POLICY: server.flavor.policy}
+                   if server.flavor.policy else {}}}

@@ -54,13 +54,10 @@ class Browser:
                  if value not in (None, False)}
         return self._page(self._client.post(path, given), status)
 
-    def twice(self, path: str, **fields: Any) -> str:
+    def twice(self, path: str, then: str = HOST, **fields: Any) -> str:
         """Send a form, look at the preview, and send it again; where that leads to."""
-        shown = self.post(path, **fields)
-        seen = re.search(r'name="seen" value="(\w+)"', shown)
-        assert seen is not None, re.sub(r"\s+", " ", shown)
-        self.post(path, status=302, seen=seen[1], **fields)
-        return self.get(HOST)
+        self.post(path, status=302, seen=seen(self.post(path, **fields)), **fields)
+        return self.get(then)
 
     def act(self, path: str, table: str, action: str, *ids: str) -> str:
         """Press a button above a table with some rows selected; where that leads to."""
@@ -72,6 +69,13 @@ class Browser:
         page = answer.content.decode()
         assert answer.status_code == status, text(page)[-1500:]
         return page
+
+
+def seen(page: str) -> str:
+    """What a dialog with a preview sends along."""
+    found = re.search(r'name="seen" value="(\w+)"', page)
+    assert found is not None, re.sub(r"\s+", " ", page)
+    return found[1]
 
 
 def text(html: str) -> str:

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dialogs that set, assign and move, and what they show before they send anything."""
 
-import re
-
 import pytest
 
 from nova_qos.core.server import Flavor
 from tests.dashboard.api import fault
 from tests.dashboard.double import Double
 from tests.dashboard.host import Server
-from tests.dashboard.inside import HOST, Browser, text
+from tests.dashboard.inside import HOST, Browser, seen, text
 
 WRITES = ("POST", "PUT", "DELETE")
 
@@ -56,9 +54,7 @@ def test_what_was_changed_after_the_preview_is_shown_again(
     admin: Browser, cloud: Double, web: Server
 ) -> None:
     page = admin.post(dialog("set", web), cpu_priority="3072")
-    seen = re.search(r'name="seen" value="(\w+)"', page)
-    assert seen is not None
-    page = text(admin.post(dialog("set", web), cpu_priority="4096", seen=seen[1]))
+    page = text(admin.post(dialog("set", web), cpu_priority="4096", seen=seen(page)))
     assert sent(cloud) == 0
     assert "cpu_priority 2048 -> 4096" in page
 
@@ -100,13 +96,12 @@ def test_a_refusal_stays_in_the_dialog_with_its_number(
     status, body, _ = fault(409, "memory: 100 MiB is less than the guest can spare")
     cloud.instead["POST", f"/servers/{web.id}/action"] = (
         status, body, {"x-openstack-request-id": "req-5"})
-    seen = re.search(r'name="seen" value="(\w+)"', admin.post(dialog("set", web), memory="100"))
-    assert seen is not None
-    page = text(admin.post(dialog("set", web), memory="100", seen=seen[1]))
+    mark = seen(admin.post(dialog("set", web), memory="100"))
+    page = text(admin.post(dialog("set", web), memory="100", seen=mark))
     assert ("memory: 100 MiB is less than the guest can spare (HTTP 409) (Request-ID: req-5)"
             in page)
     # and what was written is still there
-    assert 'value="100"' in admin.post(dialog("set", web), memory="100", seen=seen[1])
+    assert 'value="100"' in admin.post(dialog("set", web), memory="100", seen=mark)
 
 
 def test_several_servers_at_once(
@@ -138,9 +133,40 @@ def test_all_settings_are_unset(
     admin: Browser, cloud: Double, web: Server, neighbour: Server
 ) -> None:
     neighbour.own = {"memory": 100}
-    page = text(admin.act(HOST, "servers", "unset", web.id, neighbour.id))
+    page = admin.act(HOST, "servers", "unset_selected", web.id, neighbour.id)
+    # the dialog begins with what would come of it
+    assert "cpu_priority 2048 -> unset 66.7 → 50.0" in text(page)
+    assert "memory 100 -> unset 33.3 → 50.0" in text(page)
+    assert sent(cloud) == 0
+    admin.post(dialog("unset", web, neighbour), status=302, seen=seen(page))
     assert web.own == neighbour.own == {}
-    assert "web: all settings unset" in page
+    assert "web: all settings unset" in text(admin.get(HOST))
+    assert sent(cloud) == 1
+
+
+def test_what_is_unset_shows_the_neighbours_and_what_policies_say(
+    admin: Browser, cloud: Double, web: Server, neighbour: Server
+) -> None:
+    web.policy = cloud.host.add_policy("gold", {"cpu_priority": 512}).number
+    page = text(admin.get(dialog("unset", web)))
+    assert "cpu_priority 2048 -> 512 (policy gold)" in page
+    assert "neighbour 33.3 → 66.7" in page
+
+
+def test_a_setting_that_comes_meanwhile_is_shown_before_it_is_unset(
+    admin: Browser, cloud: Double, web: Server
+) -> None:
+    mark = seen(admin.get(dialog("unset", web)))
+    web.own["memory"] = 100
+    page = text(admin.post(dialog("unset", web), seen=mark))
+    assert "memory 100 -> unset" in page
+    assert web.own == {"cpu_priority": 2048, "memory": 100}
+
+
+def test_there_is_nothing_to_unset(admin: Browser, cloud: Double, neighbour: Server) -> None:
+    assert "There are no settings to unset." in text(admin.get(dialog("unset", neighbour)))
+    assert "There are no settings to unset." in text(admin.post(dialog("unset", neighbour)))
+    assert sent(cloud) == 0
 
 
 def test_one_of_several_fails(
@@ -148,9 +174,10 @@ def test_one_of_several_fails(
 ) -> None:
     results = [{"server": web.id, "code": 200, "qos": cloud.host.qos(web)},
                {"server": neighbour.id, "code": 409, "error": {"message": "it is locked"}}]
-    cloud.instead["POST", "/os-qos"] = 207, {"results": results}, {}
-    page = text(admin.act(HOST, "servers", "unset", web.id, neighbour.id))
-    assert "neighbour: it is locked (HTTP 409)" in page
+    cloud.instead["POST", "/os-qos"] = (
+        207, {"results": results}, {"x-openstack-request-id": "req-7"})
+    page = text(admin.twice(dialog("set", web, neighbour), io_priority="300"))
+    assert "neighbour: it is locked (HTTP 409) (Request-ID: req-7)" in page
 
 
 def test_a_policy_is_assigned(
@@ -158,7 +185,7 @@ def test_a_policy_is_assigned(
 ) -> None:
     gold = cloud.host.add_policy("gold", {"io_priority": 700})
     page = text(admin.post(dialog("assign", web), policy="gold"))
-    assert "io_priority unset -> 700 (policy gold)" in page or "700" in page
+    assert "io_priority unset -> 700 (policy gold)" in page
     admin.twice(dialog("assign", web), policy="gold")
     assert web.policy == gold.number
     assert "gold" in text(admin.get(HOST))

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Named policies: the list, the page of one, and the dialogs."""
 
-import re
-
 import pytest
 
+from nova_qos.core.server import Flavor
 from tests.dashboard.api import fault
 from tests.dashboard.double import Double
 from tests.dashboard.host import PROJECT
-from tests.dashboard.inside import Browser, text
+from tests.dashboard.inside import Browser, seen, text
 
 LIST, POLICY = "/admin/qos/?tab=qos__policies", "/admin/qos/policies/"
 
@@ -32,15 +31,40 @@ def test_by_whom_it_is_used(admin: Browser, cloud: Double) -> None:
 
 
 def test_it_is_created(admin: Browser, cloud: Double) -> None:
-    admin.post(f"{POLICY}create/", status=302, name="silver", memory="75%", cpu_limit="50%/vcpu",
-               io_rate_limit="8M")
+    cloud.host.add("web", flavor=Flavor(512, vcpus=1))
+    fields = {"name": "silver", "memory": "75%", "cpu_limit": "50%/vcpu", "io_rate_limit": "8M"}
+    page = text(admin.post(f"{POLICY}create/", **fields))
+    assert "0 servers would be changed; nothing was sent." in page
+    assert cloud.host.catalog.policies == {}
+    assert "Created policy: silver" in text(admin.twice(f"{POLICY}create/", LIST, **fields))
     (made,) = cloud.host.catalog.policies.values()
     assert made.settings == {"memory": "75%", "cpu_limit": "50%/vcpu", "io_rate_limit": 8192}
 
 
-def test_a_refusal_stays_in_the_dialog(admin: Browser, cloud: Double) -> None:
+def test_a_new_policy_shows_whom_it_reaches_at_once(admin: Browser, cloud: Double) -> None:
+    for name, policy in (("named", "Silver"), ("plain", None)):
+        cloud.host.add(name, flavor=Flavor(512, vcpus=8, policy=policy))
+    fields = {"name": "silver", "cpu_priority": "2048"}
+    page = text(admin.post(f"{POLICY}create/", **fields))
+    assert "1 server would be changed" in page
+    assert "named cpu_priority unset -> 2048 (policy silver) 50.0 → 66.7" in page
+    assert "plain 50.0 → 33.3" in page
+    page = text(admin.post(f"{POLICY}create/", **fields, is_default=True))
+    assert "plain cpu_priority unset -> 2048 (default policy silver)" in page
+
+
+def test_a_name_that_is_taken(admin: Browser, cloud: Double) -> None:
     cloud.host.add_policy("gold", {})
-    page = text(admin.post(f"{POLICY}create/", name="gold"))
+    page = text(admin.post(f"{POLICY}create/", name="Gold"))
+    assert "there is a policy 'gold' already" in page
+
+
+def test_a_refusal_stays_in_the_dialog(admin: Browser, cloud: Double) -> None:
+    fields = {"name": "gold"}
+    mark = seen(admin.post(f"{POLICY}create/", **fields))
+    # somebody is faster
+    cloud.host.add_policy("gold", {})
+    page = text(admin.post(f"{POLICY}create/", **fields, seen=mark))
     assert "there is a policy 'gold' already (HTTP 409) (Request-ID: req-" in page
 
 
@@ -58,9 +82,7 @@ def test_an_edit_shows_who_would_change(admin: Browser, cloud: Double) -> None:
     assert "1 server would be changed; nothing was sent." in text(page)
     assert "cpu_priority 1024 -> 2048 (policy gold)" in text(page)
     assert cloud.host.catalog.policies[gold.number].settings == {"cpu_priority": 1024}
-    seen = re.search(r'name="seen" value="(\w+)"', page)
-    assert seen is not None
-    admin.post(path, status=302, cpu_priority="2048", seen=seen[1])
+    admin.post(path, status=302, cpu_priority="2048", seen=seen(page))
     assert cloud.host.qos(server)["cpu_priority"]["requested"] == 2048
 
 
@@ -79,11 +101,25 @@ def test_it_is_deleted_unless_somebody_uses_it(admin: Browser, cloud: Double) ->
     assert "Deleted policy: silver" in page
 
 
-def test_projects_get_it(admin: Browser, cloud: Double) -> None:
-    gold = cloud.host.add_policy("gold", {})
-    admin.post(f"{POLICY}{gold.number}/projects/", status=302, projects=[PROJECT])
+def test_projects_get_it_and_lose_it(admin: Browser, cloud: Double) -> None:
+    gold = cloud.host.add_policy("gold", {"cpu_priority": 2048})
+    cloud.host.add("web", flavor=Flavor(512, vcpus=8))
+    cloud.host.add("of another project", flavor=Flavor(512, vcpus=8), project="other")
+    path = f"{POLICY}{gold.number}/projects/"
+    page = text(admin.post(path, projects=[PROJECT]))
+    assert "1 server would be changed; nothing was sent." in page
+    assert "web cpu_priority unset -> 2048 (policy gold) 50.0 → 66.7" in page
+    assert "of another project 50.0 → 33.3" in page
+    assert cloud.host.catalog.projects == {}
+    assert "Changed the projects of policy gold." in text(
+        admin.twice(path, LIST, projects=[PROJECT]))
     assert cloud.host.catalog.projects == {PROJECT: gold.number}
     assert "demo" in text(admin.get(LIST))
+    page = text(admin.post(path, projects=[]))
+    assert "web cpu_priority 2048 (policy gold) -> unset 66.7 → 50.0" in page
+    admin.twice(path, LIST, projects=[])
+    assert cloud.host.catalog.projects == {}
+    assert "Nothing was changed." in text(admin.post(path, projects=[]))
 
 
 @pytest.mark.parametrize(("answer", "said"), [

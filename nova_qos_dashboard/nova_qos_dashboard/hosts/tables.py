@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext_lazy
 from horizon import exceptions, messages, tables
 
 from nova_qos.client import Outcome
@@ -143,6 +142,12 @@ class AssignOne(_Dialog):
     name, verbose_name, policy_rules = "assign", _("Assign Policy"), _ASSIGN_RULES
 
 
+class UnsetOne(_Dialog):
+    """All settings of one server."""
+
+    name, verbose_name = "unset", _("Unset All Settings")
+
+
 class MoveFrom(_Dialog):
     """Memory of one server to another one."""
 
@@ -178,32 +183,13 @@ class AssignSelected(_Selected):
     verbose_name_plural = verbose_name
 
 
-class Unset(tables.BatchAction):
-    """Unsets everything but the policy."""
+class UnsetSelected(_Selected):
+    """All settings of several servers."""
 
-    name, icon, action_type, policy_rules = "unset", "remove", "danger", SET_RULES
-    help_text = _("The servers then get what their policies say, or the defaults.")
-
-    @staticmethod
-    def action_present(count: int) -> Any:
-        """What is going to be done."""
-        return ngettext_lazy("Unset All Settings", "Unset All Settings", count)
-
-    @staticmethod
-    def action_past(count: int) -> Any:
-        """What was done."""
-        return ngettext_lazy("Unset all settings", "Unset all settings", count)
-
-    def handle(self, table: Any, request: Any, ids: Sequence[str]) -> Any:
-        """One request for all of them."""
-        try:
-            results = Cloud(request).qos.set_many({each: dict.fromkeys(TABLE) for each in ids})
-        except FAILURES as error:
-            messages.error(request, sentence(error))
-        else:
-            names = {each: table.get_object_by_id(each).name for each in ids}
-            tell(request, names, results)
-        return redirect(self.get_success_url(request))
+    name, verbose_name, target, policy_rules = (
+        "unset_selected", _("Unset All Settings"), "unset", SET_RULES)
+    # not of the type "danger": the dialog asks whether to do it, so Horizon need not
+    verbose_name_plural = verbose_name
 
 
 def tell(
@@ -249,8 +235,8 @@ class ServersTable(tables.DataTable):
         css_classes = "table-condensed small"
         verbose_name = _("Servers")
         row_class = ServerUpdate
-        table_actions = (Filter, SetSelected, AssignSelected, Unset)
-        row_actions = (SetOne, AssignOne, MoveFrom, Unset)
+        table_actions = (Filter, SetSelected, AssignSelected, UnsetSelected)
+        row_actions = (SetOne, AssignOne, MoveFrom, UnsetOne)
 
     def __init__(self, request: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)

@@ -18,6 +18,7 @@ from nova_qos_dashboard.hosts.move import MoveForm
 from nova_qos_dashboard.hosts.rows import ServerRow
 from nova_qos_dashboard.hosts.set import SetForm
 from nova_qos_dashboard.hosts.tables import ServersTable, dialog, servers_of
+from nova_qos_dashboard.hosts.unset import UnsetForm
 
 
 class HostView(Failing, tables.DataTableView):
@@ -108,6 +109,15 @@ class AssignView(_ServersDialog):
     template_name = "nova_qos/assign.html"
     url_name, modal_id, form_id = "assign", "qos_assign_modal", "qos_assign_form"
     page_title = modal_header = _("Assign Policy")
+
+
+class UnsetView(_ServersDialog):
+    """All settings of servers, but not their policy."""
+
+    form_class = UnsetForm
+    template_name = "nova_qos/unset.html"
+    url_name, modal_id, form_id = "unset", "qos_unset_modal", "qos_unset_form"
+    page_title = modal_header = _("Unset All Settings")
 
 
 class MoveView(_ServersDialog):

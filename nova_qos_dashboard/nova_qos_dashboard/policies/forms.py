@@ -15,7 +15,7 @@ from nova_qos.core.resource import Resource
 from nova_qos.dry_run import runs
 from nova_qos.resources import TABLE
 from nova_qos_dashboard import words
-from nova_qos_dashboard.cloud import FAILURES, Cloud, projects, sentence
+from nova_qos_dashboard.cloud import Cloud, projects
 from nova_qos_dashboard.hosts.fields import FAMILIES
 from nova_qos_dashboard.preview import Preview, PreviewForm, require
 
@@ -68,7 +68,7 @@ def _hint(row: Resource) -> str:
     return f"{row.unit.name}: {said}{relative}"
 
 
-class CreateForm(_SettingFields):
+class CreateForm(_SettingFields, PreviewForm):
     """A new policy."""
 
     name = forms.CharField(label=_("Name"), max_length=LONGEST_NAME)
@@ -80,15 +80,21 @@ class CreateForm(_SettingFields):
         super().__init__(request, *args, **kwargs)
         self.add_settings()
 
-    def handle(self, request: Any, data: Mapping[str, Any]) -> bool:
-        """Whether there is the policy now."""
-        try:
-            made = Cloud(request).policies.create(
-                data["name"], self.settings(data), description=data["description"],
-                is_default=data["is_default"])
-        except FAILURES as error:
-            self.api_error(sentence(error))
-            return False
+    def asked(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The policy."""
+        return {"name": data["name"], "description": data["description"],
+                "is_default": data["is_default"], "settings": self.settings(data)}
+
+    def foresee(self, cloud: Cloud, asked: Any) -> Preview:
+        """The servers that have it at once: all of the default, and those whose flavor names it."""
+        return of_policies(runs.of_creation(
+            cloud, _silent, asked["name"], asked["settings"], asked["is_default"]))
+
+    def send(self, request: Any, asked: Any) -> bool:
+        """Create it."""
+        made = Cloud(request).policies.create(
+            asked["name"], asked["settings"], description=asked["description"],
+            is_default=asked["is_default"])
         messages.success(request, _("Created policy: %s") % made["name"])
         return True
 
@@ -124,8 +130,7 @@ class EditForm(_SettingFields, PreviewForm):
 
     def foresee(self, cloud: Cloud, asked: Any) -> Preview:
         """All servers that the policy reaches, and their neighbours."""
-        run = runs.of_policy(cloud, lambda told: None, self.before, asked)
-        return Preview(run.forecast, list(run.notes))
+        return of_policies(runs.of_policy(cloud, _silent, self.before, asked))
 
     def send(self, request: Any, asked: Any) -> bool:
         """Change the revision that was seen."""
@@ -135,7 +140,7 @@ class EditForm(_SettingFields, PreviewForm):
         return True
 
 
-class ProjectsForm(forms.SelfHandlingForm):
+class ProjectsForm(PreviewForm):
     """Which projects get a policy."""
 
     projects = forms.MultipleChoiceField(
@@ -149,17 +154,32 @@ class ProjectsForm(forms.SelfHandlingForm):
         self.fields["projects"].choices = sorted(names.items(), key=lambda each: each[1].lower())
         self.fields["projects"].initial = sorted(self._now)
 
-    def handle(self, request: Any, data: Mapping[str, Any]) -> bool:
-        """Whether all of them have it."""
-        policies, wanted = Cloud(request).policies, set(data["projects"])
-        try:
-            for project in sorted(self._now - wanted):
-                policies.remove_project(self.before.policy["id"], project)
-            for project in sorted(wanted - self._now):
-                policies.add_project(self.before.policy["id"], project)
-        except FAILURES as error:
-            self.api_error(sentence(error))
-            return False
-        messages.success(request, _("Changed the projects of policy %s.")
-                         % self.before.policy["name"])
+    def asked(self, data: Mapping[str, Any]) -> dict[str, list[str]]:
+        """The projects that get it, and those that lose it."""
+        wanted = set(data["projects"])
+        require(wanted != self._now)
+        return {"added": sorted(wanted - self._now), "removed": sorted(self._now - wanted)}
+
+    def foresee(self, cloud: Cloud, asked: Any) -> Preview:
+        """The servers of these projects, and their neighbours."""
+        return of_policies(runs.of_projects(
+            cloud, _silent, self.before.policy["id"], asked["added"], asked["removed"]))
+
+    def send(self, request: Any, asked: Any) -> bool:
+        """One request for each project."""
+        policies, policy = Cloud(request).policies, self.before.policy
+        for project in asked["removed"]:
+            policies.remove_project(policy["id"], project)
+        for project in asked["added"]:
+            policies.add_project(policy["id"], project)
+        messages.success(request, _("Changed the projects of policy %s.") % policy["name"])
         return True
+
+
+def of_policies(run: runs.PolicyRun) -> Preview:
+    """The preview of a change of policies."""
+    return Preview(run.forecast, list(run.notes))
+
+
+def _silent(_told: str) -> None:
+    """A page has no line to say on how far a dry run has come."""

@@ -69,7 +69,7 @@ class CreateView(_PolicyDialog):
     """A new policy."""
 
     form_class, template_name = CreateForm, "nova_qos/create_policy.html"
-    modal_id, form_id, submit_label = "qos_create_modal", "qos_create_form", _("Create Policy")
+    modal_id, form_id = "qos_create_modal", "qos_create_form"
     page_title = modal_header = _("Create Policy")
 
 
@@ -104,5 +104,5 @@ class ProjectsView(_KnownPolicyDialog):
     """The projects of a policy."""
 
     form_class, template_name = ProjectsForm, "nova_qos/policy_projects.html"
-    modal_id, form_id, submit_label = "qos_projects_modal", "qos_projects_form", _("Save")
+    modal_id, form_id = "qos_projects_modal", "qos_projects_form"
     page_title = modal_header = _("Projects of a Policy")

@@ -96,8 +96,11 @@ def test_unset_for_several(
         person.driver.execute_script(
             "arguments[0].click()", person.driver.find_element(
                 "css selector", f'tr[data-object-id="{server}"] .table-row-multi-select'))
-    person.one("#servers__action_unset").click()
-    person.one(".modal .btn-danger, .modal .btn-primary").click()
+    person.one("#servers__action_unset_selected").click()
+    assert person.one("#qos_preview").text.count("cpu_priority 512 -> unset") == 2
+    assert [shares(seen, server) for server in pair.values()] == [512, 512]
+    assert person.axe() == []
+    person.one('#qos_unset_form input[type="submit"]').click()
     person.wait(lambda: person.text.count("all settings unset") == 2, "both are told")
     assert [shares(seen, server) for server in pair.values()] == [1024, 1024]
 
@@ -158,6 +161,7 @@ def test_a_policy_from_its_creation_to_its_end(
     person.one("#policies__action_create").click()
     person.fill("name", named)
     person.fill("cpu_priority", "600")
+    assert "No server would change." in person.previewed()
     assert person.axe() == []
     person.submit()
     person.wait(lambda: f"Created policy: {named}" in person.text, "it is told")

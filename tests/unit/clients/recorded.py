@@ -30,8 +30,8 @@ class RecordedCloud:
     ``asked`` lists (name, action, value) of every action that arrived. ``listed`` is what GET
     /os-qos shows, ``page`` a page; None: this nova has no nova-qos. ``queries`` lists what it was
     asked with, ``headers`` are those of the last request. ``states`` is what GET
-    /os-qos/hosts shows; None: this nova-qos is older. ``takes_many``: whether it has POST /os-qos.
-    ``compute_url``: where nova is, if not here."""
+    /os-qos/hosts shows; None: this nova-qos is older. ``takes_many``: whether it has POST /os-qos;
+    ``many_id``: the id of such a request. ``compute_url``: where nova is, if not here."""
 
     page = 2
     takes_many = True
@@ -45,6 +45,7 @@ class RecordedCloud:
         self.states: list[dict[str, Any]] | None = None
         self.queries: list[dict[str, list[str]]] = []
         self.headers: dict[str, str] = {}
+        self.many_id: str | None = None
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._http.server_port}"
         self._compute_url = compute_url or f"{self.url}/v2.1"
@@ -105,7 +106,8 @@ class RecordedCloud:
                          if {name, "policy"} & each["settings"].keys()}} if code < 400
                 else {"error": next(iter(found.values()))})})
         codes = {each["code"] for each in results}
-        return 200 if len(codes) == 1 else 207, {"results": results}
+        headers = {"x-openstack-request-id": self.many_id} if self.many_id else {}
+        return 200 if len(codes) == 1 else 207, {"results": results}, headers
 
     def _keystone(self, method: str) -> Answer:
         if method == "GET":

@@ -12,7 +12,7 @@ from keystoneauth1 import adapter, exceptions, session
 from keystoneauth1.identity import v3
 
 from nova_qos import sharing
-from nova_qos.client import PAGE, Client, Host
+from nova_qos.client import PAGE, Client, Host, Outcome
 from nova_qos.core import errors
 from nova_qos.core.reading import LEFT_IN_PLACE
 from nova_qos.errors import ApiRefused, NotInstalled, UnknownNova
@@ -168,6 +168,18 @@ def test_an_error_is_the_sentence_of_the_api(client: Client, cloud: RecordedClou
 
 def test_an_error_keeps_the_id_of_the_request() -> None:
     assert str(ApiRefused("no", 409, "req-1")) == "no (HTTP 409) (Request-ID: req-1)"
+
+
+def test_who_is_refused_among_many_has_the_id_of_the_request(
+    client: Client, cloud: RecordedCloud
+) -> None:
+    cloud.answers["vm1", SET_ALL] = (200, reports(cpu_priority=applied(5)))
+    cloud.answers["vm2", SET_ALL] = fault(409, "it is locked")
+    cloud.many_id = "req-5"
+    found = client.set_many({cloud.servers[each]: {"cpu_priority": 5} for each in ("vm1", "vm2")})
+    changed, refused = found.values()
+    assert isinstance(changed, Outcome)
+    assert str(refused) == "it is locked (HTTP 409) (Request-ID: req-5)"
 
 
 @pytest.mark.parametrize("body", [None, [], {}, "no", {"message": ["x"]}, {"a": {"b": "c"}}])

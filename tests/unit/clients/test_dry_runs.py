@@ -117,7 +117,7 @@ def test_an_edit_that_changes_nothing(openstack: OpenStack, cloud: PolicyCloud) 
     page(cloud, vm1={"cpu_limit": by("policy gold", 80)})
     ended = run(openstack, "policy", "set", "--description", "x", "gold", "--dry-run")
     assert ended.err == ("0 servers would be changed; nothing was sent.\n"
-                         "Not shown: 2 on no host, which get the policy where they start.\n")
+                         "Not shown: 2 on no host, which change when they start.\n")
     assert cloud.changed == []
 
 
