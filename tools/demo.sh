@@ -53,7 +53,7 @@ install_package() {
 
 dashboard_stamp() {
     stamp_of "$root"/tools/bed/dashboard.txt "$root"/{setup.cfg,requirements.txt} \
-        "$root"/nova_qos_dashboard/pyproject.toml
+        "$root"/nova_qos_dashboard/{pyproject.toml,setup.py,nova_qos_dashboard/locale/*/*/*.po}
 }
 
 install_dashboard() {

@@ -194,7 +194,8 @@ make_other() { # PLACE PIP-ARGUMENT...
     shift
     mkdir -p "$place" || return
     stamp=$(stamp_of requirements.txt test-requirements.txt doc/requirements.txt setup.cfg \
-        {hooks,nova_qos_dashboard}/pyproject.toml tests/dashboard/requirements.txt \
+        {hooks,nova_qos_dashboard}/pyproject.toml nova_qos_dashboard/setup.py \
+        nova_qos_dashboard/nova_qos_dashboard/locale/*/*/*.po tests/dashboard/requirements.txt \
         tools/bed/dashboard25.txt ${PIP_CONSTRAINT:+"$PIP_CONSTRAINT"})
     is_made "$place/stamp" "$stamp" && return
     echo "making the virtual environment $place/venv (log: $place/pip.log)"

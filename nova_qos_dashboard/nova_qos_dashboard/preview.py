@@ -15,6 +15,7 @@ from nova_qos.core import errors
 from nova_qos.dry_run.forecast import DIVISIONS, Forecast, Line
 from nova_qos_dashboard import words
 from nova_qos_dashboard.cloud import FAILURES, Cloud, sentence
+from nova_qos_dashboard.terms import term
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Preview:
     @cached_property
     def titles(self) -> list[str]:
         """The columns of parts."""
-        return [DIVISIONS[name].column for name in self.forecast.moved]
+        return [term(DIVISIONS[name].column) for name in self.forecast.moved]
 
     @cached_property
     def lines(self) -> list[tuple[Line, list[str]]]:

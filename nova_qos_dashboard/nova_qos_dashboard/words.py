@@ -12,6 +12,7 @@ from nova_qos.core.resource import Resource
 from nova_qos.core.units import UNLIMITED
 from nova_qos.resources import TABLE
 from nova_qos.words import in_words
+from nova_qos_dashboard.terms import term
 
 STATES = {
     "applied": _("Applied"), "pending": _("Pending"), "drifted": _("Drifted"),
@@ -21,11 +22,14 @@ STATES = {
 #: The worst first: one word stands for all resources of a server.
 _WORST = ("refused", "unsupported", "deflated", "drifted", "pending", "idle", "applied", "unset")
 NOTHING = "\N{EN DASH}"
+#: By how the API begins to say it.
+_POLICIES = {"default policy ": _("default policy %(name)s"), "policy ": _("policy %(name)s")}
 
 
 def title(row: Resource) -> str:
     """The name of a resource, at the beginning of a line."""
-    return f"{row.title[0].upper()}{row.title[1:]}"
+    text = term(row.title)
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def figure(name: str, value: object) -> str:
@@ -33,7 +37,7 @@ def figure(name: str, value: object) -> str:
     if value is None:
         return NOTHING
     if value == UNLIMITED and name in TABLE:
-        return TABLE[name].none_word
+        return term(TABLE[name].none_word)
     return str(in_words(value))
 
 
@@ -50,6 +54,16 @@ def state_of(report: Report) -> str:
     if report["state"] == "applied" and not report["effective"]:
         return "idle"
     return report["state"]
+
+
+def source(report: Report) -> str:
+    """Who decides a resource; of a policy with its revision."""
+    told, revision = report.get("source", ""), report.get("policy_revision")
+    for begin, text in _POLICIES.items():
+        if told.startswith(begin):
+            name = told.removeprefix(begin)
+            return str(text) % {"name": name if revision is None else f"{name} ({revision})"}
+    return NOTHING if told == "none" else term(told)
 
 
 def worst(qos: Mapping[str, HeldReport]) -> tuple[str, str]:

@@ -20,7 +20,8 @@ def _double() -> Iterator[Double]:
 
 @pytest.fixture(scope="session")
 def _horizon(_double: Double, tmp_path_factory: pytest.TempPathFactory) -> None:
-    set_up(tmp_path_factory.mktemp("horizon"), f"{_double.url}/v3", NOVA_QOS_GRAFANA=GRAFANA)
+    set_up(tmp_path_factory.mktemp("horizon"), f"{_double.url}/v3", NOVA_QOS_GRAFANA=GRAFANA,
+           LANGUAGES=(("en", "English"), ("de", "Deutsch")))
     from django.test.utils import setup_test_environment
     setup_test_environment()
 

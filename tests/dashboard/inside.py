@@ -33,9 +33,9 @@ class Browser:
             "username": user, "password": "x", "auth_type": "credentials", "region": "default"})
         assert done.status_code == 302, text(done.content.decode())
 
-    def get(self, path: str, status: int = 200) -> str:
+    def get(self, path: str, status: int = 200, language: str = "en") -> str:
         """The page."""
-        return self._page(self._client.get(path), status)
+        return self._page(self._client.get(path, HTTP_ACCEPT_LANGUAGE=language), status)
 
     def row(self, path: str, row: str, table: str = "servers") -> tuple[int, str]:
         """A row of a table, as the browser asks for it again."""

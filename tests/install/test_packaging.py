@@ -2,6 +2,8 @@
 """What packagers get: everything is in the sdist, everything that runs is in the wheel."""
 
 import configparser
+import gettext
+import io
 import os
 import re
 import shutil
@@ -18,7 +20,7 @@ from tests.unit.required import requirements
 
 ROOT = Path(__file__).parents[2]
 _CACHES = shutil.ignore_patterns(
-    ".git", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info", ".tox", "build", "dist")
+    ".git", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info", ".tox", "build", "dist", "*.mo")
 #: git asks for them where no user has told it.
 _SOMEBODY = {f"GIT_{who}_{what}": "nobody" for who in ("AUTHOR", "COMMITTER")
              for what in ("NAME", "EMAIL")}
@@ -66,7 +68,8 @@ def sdist(built: Path) -> set[str]:
 def in_tree(*patterns: str) -> set[str]:
     """The files of this tree that match."""
     return {str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern)
-            if path.is_file() and "__pycache__" not in path.parts and ".egg" not in str(path)}
+            if path.is_file() and "__pycache__" not in path.parts and ".egg" not in str(path)
+            and path.suffix != ".mo"}
 
 
 def _of_dist_info(wheel: zipfile.ZipFile, name: str) -> bytes:
@@ -108,9 +111,15 @@ def test_the_dashboard_has_all_that_runs(tmp_path: Path) -> None:
     (path,) = tmp_path.glob("*.whl")
     expected = {name.removeprefix("nova_qos_dashboard/") for name in in_tree(
         "nova_qos_dashboard/nova_qos_dashboard/**/*")}
+    languages = {str(Path(name).with_suffix(".mo")) for name in expected if name.endswith(".po")}
+    assert languages
     with zipfile.ZipFile(path) as packed:
         assert _of_dist_info(packed, "LICENSE") == (ROOT / "LICENSE").read_bytes()
-        assert {name for name in packed.namelist() if ".dist-info/" not in name} == expected
+        names = {name for name in packed.namelist() if ".dist-info/" not in name}
+        assert names == expected | languages
+        for name in languages:
+            compiled = gettext.GNUTranslations(io.BytesIO(packed.read(name)))
+            assert compiled.gettext("Assign Policy") != "Assign Policy"
         metadata = message_from_bytes(_of_dist_info(packed, "METADATA"))
     assert set(metadata.get_all("Requires-Dist", [])) == {
         "nova-qos", "horizon>=25", "keystoneauth1>=5.9.0"}

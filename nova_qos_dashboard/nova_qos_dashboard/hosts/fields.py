@@ -14,6 +14,7 @@ from nova_qos.core import errors
 from nova_qos.core.resource import Resource
 from nova_qos.resources import TABLE, cpu, disk, memory, network
 from nova_qos_dashboard import words
+from nova_qos_dashboard.terms import term
 
 #: The resources of each family, in the order of the fields.
 FAMILIES: Mapping[Any, Sequence[Resource]] = {
@@ -24,6 +25,9 @@ FAMILIES: Mapping[Any, Sequence[Resource]] = {
 #: What unsets a setting of several servers that have different ones.
 UNSET = "unset"
 _SERVER = "server"
+_RANGE = _("%(unit)s, %(least)s to %(most)s.")
+_WITH_NONE = _("%(unit)s, %(least)s to %(most)s; -1: %(none)s.")
+_NOW = _("Now: %(applied)s.")
 
 
 @dataclass(frozen=True)
@@ -74,11 +78,13 @@ class Shared:
         """Unit, range, what is applied now, and why not more."""
         least, most = self.range
         applied = {words.figure(self.row.name, each["applied"]) for each in self.reports}
-        none = "" if self.row.value.is_reset(-1) is False else f"; -1: {self.row.none_word}"
-        now = f" {_('Now')}: {', '.join(sorted(applied))}." if len(applied) <= 3 else ""
+        told = _WITH_NONE if self.row.value.is_reset(-1) else _RANGE
+        now = _NOW % {"applied": ", ".join(sorted(applied))} if len(applied) <= 3 else ""
         reasons = {each["reason"] for each in self.reports
                    if each["state"] == "unsupported" and each["reason"]}
-        return f"{self.row.unit.name}, {least} {_('to')} {most}{none}.{now} {'; '.join(reasons)}"
+        shown = told % {"unit": term(self.row.unit.name), "least": least, "most": most,
+                        "none": term(self.row.none_word)}
+        return " ".join(filter(None, (shown, now, "; ".join(sorted(reasons)))))
 
     def read(self, text: str) -> int | None:
         """The value that somebody wrote; None for none.

@@ -13,6 +13,7 @@ from nova_qos.core.sharing import Claim
 from nova_qos.resources import BY_FAMILY, TABLE
 from nova_qos.words import setting
 from nova_qos_dashboard import words
+from nova_qos_dashboard.terms import term
 
 _DIVISIONS = {name: row.division for name, row in TABLE.items() if row.division}
 #: What has columns of its own.
@@ -35,7 +36,7 @@ class HostRow:
 
     @property
     def agent(self) -> SafeString:
-        return words.with_reason(self.state.agent, self.state.reason or "")
+        return words.with_reason(term(self.state.agent), self.state.reason or "")
 
     @property
     def servers(self) -> int | None:
@@ -55,7 +56,8 @@ class HostRow:
 
     @property
     def condition(self) -> SafeString:
-        return words.with_reason(self.state.state or words.NOTHING, "; ".join(self.state.reasons))
+        return words.with_reason(
+            term(self.state.state or words.NOTHING), "; ".join(self.state.reasons))
 
     @property
     def drifted(self) -> int | None:

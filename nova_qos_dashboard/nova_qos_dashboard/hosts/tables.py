@@ -74,7 +74,7 @@ class HostsTable(tables.DataTable):
     agent = tables.Column("agent", verbose_name=_("Agent"))
     servers = _number("servers", _("Servers"))
     memory = _number("memory", _("Memory guaranteed / capacity (MiB)"))
-    cpu = _number("cpu", _("CPU guaranteed / capacity (%)"))
+    cpu = _number("cpu", _("CPU guaranteed / capacity (percent)"))
     network = _number("network", _("Network guaranteed / capacity (kbit/s)"))
     condition = tables.Column("condition", verbose_name=_("State"))
     drifted = _number("drifted", _("Drifted"))

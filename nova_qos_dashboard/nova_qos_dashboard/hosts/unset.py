@@ -4,7 +4,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.translation import gettext as now
 from django.utils.translation import gettext_lazy as _
 
 from nova_qos.core import errors
@@ -44,7 +43,7 @@ class UnsetForm(ServersForm):
             saved = foreseen.listed(each)
             found[each["id"]] = sorted({**saved.own, **saved.hooked})
         if not any(found.values()):
-            raise errors.InvalidSetting(now("There are no settings to unset."))
+            raise errors.InvalidSetting(str(_("There are no settings to unset.")))
         return found
 
     def foresee(self, cloud: Cloud, asked: Any) -> Preview:

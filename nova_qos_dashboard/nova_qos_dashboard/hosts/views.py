@@ -19,6 +19,7 @@ from nova_qos_dashboard.hosts.rows import ServerRow
 from nova_qos_dashboard.hosts.set import SetForm
 from nova_qos_dashboard.hosts.tables import ServersTable, dialog, servers_of
 from nova_qos_dashboard.hosts.unset import UnsetForm
+from nova_qos_dashboard.terms import term
 
 
 class HostView(Failing, tables.DataTableView):
@@ -37,6 +38,7 @@ class HostView(Failing, tables.DataTableView):
         state = self.attempt(self._state, None)
         return super().get_context_data(**kwargs) | {
             "host_name": self.kwargs["host"], "state": state, "failures": self.failures,
+            "agent": state and term(state.agent), "condition": state and term(state.state or ""),
             "grafana": link("host", host=self.kwargs["host"])}
 
     def _state(self) -> HostState:

@@ -14,6 +14,7 @@ from nova_qos_dashboard.cloud import Cloud
 from nova_qos_dashboard.failing import Failing
 from nova_qos_dashboard.grafana import link
 from nova_qos_dashboard.hosts.tables import SET_RULES, dialog
+from nova_qos_dashboard.terms import term
 
 _HOST = "OS-EXT-SRV-ATTR:host"
 
@@ -59,15 +60,8 @@ class AdminQosTab(QosTab):
 def _row(name: str, report: Report) -> dict[str, Any]:
     row, state = TABLE[name], words.state_of(report)
     return {
-        "title": words.title(row), "unit": row.unit.name, "source": _source(report),
+        "title": words.title(row), "unit": term(row.unit.name), "source": words.source(report),
         "requested": words.figure(name, report["requested"]),
         "applied": words.figure(name, report["applied"]),
         "range": words.of(report["range"]).replace(" / ", " \N{EN DASH} "),
         "state": words.with_reason(words.STATES[state], report["reason"] or "")}
-
-
-def _source(report: Report) -> str:
-    source, revision = report.get("source", ""), report.get("policy_revision")
-    if source == "none":
-        return words.NOTHING
-    return source if revision is None else f"{source} ({revision})"

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from horizon import forms, messages
 
 from nova_qos.client_policies import Seen
@@ -18,6 +19,7 @@ from nova_qos_dashboard import words
 from nova_qos_dashboard.cloud import Cloud, projects
 from nova_qos_dashboard.hosts.fields import FAMILIES
 from nova_qos_dashboard.preview import Preview, PreviewForm, require
+from nova_qos_dashboard.terms import term
 
 
 class _SettingFields(forms.SelfHandlingForm):
@@ -63,9 +65,14 @@ def _read(row: Resource, text: str) -> Value | None:
 
 
 def _hint(row: Resource) -> str:
-    relative = "" if row.relative is None else f" {_('Or')} {row.relative.words}."
-    said = row.describe().partition(": ")[2].partition(", ")[2]
-    return f"{row.unit.name}: {said}{relative}"
+    relative = "" if row.relative is None else _("Or %(relative)s.") % {
+        "relative": term(row.relative.words)}
+    return f"{term(row.unit.name)}: {term(range_of(row))} {relative}".rstrip()
+
+
+def range_of(row: Resource) -> str:
+    """What a policy can have of a resource, as the table says it."""
+    return row.describe().partition(": ")[2].partition(", ")[2]
 
 
 class CreateForm(_SettingFields, PreviewForm):
@@ -178,7 +185,16 @@ class ProjectsForm(PreviewForm):
 
 def of_policies(run: runs.PolicyRun) -> Preview:
     """The preview of a change of policies."""
-    return Preview(run.forecast, list(run.notes))
+    notes = [ngettext(
+        "%(count)d server would be changed; nothing was sent.",
+        "%(count)d servers would be changed; nothing was sent.", run.changed)
+        % {"count": run.changed}, *run.forecast.promises]
+    if run.elsewhere:
+        notes.append(ngettext(
+            "Not shown: %(count)d server on no host, which changes when it starts.",
+            "Not shown: %(count)d servers on no host, which change when they start.",
+            run.elsewhere) % {"count": run.elsewhere})
+    return Preview(run.forecast, notes)
 
 
 def _silent(_told: str) -> None:
