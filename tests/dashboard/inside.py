@@ -37,13 +37,21 @@ class Browser:
         """The page."""
         return self._page(self._client.get(path, HTTP_ACCEPT_LANGUAGE=language), status)
 
-    def row(self, path: str, row: str, table: str = "servers") -> tuple[int, str]:
+    def row(self, path: str, row: str) -> tuple[int, str]:
         """A row of a table, as the browser asks for it again."""
-        url = re.search(rf'<tr[^>]*data-object-id="{re.escape(row)}"[^>]*>', self.get(path))
-        assert url is not None
-        found = re.search(r'data-update-url="([^"]+)"', url[0])
+        return self.ajax(self.update_url(path, row))
+
+    def update_url(self, path: str, row: str) -> str:
+        """Where the browser asks for a row again."""
+        tag = re.search(rf'<tr[^>]*data-object-id="{re.escape(row)}"[^>]*>', self.get(path))
+        assert tag is not None
+        found = re.search(r'data-update-url="([^"]+)"', tag[0])
         assert found is not None
-        answer = self._client.get(unescape(found[1]), HTTP_X_REQUESTED_WITH="XMLHttpRequest")
+        return unescape(found[1])
+
+    def ajax(self, url: str) -> tuple[int, str]:
+        """What a script of the page gets."""
+        answer = self._client.get(url, HTTP_X_REQUESTED_WITH="XMLHttpRequest")
         return answer.status_code, answer.content.decode()
 
     def post(self, path: str, status: int = 200, **fields: Any) -> str:

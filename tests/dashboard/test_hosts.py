@@ -2,7 +2,6 @@
 """The list of hosts and the page of a host."""
 
 import re
-from html import unescape
 
 import pytest
 
@@ -25,7 +24,7 @@ def test_hosts_come_with_one_request(admin: Browser, cloud: Double) -> None:
 def test_counts_come_with_the_row(admin: Browser, cloud: Double) -> None:
     cloud.host.add("late", own={"cpu_priority": 99}, late={"cpu_priority": "it does not run"})
     cloud.host.add("idle", own={"io_priority": 500}, idle={"io_priority": "no bfq"})
-    status, row = admin.row(INDEX, "compute", "hosts")
+    status, row = admin.row(INDEX, "compute")
     assert status == 200
     cells = [text(each) for each in re.findall(r"<td.*?</td>", row, re.DOTALL)]
     # drifted, pending, without effect
@@ -80,13 +79,9 @@ def test_what_is_pending_is_asked_for_again_until_it_is_applied(
 def test_a_server_that_has_left_is_gone_from_the_page(admin: Browser, cloud: Double) -> None:
     server = cloud.host.add("late", own={"cpu_priority": 99}, late={"cpu_priority": "soon"})
     cloud.host.add("stays")
-    page = admin.get(HOST)
-    assert server.id in page
-    url = re.search(rf'data-update-url="([^"]*{server.id}[^"]*)"', page)
-    assert url is not None
+    url = admin.update_url(HOST, server.id)
     del cloud.host.servers[server.id]
-    answer = admin._client.get(unescape(url[1]), HTTP_X_REQUESTED_WITH="XMLHttpRequest")
-    assert answer.status_code == 404
+    assert admin.ajax(url)[0] == 404
 
 
 def test_a_stopped_server_is_not_asked_for_again(admin: Browser, cloud: Double) -> None:
@@ -124,7 +119,7 @@ def test_the_agent_is_away(admin: Browser, cloud: Double) -> None:
     cloud.host.add("web", own={"cpu_priority": 9})
     for path in (INDEX, HOST):
         assert "there is no nova-qos-agent on host compute" in admin.get(path)
-    status, row = admin.row(INDEX, "compute", "hosts")
+    status, row = admin.row(INDEX, "compute")
     assert (status, "status_down" in row) == (200, True)
 
 
@@ -144,6 +139,32 @@ def test_what_cannot_be_had_is_said(
     # back to the host, with the reason
     admin.get(f"{HOST}set/?server=x", status=302)
     assert said in text(admin.get(HOST))
+
+
+@pytest.mark.parametrize("answer", [
+    fault(500, "Unexpected API Error."), fault(403, "Policy doesn't allow it."),
+    (404, {"message": "The resource could not be found."}, {})])
+def test_a_row_that_cannot_be_brought_again_stays(
+    answer: tuple[int, object, dict[str, str]], admin: Browser, cloud: Double
+) -> None:
+    server = cloud.host.add("late", own={"cpu_priority": 99}, late={"cpu_priority": "soon"})
+    for path, name in ((INDEX, "compute"), (HOST, server.id)):
+        url = admin.update_url(path, name)
+        cloud.instead = {("GET", "/os-qos"): answer, ("GET", "/os-qos/hosts"): answer}
+        assert admin.ajax(url)[0] == 503
+        cloud.instead = {}
+
+
+def test_who_is_logged_out_meanwhile_goes_to_log_in(admin: Browser, cloud: Double) -> None:
+    server = cloud.host.add("web")
+    gone = fault(401, "The request you have made requires authentication.")
+    paths = ("/os-qos", "/os-qos/hosts", "/os-qos-policies", "/os-qos-policies/7")
+    cloud.instead = {("GET", path): gone for path in paths}
+    for path in (HOST, f"{HOST}set/?server={server.id}", "/admin/qos/policies/7/", INDEX,
+                 "/admin/qos/?tab=qos__policies", "/admin/qos/policies/7/edit/"):
+        answer = admin._client.get(path)
+        assert (answer.status_code, "/auth/login/" in answer.headers.get("Location", "")) == (
+            302, True), path
 
 
 def test_a_host_that_is_not_there(admin: Browser, cloud: Double) -> None:

@@ -24,6 +24,7 @@ _ASSIGN_RULES = (("compute", ASSIGN_RULE),)
 _OPTIONAL = (("net_in_part", "net_in"), ("net_part", "net"), ("limits",), ("policies",),
              ("memory_guarantee",), ("memory_requested",))
 _WITHOUT = "without"
+_CONTINUE, _UNAVAILABLE = 100, 503
 
 
 class Filter(tables.FilterAction):
@@ -67,7 +68,19 @@ def _number(transform: str, title: Any, **more: Any) -> tables.Column:
                          empty_value=words.NOTHING, **more)
 
 
-class HostsTable(tables.DataTable):
+class _UpdatedRows:
+    """Of a table whose rows the browser requests again."""
+
+    def maybe_preempt(self) -> Any:
+        """The row; 503 where nova did not answer, so that the old one stays."""
+        answer = super().maybe_preempt()  # type: ignore[misc]
+        # Horizon says 100 for what it recovers from, after which a browser waits for the rest
+        if answer is not None and answer.status_code == _CONTINUE:
+            answer.status_code = _UNAVAILABLE
+        return answer
+
+
+class HostsTable(_UpdatedRows, tables.DataTable):
     """The compute hosts of the cloud."""
 
     name = tables.WrappingColumn("name", verbose_name=_("Host"), link="horizon:admin:qos:host")
@@ -206,7 +219,7 @@ def tell(
         level(request, f"{name}: {details(result)}")
 
 
-class ServersTable(tables.DataTable):
+class ServersTable(_UpdatedRows, tables.DataTable):
     """The servers of a host."""
 
     name = tables.WrappingColumn(
