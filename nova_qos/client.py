@@ -16,7 +16,7 @@ from nova_qos.client_hosts import HostState
 from nova_qos.core.errors import ApiRefused, NotInstalled
 from nova_qos.outcome import Outcome, Report, Result, Saved, Setting, is_by_policy
 from nova_qos.resources import GET_ALL, HOSTS_PATH, LIST_PATH, SET_ALL
-from nova_qos.response import message_of, parsed, refusal
+from nova_qos.response import message_of, parsed, refusal, require_body
 
 __all__ = [
     "PAGE", "Adapter", "Client", "HeldReport", "Host", "HostState", "Listed", "Outcome", "Report",
@@ -173,6 +173,7 @@ class Client:
     def _answer(self, response: Any, asked: str) -> dict[str, Any]:
         body = parsed(response)
         if response.status_code < 400:
+            require_body(body, response, asked)
             return body
         message, is_novas = message_of(body)
         if _is_absent(response.status_code, message, is_novas, asked):

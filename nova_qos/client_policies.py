@@ -14,9 +14,10 @@ from urllib.parse import quote
 from nova_qos.core.errors import ApiRefused, NoSuchPolicy, NotInstalled
 from nova_qos.core.policy import Catalog, Value
 from nova_qos.resources import POLICIES_PATH
-from nova_qos.response import message_of, parsed, refusal
+from nova_qos.response import message_of, parsed, refusal, require_body
 
 _ABSENT = "this API has no named policies; upgrade it"
+_NO_CONTENT = 204
 _NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
@@ -174,6 +175,8 @@ class Policies:
     def _body(self, response: Any) -> dict[str, Any]:
         body = parsed(response)
         if response.status_code < 400:
+            if response.status_code != _NO_CONTENT:
+                require_body(body, response, POLICIES_PATH)
             return body
         message, is_novas = message_of(body)
         if response.status_code == 404 and not is_novas:

@@ -27,6 +27,15 @@ def message_of(body: Mapping[str, Any]) -> tuple[str, bool]:
     return " ".join(str(message).split()), is_novas
 
 
+def require_body(body: Mapping[str, Any], response: Any, asked: str) -> None:
+    """Refuse to go by an answer that should have a JSON object, and has something else.
+
+    :raises ApiRefused: a proxy or a page to log in has answered in the place of nova
+    """
+    if not body:
+        raise ApiRefused(f"{asked}: the answer is not nova's", response.status_code)
+
+
 def refusal(response: Any, message: str, asked: str) -> ApiRefused:
     """The error that this answer to ``asked`` stands for."""
     return ApiRefused(

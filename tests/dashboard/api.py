@@ -168,13 +168,13 @@ class Api:
     def _assign(self, number: str, project: str, query: Query, body: Any) -> Answer:
         self.host.catalog = replace(
             self.host.catalog, projects={**self.host.catalog.projects, project: int(number)})
-        return 200, {"policy": self._shown(int(number))}, {}
+        return 204, None, {}
 
     def _withdraw(self, number: str, project: str, query: Query, body: Any) -> Answer:
         kept = {each: policy for each, policy in self.host.catalog.projects.items()
                 if each != project}
         self.host.catalog = replace(self.host.catalog, projects=kept)
-        return 200, {"policy": self._shown(int(number))}, {}
+        return 204, None, {}
 
     def _shown(self, number: int) -> dict[str, Any]:
         catalog = self.host.catalog

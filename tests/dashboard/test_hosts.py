@@ -128,7 +128,8 @@ def test_the_agent_is_away(admin: Browser, cloud: Double) -> None:
     (fault(403, "Policy doesn't allow os_compute_api:os-qos:hosts to be performed."),
      "Policy doesn't allow"),
     (fault(500, "Unexpected API Error."), "Unexpected API Error."),
-    ((502, "<html>Bad Gateway</html>", {}), "refused without a message")])
+    ((502, "<html>Bad Gateway</html>", {}), "refused without a message"),
+    ((200, "<html>Log in</html>", {}), "the answer is not nova's")])
 def test_what_cannot_be_had_is_said(
     answer: tuple[int, object, dict[str, str]], said: str, admin: Browser, cloud: Double
 ) -> None:

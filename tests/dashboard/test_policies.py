@@ -124,7 +124,8 @@ def test_projects_get_it_and_lose_it(admin: Browser, cloud: Double) -> None:
 
 @pytest.mark.parametrize(("answer", "said"), [
     ((404, {"message": "no route"}, {}), "this API has no named policies"),
-    (fault(501, "named policies have no database"), "named policies have no database")])
+    (fault(501, "named policies have no database"), "named policies have no database"),
+    ((200, "<html>Log in</html>", {}), "the answer is not nova's")])
 def test_this_cloud_has_none(
     answer: tuple[int, object, dict[str, str]], said: str, admin: Browser, cloud: Double
 ) -> None:

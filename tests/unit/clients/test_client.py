@@ -166,6 +166,13 @@ def test_an_error_is_the_sentence_of_the_api(client: Client, cloud: RecordedClou
     assert not isinstance(caught.value, NotInstalled)
 
 
+@pytest.mark.parametrize("body", ["<html>Log in</html>", [], None])
+def test_an_answer_that_is_not_novas(body: object, client: Client, cloud: RecordedCloud) -> None:
+    cloud.answers["vm1", GET_ALL] = (200, body)
+    with pytest.raises(ApiRefused, match="get-qos: the answer is not nova's"):
+        client.get(cloud.servers["vm1"])
+
+
 def test_an_error_keeps_the_id_of_the_request() -> None:
     assert str(ApiRefused("no", 409, "req-1")) == "no (HTTP 409) (Request-ID: req-1)"
 
