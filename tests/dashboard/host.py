@@ -103,7 +103,10 @@ class Host:
         if name in server.late:
             default = TABLE[name].unit.to_host(TABLE[name].default.of(server.flavor))
             return Reading(default, unmet="pending", reason=server.late[name])
-        weight = {"weight": 50 if value < 0 else 99 - value} if name == "net_priority" else {}
+        # while nobody has a priority, the network is not divided
+        divides = any("net_priority" in each.own for each in self.servers.values())
+        weight = {"weight": 50 if value < 0 else 99 - value} if (
+            name == "net_priority" and divides) else {}
         return Reading(value, effective=name not in server.idle, reason=server.idle.get(name),
                        details=weight)
 

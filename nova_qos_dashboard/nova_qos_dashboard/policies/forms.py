@@ -186,8 +186,7 @@ class ProjectsForm(PreviewForm):
 def of_policies(run: runs.PolicyRun) -> Preview:
     """The preview of a change of policies."""
     notes = [ngettext(
-        "%(count)d server would be changed; nothing was sent.",
-        "%(count)d servers would be changed; nothing was sent.", run.changed)
+        "%(count)d server would be changed.", "%(count)d servers would be changed.", run.changed)
         % {"count": run.changed}, *run.forecast.promises]
     if run.elsewhere:
         notes.append(ngettext(

@@ -7,7 +7,7 @@ from nova_qos.core.server import Flavor
 from tests.dashboard.browser.chrome import Chrome
 from tests.dashboard.double import Double
 
-HOST = "/admin/qos/hosts/compute/"
+HOST, POLICIES = "/admin/qos/hosts/compute/", "/admin/qos/?tab=qos__policies"
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_pending_becomes_applied_without_a_reload(browser: Chrome, cloud: Double
 def test_this_cloud_has_no_nova_qos(browser: Chrome, cloud: Double) -> None:
     for path in ("/os-qos", "/os-qos/hosts", "/os-qos-policies"):
         cloud.instead["GET", path] = 404, {"message": "The resource could not be found."}, {}
-    for path in ("/admin/qos/", HOST, "/admin/qos/?tab=qos__policies"):
+    for path in ("/admin/qos/", HOST, POLICIES):
         browser.open(path)
         assert "Not available:" in browser.one(".alert-warning").text
         assert browser.axe() == []
@@ -73,3 +73,42 @@ def test_no_host_yet(browser: Chrome, cloud: Double) -> None:
     browser.open(HOST)
     assert "No items to display." in browser.one("#servers").text
     assert browser.axe() == []
+
+
+def test_unset_shows_what_would_change(browser: Chrome, cloud: Double) -> None:
+    server = cloud.host.add("web", own={"cpu_priority": 2048}, flavor=Flavor(512, vcpus=8))
+    cloud.host.add("neighbour", flavor=Flavor(512, vcpus=8))
+    browser.open(HOST)
+    browser.row(server.id).find_element("css selector", ".dropdown-toggle").click()
+    browser.row(server.id).find_element("css selector", 'a[href*="/unset/"]').click()
+    shown = browser.one(".modal #qos_preview").text
+    assert "cpu_priority 2048 -> unset" in shown
+    assert "neighbour" in shown
+    assert server.own == {"cpu_priority": 2048}
+    assert browser.axe() == []
+    browser.submit()
+    browser.wait(lambda: "all settings unset" in browser.text, "it is told")
+    assert server.own == {}
+
+
+def test_a_policy_and_its_projects_are_previewed(browser: Chrome, cloud: Double) -> None:
+    cloud.host.add("web", flavor=Flavor(512, vcpus=8))
+    browser.open(POLICIES)
+    browser.one("#policies__action_create").click()
+    browser.fill("name", "gold")
+    browser.fill("cpu_priority", "2048")
+    assert "No server would change." in browser.previewed()
+    assert browser.axe() == []
+    browser.submit()
+    browser.wait(lambda: "Created policy: gold" in browser.text, "it is told")
+    browser.open(POLICIES)
+    browser.one("#policies tbody .dropdown-toggle").click()
+    browser.one('#policies tbody a[href*="/projects/"]').click()
+    browser.one(".modal #id_projects")
+    browser.choose("projects", "demo")
+    assert "cpu_priority unset -> 2048 (policy gold)" in browser.previewed()
+    assert cloud.host.catalog.projects == {}
+    assert browser.axe() == []
+    browser.submit()
+    browser.wait(lambda: cloud.host.catalog.projects, "the project has it")
+    assert browser.console() == []
