@@ -200,9 +200,15 @@ class Sets:
 
     def _follow_policy(self, change: Change) -> None:
         """Apply what another policy comes to, as far as the host can: no part of that is a reason
-        against the policy."""
+        against the policy.
+
+        :raises ServerNotRunning, HostAway: nothing at all is to be applied, and could not be either
+        """
         names = change.by_policy
         if not names:
+            if not change.targets:
+                # nothing else has told whether it runs
+                self._machine.domain(change.server.uuid)
             return
         try:
             outcomes = self._looker.converge(change.after, names, change.limits)

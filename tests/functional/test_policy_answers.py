@@ -94,6 +94,19 @@ def test_leaving_a_policy_while_the_server_does_not_run_is_to_come(
     eventually(lambda: server.lifted() == set())
 
 
+@pytest.mark.parametrize("settings", [
+    {}, GOLD, {"memory": "50%"}, {"memory_guarantee": 64}, {"cpu_guarantee": 20},
+    {"io_priority": 100}, {"io_limit": -1}], ids=str)
+def test_of_a_server_that_does_not_run_one_and_many_answer_alike(
+    server: Server, settings: dict[str, Any]
+) -> None:
+    """Also of a policy that comes to nothing, or to what no object of a host holds."""
+    create("tier", settings=settings)
+    del server.machine.domains[server.uuid]
+    for policy in ("tier", "tier", "none", None):
+        assert [assign_by(server, policy, many)[0] for many in (False, True)] == [202, 202], policy
+
+
 @pytest.mark.parametrize("policy", ["none", None, "gold"])
 def test_without_an_agent_it_is_to_come(
     boot: Callable[..., Server], gold: str, policy: str | None,
