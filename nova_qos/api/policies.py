@@ -122,8 +122,8 @@ class Policies(wsgi.Controller):
         store().delete(policy.number, seen)
         try:
             policy_use.require_none_since(known, policy)
-        except errors.PolicyConflict:
-            store().put_back(policy)
+        except errors.PolicyConflict as used:
+            _put_back(policy, used)
             raise
         finally:
             self._tell(catalog())
@@ -208,6 +208,20 @@ def _named(known: Catalog, text: str) -> Policy:
     if policy is None:
         raise _no_such(text)
     return policy
+
+
+def _put_back(policy: Policy, used: errors.PolicyConflict) -> None:
+    """Have a policy again that was deleted while somebody got it.
+
+    :raises PolicyConflict, DatabaseAway, NoDatabase: it cannot be put back; says who got it
+    """
+    try:
+        store().put_back(policy)
+    except (errors.PolicyConflict, errors.DatabaseAway, errors.NoDatabase) as error:
+        raise type(error)(
+            f"policy {policy.name} was deleted and could not be put back ({error.message}), though "
+            f"somebody has got it meanwhile: {used.message}. What hosts hold for these servers "
+            "stays until they get another policy") from error
 
 
 def _is_number(text: str) -> bool:
