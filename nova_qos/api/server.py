@@ -24,7 +24,7 @@ from nova_qos.core.report import Report, held, reports
 from nova_qos.core.server import POLICY, Entries, Flavor, SavedServer
 from nova_qos.instances import hosts, saving, settings
 from nova_qos.instances.saving import Trace
-from nova_qos.resources import TABLE
+from nova_qos.resources import LIST_HOST_RULE, TABLE
 
 _NOWHERE = "the server is on no host"
 #: The result of a set for such a server.
@@ -204,13 +204,20 @@ class Server:
             # while the host looks
             self._saved = self._assigner(saving.load(self._context, self._instance))
             readings = answer()
-            self._copy = Copy.of(readings.pop(POLICY, None)) if POLICY in asked else None
+            self._copy = self._told(readings.pop(POLICY, None)) if POLICY in asked else None
         except (errors.ServerNotRunning, errors.Unreachable) as error:
             readings = dict.fromkeys(TABLE, Reading.unread(error))
         if self._saved is None or not self._is_in_force(readings):
             # before that is said: it may have been changed since
             self._saved = self._assigner(saving.load(self._context, self._instance))
         return self.reports(readings)
+
+    def _told(self, reading: Reading | None) -> Copy:
+        """The host's copy of the policies, as far as this caller may read of it."""
+        copy = Copy.of(reading)
+        if copy.complaint and not self._context.can(LIST_HOST_RULE, target={}, fatal=False):
+            return copy.for_users()
+        return copy
 
     def reports(self, readings: Mapping[str, Reading]) -> dict[str, Report]:
         """The resources that were read, each beside what is saved of it."""

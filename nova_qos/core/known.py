@@ -11,6 +11,7 @@ from nova_qos.core.reading import Reading
 
 #: Of a reading that tells of an agent's copy: the detail with its age.
 AGE_S = "age_s"
+_LOGGED = "its log says why"
 _TOO_OLD = "the host's agent is older than named policies; upgrade it"
 #: From so many of the next unit on, an age is told in it.
 _UNITS = ((86400, 2, "days"), (3600, 1, "h"), (60, 1, "min"))
@@ -36,6 +37,10 @@ class Copy:
         if reading is None or reading.unmet == "unsupported":
             return cls(is_possible=False)
         return cls(reading.applied, reading.details.get(AGE_S), reading.reason)
+
+    def for_users(self) -> "Copy":
+        """The same for those who are not to read of hosts, addresses and accounts."""
+        return replace(self, complaint=_LOGGED) if self.complaint else self
 
     def is_older(self, catalog: Catalog) -> bool:
         """Whether these policies have been changed since it was fetched."""

@@ -156,6 +156,63 @@ def test_who_may_do_what_with_policies(who: str, request_: PolicyRequest) -> Non
     assert (store().version() != before) == is_changed
 
 
+#: By name, the project that has the policy; None: everybody, as the default, or nobody.
+NAMED = {"everybodys": None, "ours": MEMBER.project, "theirs": STRANGER.project, "nobodys": None}
+#: The names that a caller may read; others none.
+SEEN = {"reader": {"everybodys", "ours"}, "member": {"everybodys", "ours"},
+        "manager": {"everybodys", "ours"}, "admin": set(NAMED),
+        "other project": {"everybodys", "theirs"}}
+
+
+def all_answers(caller: Caller, server: Server, ids: dict[str, str]) -> str:
+    """The text of what the caller is answered to every request of the matrix, each also with the
+    name or id of every policy."""
+    server_requests = [each for each in REQUESTS if each.body is not None]
+    answers = [each.send(caller, server) for each in server_requests]
+    answers += [caller.request("GET", f"{path}{query}") for path in (LIST_PATH, HOSTS_PATH)
+                for query in ("", "?host=compute")]
+    answers += [send("GET", caller=caller), send("GET", "/for-agents", caller=caller)]
+    for name, policy in ids.items():
+        answers += [send("GET", f"?name={name}", caller=caller),
+                    *(each.send(caller, policy) for each in POLICY_REQUESTS if "{id}" in each.path),
+                    *_set_to(caller, server, name), *_set_to(caller, server, policy)]
+    return json.dumps([each.body for each in answers])
+
+
+def _set_to(caller: Caller, server: Server, policy: str) -> list[Answer]:
+    settings = {"policy": policy}
+    return [caller.act(server, SET_ALL, settings), caller.request("POST", LIST_PATH, json.dumps(
+        {"changes": [{"server": server.uuid, "settings": settings}]}))]
+
+
+@pytest.mark.usefixtures("policies")
+@pytest.mark.parametrize("who", [each for each in CALLERS if each != "admin"])
+def test_nobody_reads_the_names_of_others_policies(server: Server, who: str) -> None:
+    ids = {name: create(name, settings={"io_priority": 300 + number},
+                        is_default=name == "everybodys") for number, name in enumerate(NAMED)}
+    for name, project in NAMED.items():
+        if project is not None:
+            store().assign(int(ids[name]), project)
+    told, before = all_answers(CALLERS[who], server, ids), store().version()
+    assert {name for name in NAMED if f'"{name}"' in told or f"policy {name}" in told} == (
+        SEEN.get(who, set()))
+    assert store().version() == before
+    # nor whether there is one of that name
+    for policy in ("nobodys", ids["nobodys"]):
+        assert _set_to(CALLERS[who], server, policy) == _set_to(CALLERS[who], server, "no such")
+
+
+@pytest.mark.usefixtures("policies")
+def test_the_policy_of_a_server_is_named_to_its_project(server: Server) -> None:
+    """It is one that applies to them, though they cannot look at the policy itself."""
+    policy = create("lent", settings={"io_priority": 700})
+    assert ADMIN.act(server, SET_ALL, {"policy": "lent"}).status == 200
+    for caller in READER, MEMBER:
+        assert caller.act(server, GET_ALL).body["io_priority"]["source"] == "policy lent"
+        assert send("GET", f"/{policy}", caller=caller).status == 404
+    assert ADMIN.act(server, SET_ALL, {"policy": None}).status == 200
+
+
 def test_another_project_lists_its_own_alone(server: Server) -> None:
     answer = CALLERS["other project"].request("GET", LIST_PATH)
     assert answer.body["servers"] == []

@@ -172,6 +172,21 @@ def test_an_edit_that_the_host_has_yet_to_get_is_pending_whatever_it_held(
             "applied", None)
 
 
+def test_users_do_not_read_of_addresses_and_accounts(
+    server: Server, gold: str, cut_off: Callable[[], None]
+) -> None:
+    assert assign(server, "gold").status == 200
+    cut_off()
+    edit(gold, settings={"io_priority": 900})
+    begin = ("the host has yet to get revision 2 of policy gold; its agent could not fetch "
+             "policies lately (")
+    told = READER.act(server, "get-qos").body["io_priority"]["reason"]
+    assert told.startswith(f"{begin}its log says why), its copy is ")
+    told = held(server)["io_priority"]["reason"]
+    assert told.startswith(begin)
+    assert "os-qos:policies:agents" in told
+
+
 def test_an_agent_that_knows_no_policies_is_too_old_for_them(
     server: Server, gold: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from nova import context, objects
 
 from nova_qos.api import policy_use
 from nova_qos.api.catalog import catalog

@@ -56,6 +56,12 @@ def test_an_agent_that_cannot_fetch_says_so(age_s: int | None, words: str) -> No
     assert told(replace(copy, revision=7), refused) == ("refused", f"no room; {more}")
 
 
+def test_users_are_not_told_why() -> None:
+    copy = Copy(6, 40, "http://192.0.2.1:8774 answered 403")
+    assert copy.for_users() == Copy(6, 40, "its log says why")
+    assert Copy(6, 40).for_users() == Copy(6, 40)
+
+
 @pytest.mark.parametrize("copy", [Copy(6, 40, "away"), Copy(None, None, "away")])
 def test_what_is_in_force_or_somebody_elses_has_no_such_reason(copy: Copy) -> None:
     assert told(copy, Reading(700)) == ("applied", None)
