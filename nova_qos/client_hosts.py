@@ -119,6 +119,16 @@ class Balancing:
 
 
 @dataclass(frozen=True)
+class PoliciesCopy:
+    """What a host has of the named policies: their ``revision``, None for nothing, and the age of
+    that in seconds; ``reason`` says why its agent could not fetch them last time."""
+
+    revision: int | None
+    age_s: int | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
 class HostState:
     """A compute host as a whole.
 
@@ -145,6 +155,7 @@ class HostState:
     uses: Mapping[str, Use]
     pressure: Mapping[str, Pressure]
     balancing: Balancing
+    policies: PoliciesCopy
     placed: Sequence[Placed] | None = None
 
     @classmethod
@@ -162,6 +173,7 @@ class HostState:
             {name: _fields(Pressure, (body.get("pressure") or {}).get(name) or {})
              for name in PRESSED},
             _fields(Balancing, body.get("balancing") or {}),
+            _fields(PoliciesCopy, body.get("policies") or {}),
             None if body.get("placed") is None else [
                 _fields(Placed, each) for each in body["placed"]])
 

@@ -14,6 +14,7 @@ from nova_qos.agent.look import Looker
 from nova_qos.core import contention, desired, errors, host_report
 from nova_qos.core.balloon import Balloon
 from nova_qos.core.contention import FAMILIES, Judgement, Placed, Summary
+from nova_qos.core.known import Copy
 from nova_qos.core.reading import Reading
 from nova_qos.core.room import Room
 from nova_qos.core.server import SavedServer
@@ -47,10 +48,13 @@ class Contention:
         self, machine: Host, looker: Looker,
         account: Callable[[], Account] = lambda: Account("off"),
         listener: Callable[[State], None] | None = None,
+        policies: Callable[[], Reading] | None = None,
     ) -> None:
         """:param account: tells what balancing does now
         :param listener: told the state of the host at each look; returns at once
+        :param policies: tells of the host's copy of the policies, as ``Policies.reading``
         """
+        self._policies = policies
         self._machine, self._looker, self._account = machine, looker, account
         self._listener = listener
         self._lock = threading.Lock()
@@ -72,7 +76,8 @@ class Contention:
         judgement = contention.judge(
             summary, room, account.reasons if account.state == "short" else ())
         since = self._judged(judgement, summary, room)
-        found = host_report.shown(summary, room, judgement, since, account.shown())
+        copy = Copy.of(self._policies()) if self._policies else Copy()
+        found = host_report.shown(summary, room, judgement, since, account.shown(), copy)
         if servers:
             found["placed"] = [self._shown(server, each, seen) for server, each in placed]
         return found

@@ -94,7 +94,7 @@ class AgentManager(manager.Manager):
         emit = notifier(host, nova_context.get_admin_context())
         self._contention = Contention(
             machine, self.looker, lambda: self._balancer.account,
-            None if emit is None else Notices(host, emit))
+            None if emit is None else Notices(host, emit), self._policies.reading)
         self.loop.after_check = self._contention.judge
         self._together = Together(self._sets, self.looker, unfinished)
         self._exporter = None if export is None else export(

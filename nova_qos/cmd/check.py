@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 from oslo_config import cfg
 
+from nova_qos.agent.fetching import Fetcher
 from nova_qos.core import errors
+from nova_qos.core.policy import Catalog
 from nova_qos.host import Ability, Networks
 from nova_qos.resources import TABLE
 from nova_qos.virt import survey
@@ -15,7 +17,8 @@ from nova_qos.virt.kernel import Configuration
 
 
 def run(options: cfg.ConfigOpts, uri: str, networks: Networks) -> int:
-    """Print it; needs neither message bus nor database and changes nothing on the host.
+    """Print it; needs neither message bus nor database and changes nothing on the host. It requests
+    the named policies from nova's API.
 
     :returns: the exit status: 0 when everything works, 1 when something does not, or libvirt does
         not answer
@@ -29,7 +32,7 @@ def run(options: cfg.ConfigOpts, uri: str, networks: Networks) -> int:
         return 1
     finally:
         logging.disable(logging.NOTSET)
-    sys.stdout.writelines(lines(found))
+    sys.stdout.writelines([*lines(found), *policies(options)])
     return 0 if all(ability.works for ability in found.values()) else 1
 
 
@@ -54,6 +57,18 @@ def lines(found: Mapping[str, Ability]) -> list[str]:
         *(f"{name}: {found[name]}\n" for name in names),
         *(f"warning: {name}: {each}\n" for name in names for each in found[name].warnings),
     ]
+
+
+def policies(options: cfg.ConfigOpts) -> list[str]:
+    """A warning where this host has credentials to fetch named policies with, and cannot."""
+    try:
+        Fetcher(options)(Catalog(), None)
+    except errors.NoDatabase:
+        # a cloud without policies, or a host that is to have none
+        return []
+    except errors.Unreachable as error:
+        return [f"warning: policies: {error.message}\n"]
+    return []
 
 
 def _configuration(options: cfg.ConfigOpts, uri: str) -> Configuration:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from nova_qos.core.contention import FAMILIES, Judgement, Placed, Summary, need_mib
+from nova_qos.core.known import Copy
 from nova_qos.core.room import PRESSED, Pressure, Room
 from nova_qos.core.server import SavedServer
 
@@ -20,15 +21,23 @@ BALANCING = ("mode", "state", "reasons", "room", "managed", "unmanaged", "lent",
              "distressed", "holds", "stuck", "stale", "moves")
 _UNBALANCED: Mapping[str, Any] = {**dict.fromkeys(BALANCING), "reasons": []}
 
+_NO_COPY = Copy()
+
+
+def copied(copy: Copy) -> HostReport:
+    """What a report says of the host's copy of the named policies."""
+    return {"revision": copy.revision, "age_s": copy.age_s, "reason": copy.complaint}
+
 
 def shown(
     summary: Summary, room: Room, judgement: Judgement, since: Mapping[str, float],
-    balancing: Mapping[str, Any] = MappingProxyType({}),
+    balancing: Mapping[str, Any] = MappingProxyType({}), copy: Copy = _NO_COPY,
 ) -> HostReport:
     """The report of a host, in JSON's types.
 
     :param since: when each of ``Judgement.conditions`` began (s since 1970)
     :param balancing: what ``BALANCING`` names, of this host
+    :param copy: what the host has of the named policies
     """
     shorts = {"promised": judgement.promised_mib, "now": judgement.now_mib}
     found: HostReport = {
@@ -38,7 +47,7 @@ def shown(
                   for name, mib in shorts.items()},
         "reasons": list(judgement.reasons), "cpus": room.cpus,
         "pressure": {name: _pressure(room.pressure.get(name, Pressure())) for name in PRESSED},
-        "balancing": {**_UNBALANCED, **balancing}}
+        "balancing": {**_UNBALANCED, **balancing}, "policies": copied(copy)}
     for family in FAMILIES:
         use = summary.uses[family.name]
         found[family.name] = {
@@ -79,7 +88,7 @@ def unknown() -> HostReport:
         **dict.fromkeys(("servers", "running", "state", "since")),
         "short": {"promised": None, "now": None}, "reasons": [], "cpus": None,
         "pressure": {name: _pressure(Pressure()) for name in PRESSED},
-        "balancing": {**_UNBALANCED},
+        "balancing": {**_UNBALANCED}, "policies": copied(_NO_COPY),
         **{each.name: {"unit": each.unit, **dict.fromkeys(
             (*_SUMS, *(_OF_MEMORY if each.name == "memory" else ())))} for each in FAMILIES}}
 

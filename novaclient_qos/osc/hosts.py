@@ -40,7 +40,8 @@ class ShowHost(command.ShowOne):
     """Show a compute host: its capacity, and what its servers are guaranteed, have and need.
 
     Sums are over the servers that run, but for servers and memory_flavors. The pressure is the
-    percent of the last ten seconds in which some tasks, or all, have waited.
+    percent of the last ten seconds in which some tasks, or all, have waited. The host has a copy of
+    the named policies; policies_reason tells why its agent could not fetch them last time.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -96,7 +97,11 @@ def _cells(host: HostState) -> dict[str, object]:
         value = getattr(host.balancing, each.name)
         cells[f"balancing_{each.name}"] = (
             Cell(value, "\n".join(value)) if each.name == "reasons" and value else Cell(value))
-    return cells
+    policies, age_s = host.policies, host.policies.age_s
+    return cells | {
+        "policies_revision": Cell(policies.revision),
+        "policies_age": Cell(age_s, None if age_s is None else in_words(age_s)),
+        "policies_reason": Cell(policies.reason)}
 
 
 def _figure(use: Use, name: str) -> Cell:
