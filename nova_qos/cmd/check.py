@@ -26,13 +26,13 @@ def run(options: cfg.ConfigOpts, uri: str, networks: Networks) -> int:
     # what would be logged is printed
     logging.disable()
     try:
-        found = abilities(options, uri, networks)
+        found, warnings = abilities(options, uri, networks), policies(options)
     except errors.HostAway as error:
         print(f"{error.message}. Start libvirtd, or correct [libvirt] connection_uri")
         return 1
     finally:
         logging.disable(logging.NOTSET)
-    sys.stdout.writelines([*lines(found), *policies(options)])
+    sys.stdout.writelines([*lines(found), *warnings])
     return 0 if all(ability.works for ability in found.values()) else 1
 
 
