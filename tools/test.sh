@@ -90,8 +90,13 @@ tier_evaluation() { run_pytest tests/evaluation; }
 
 tier_install() { run_pytest tests/install; }
 
-# two processes, each with a cloud of its own
-tier_functional() { run_pytest -n 2 --dist loadfile tests/functional; }
+# two processes, each with a cloud of its own; and one with a cloud of two cells
+tier_functional() {
+    local failed=0
+    run_pytest -n 2 --dist loadfile tests/functional || failed=1
+    run_pytest tests/cells || failed=1
+    return $failed
+}
 
 tier_net() {
     # each test has network namespaces of its own, and waits more than it computes
