@@ -52,7 +52,8 @@ class Listed(TypedDict):
     ``status`` is nova's, such as ACTIVE; UNKNOWN for a server of which only the id is known, since
     its cell is down. An older API tells ``project_id`` of none, and ``status`` of these alone.
     ``policy`` is there in the list of a host: the id of the policy that the server is set to,
-    "none" where none is to reach it, None where its flavor, its project and the default decide.
+    "none" where none is to reach it, None where its flavor, its project and the default decide; and
+    ``hook``: what a post-create hook gave it, by resource, though something else may decide.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Listed(TypedDict):
     status: NotRequired[str]
     project_id: NotRequired[str | None]
     policy: NotRequired[str | None]
+    hook: NotRequired[dict[str, int]]
 
 
 @dataclass(frozen=True)

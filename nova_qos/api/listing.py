@@ -95,8 +95,8 @@ class ServerList(wsgi.Controller):
             readings = self._ask(cell, host, [each.uuid for each in instances], asked)
             return {
                 "servers": [{**_server(each, host, _held(
-                    cell, each, readings[each.uuid], assigner)), "policy": _policy(each)}
-                            for each in instances],
+                    cell, each, readings[each.uuid], assigner)), "policy": _policy(each),
+                    "hook": _hook(each)} for each in instances],
                 "host": {"name": host, "vcpus": node.vcpus, "memory_mib": node.memory_mb},
             }
 
@@ -131,6 +131,12 @@ def _policy(instance: Instance) -> str | None:
     """The id of the policy that the server is set to; "none" where none is to reach it."""
     number = settings.saved_server(instance).policy
     return NONE_NAME if number == NONE_ID else None if number is None else str(number)
+
+
+def _hook(instance: Instance) -> Body:
+    """What a post-create hook gave the server, also where something else decides."""
+    return {name: TABLE[name].value.shown(value)
+            for name, value in settings.saved_server(instance).hooked.items()}
 
 
 def _unknown(instance: Instance) -> Body:

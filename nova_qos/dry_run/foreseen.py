@@ -25,7 +25,7 @@ _KEPT = Source("policy", "that is not known now")
 
 def listed(server: Listed) -> SavedServer:
     """The server with what decides each resource now, of its source, as the list of its host tells
-    it. What is overruled is not told, and which policies these are neither."""
+    it. Of what is overruled, only what a hook gave is told, and which policies these are is not."""
     by_source: dict[Source, dict[str, int]] = {}
     for name in TABLE:
         report = server["qos"].get(name, {})
@@ -35,6 +35,8 @@ def listed(server: Listed) -> SavedServer:
         if value is not None:
             by_source.setdefault(_source(report) if is_known else _KEPT, {})[name] = int(value)
     own, hooked = by_source.pop(SERVER, {}), by_source.pop(HOOK, {})
+    # an older API tells of it no more than where it decides
+    hooked |= {name: value for name, value in server.get("hook", {}).items() if name in TABLE}
     layers = tuple(Layer(source, settings) for source, settings in by_source.items())
     flavor = Flavor(server["memory_mib"] or 0, vcpus=server["vcpus"] or 0)
     return SavedServer(server["id"], server["host"], None, flavor, own=own, hooked=hooked,

@@ -19,7 +19,7 @@ from novaclient_qos.osc import rollout
 from tests.fakehost import CAPACITY
 from tests.functional import shells
 from tests.functional.caller import ADMIN
-from tests.functional.cloud import Cloud, Server, eventually
+from tests.functional.cloud import HOOKS, Cloud, Server, eventually
 from tests.functional.values import SETTINGS
 from tests.shells import OpenStack
 from tests.unit.clients.recorded import RecordedCloud
@@ -389,7 +389,7 @@ def changed(before: dict[str, tuple[str, str]], words: str) -> dict[str, tuple[s
     """The wishes for a server after what a dry run says of it."""
     after = dict(before)
     for name, value, notes in re.findall(r"(\w+) [^>]*-> ([\w-]+)(?: \(([^)]*)\))?", words):
-        found = re.search(r"(?:default )?policy \w+", notes)
+        found = re.search(r"(?:default )?policy \w+|hook", notes)
         after[name] = (value, found[0] if found else "none" if value == "unset" else "server")
     return after
 
@@ -449,6 +449,34 @@ def test_what_a_dry_run_of_a_policy_shows_comes_true(
     foretold("set", "--policy", "none", second.uuid)
     foretold("policy", "set", "--cpu-priority", "900", "bronze")
     foretold("policy", "set", "--no-default", "bronze")
+
+
+@pytest.mark.usefixtures("policies")
+def test_a_dry_run_shows_what_a_hook_gave(
+    openstack: OpenStack, named: Callable[..., Server], foretold: Callable[..., None]
+) -> None:
+    """Below a policy nothing of it is to be seen, until the policy ends."""
+    HOOKS["half"] = lambda server: {"memory": server.flavor.memory_mib // 2}
+    try:
+        ballooned, other = named("ballooned"), named("other")
+        ballooned.machine.happened(ballooned.uuid, "started")
+        eventually(lambda: ballooned.domain.held()["memory"] == 256)
+    finally:
+        del HOOKS["half"]
+    openstack.good("policy", "create", "--memory", "75%", "--io-priority", "500", "gold")
+    foretold("set", "--policy", "gold", ballooned.uuid)
+    openstack.good("set", "--policy", "gold", other.uuid)
+    assert (ballooned.domain.held()["memory"], other.domain.held()["memory"]) == (384, 384)
+    foretold("set", "--policy", "none", ballooned.uuid)
+    assert ballooned.domain.held()["memory"] == 256
+    foretold("set", "--policy", "gold", ballooned.uuid)
+    foretold("policy", "unset", "--memory", "gold")
+    assert (ballooned.domain.held()["memory"], other.domain.held()["memory"]) == (256, 512)
+    # a setting of its own replaces it for good
+    foretold("set", "--memory", "300", ballooned.uuid)
+    openstack.good("set", "--policy", "none", other.uuid)
+    openstack.good("unset", "--memory", "--policy", ballooned.uuid)
+    assert ballooned.domain.held()["memory"] == 512
 
 
 @pytest.mark.usefixtures("policies")
