@@ -452,6 +452,20 @@ def test_what_a_dry_run_of_a_policy_shows_comes_true(
 
 
 @pytest.mark.usefixtures("policies")
+def test_unset_all_leaves_the_policy(openstack: OpenStack, server: Server) -> None:
+    """What is set is one thing, whose values a server has beyond that another."""
+    openstack.good("policy", "create", "--io-priority", "500", "gold")
+    for words, left in ((("--all",), {"io_priority": 500}), (("--all", "--policy"), {})):
+        openstack.good("set", "--policy", "gold", "--io-priority", "300", "--cpu-priority", "77",
+                       server.uuid)
+        openstack.good("unset", *words, server.uuid)
+        assert server.saved() == {}
+        shown = json.loads(openstack.good("show", server.uuid, "--long", "-f", "json").out)
+        assert {row["Resource"]: row["Applied"] for row in shown
+                if row["Source"] != "none"} == left
+
+
+@pytest.mark.usefixtures("policies")
 def test_a_dry_run_shows_what_a_hook_gave(
     openstack: OpenStack, named: Callable[..., Server], foretold: Callable[..., None]
 ) -> None:
