@@ -133,3 +133,17 @@ def test_this_cloud_has_none(
     server = cloud.host.add("web")
     assert said in text(admin.get(LIST))
     assert said in text(admin.get(f"/admin/qos/hosts/compute/assign/?server={server.id}"))
+
+
+def test_a_thousand_take_one_request(admin: Browser, cloud: Double) -> None:
+    for number in range(1000):
+        cloud.host.add_policy(f"policy-{number:04}", {"io_limit": 100 + number})
+    page = text(admin.get(LIST))
+    assert "Displaying 1000 items" in page
+    assert all(f"policy-{number:04}" in page for number in (0, 500, 999))
+    assert cloud.counted == {"GET /os-qos-policies": 1}
+    cloud.counted.clear()
+    server = cloud.host.add("web")
+    choices = admin.get(f"/admin/qos/hosts/compute/assign/?server={server.id}")
+    assert choices.count("<option") > 1000
+    assert cloud.counted["GET /os-qos-policies"] == 1
