@@ -8,6 +8,7 @@ from typing import Any
 from nova import conf as nova_conf
 from nova import exception
 from nova.api.openstack import wsgi
+from oslo_db.exception import DBError
 
 from nova_qos.api import schemas
 from nova_qos.api.assigning import Assigner
@@ -15,11 +16,12 @@ from nova_qos.api.faults import CODES, EXPECTED, translated
 from nova_qos.api.following import follow
 from nova_qos.api.item import Begun, Item
 from nova_qos.api.scope import require_user
-from nova_qos.api.server import Server
+from nova_qos.api.server import Server, save_all
 from nova_qos.api.together import change_together
 from nova_qos.api.validated import require
 from nova_qos.bus.client import AgentClient
 from nova_qos.bus.many import ManyClient
+from nova_qos.bus.wire import SetAnswer
 from nova_qos.core import errors
 from nova_qos.core.server import POLICY
 from nova_qos.instances import hosts
@@ -95,8 +97,7 @@ class ManyServers(wsgi.Controller):
                      for host, mine in by_host.items()]
             for mine, answered in asked:
                 answered.result()
-                for item in mine:
-                    _keep(item)
+                _keep_all(mine)
             followed = [pool.submit(follow, self._many, host, _begun(mine))
                         for host, mine in by_host.items()]
             for each in followed:
@@ -109,6 +110,28 @@ class ManyServers(wsgi.Controller):
             sets[0].server.context, host, [each.wish for each in sets], force)
         for each in sets:
             each.result = results[each.trace.server_uuid]
+
+
+def _keep_all(items: Sequence[Item]) -> None:
+    """Save what became of the sets of one host."""
+    done = [each for each in _begun(items) if isinstance(each.result, SetAnswer)]
+    kept = done if len(done) > 1 and _keep_at_once(done) else []
+    for item in items:
+        if item.begun not in kept:
+            _keep(item)
+
+
+def _keep_at_once(sets: Sequence[Begun]) -> bool:
+    """Save sets in one transaction, which takes a third of the time of one each; whether that was
+    possible. If not, nothing was saved: one of them may be why, and then the others can be."""
+    try:
+        kept = save_all([(each.server, each.trace, each.changes, each.result) for each in sets
+                         if isinstance(each.result, SetAnswer)])
+    except (errors.QosError, DBError):
+        return False
+    for each, readings in zip(sets, kept, strict=True):
+        each.readings = readings
+    return True
 
 
 def _keep(item: Item) -> None:

@@ -277,9 +277,15 @@ def keep_all(sets: Sequence[Done]) -> list[dict[str, Reading]]:
     with ExitStack() as undo:
         for server, _trace, _changes, answer in sets:
             undo.callback(server.discard, answer)
-        saved = saving.save_all([
-            (trace, applied(changes, answer), why_waiting(changes, answer.readings))
-            for _server, trace, changes, answer in sets])
+        kept = save_all(sets)
         undo.pop_all()
+    return kept
+
+
+def save_all(sets: Sequence[Done]) -> list[dict[str, Reading]]:
+    """As ``keep_all``, but the agent takes nothing back."""
+    saved = saving.save_all([
+        (trace, applied(changes, answer), why_waiting(changes, answer.readings))
+        for _server, trace, changes, answer in sets])
     return [server.kept(changes, entries, answer)
             for (server, _trace, changes, answer), entries in zip(sets, saved, strict=True)]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command lines against a real nova API: many servers at once, and lists.
+"""The command lines against a real nova API: many servers at once, lists, and many policies.
 
-Usage: ``python -m tests.benchmark.clients [--servers 500]``. Hosts are in memory; the commands are
-processes of their own and speak HTTP.
+Usage: ``python -m tests.benchmark.clients [--servers 500] [--policies 1000]``. Hosts are in memory;
+the commands are processes of their own and speak HTTP.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import itertools
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -28,11 +29,20 @@ from keystoneauth1.noauth import NoAuth
 from keystoneauth1.session import Session
 from nova import context, objects
 from nova.api.wsgi import Loader
+from nova.conf import CONF
 from nova.tests.fixtures.nova import PROJECT_ID
 
+from nova_qos.api.many import ManyServers
+from nova_qos.bus.many import ManyClient
 from nova_qos.client import Client, Outcome
+from nova_qos.core.policy import Policy
+from nova_qos.instances import hosts, saving
+from nova_qos.policies import rows
+from nova_qos.policies.engine import Database
 from tests.benchmark.agent_start import HOST, make_servers
 from tests.benchmark.compare import Comparison, Goal, compare, report
+from tests.benchmark.policies import make_database
+from tests.benchmark.spans import Spans
 from tests.functional.cloud import Cloud
 
 OPENSTACK = Path(sys.executable).with_name("openstack")
@@ -40,6 +50,15 @@ AT_ONCE, ALONE = 50, 5
 #: How many times as long as for one server a request for so many may take.
 _MOST_TIMES = 15
 _ROUNDS = 10
+#: What a request for many servers does, one after another.
+_STEPS = {
+    "find the servers in their cells": (hosts, "named"),
+    "check access rules, values and states of each": (ManyServers, "_begin"),
+    "the agent's part, with the bus": (ManyClient, "set"),
+    "save and record all": (saving, "save_all")}
+_SETTINGS = {"memory": "75%", "cpu_priority": "512/vcpu", "cpu_limit": "80%/vcpu",
+             "io_priority": 300, "io_limit": 5000, "net_limit": 50000, "net_priority": 20,
+             "memory_guarantee": "25%"}
 _ADMIN = {
     "HTTP_X_AUTH_USER": "admin", "HTTP_X_USER_ID": "admin", "HTTP_X_ROLES": "reader,member,admin",
     "HTTP_X_AUTH_PROJECT_ID": PROJECT_ID}
@@ -111,15 +130,52 @@ def in_one_request(endpoint: str, uuids: Sequence[str]) -> Comparison:
         assert all(isinstance(each, Outcome) and each.result == "applied"
                    for each in results.values())
 
-    return compare(f"{len(uuids)} servers set in one request / one server", many, one,
-                   Goal(_MOST_TIMES), _ROUNDS)
+    found = compare(f"{len(uuids)} servers set in one request / one server", many, one,
+                    Goal(_MOST_TIMES), _ROUNDS)
+    spans = Spans(_STEPS)
+    with spans.measured():
+        for _ in range(_ROUNDS):
+            many()
+    print(f"where the time of one request for {len(uuids)} servers goes:",
+          *spans.lines(_ROUNDS), sep="\n", flush=True)
+    return found
+
+
+def make_policies(count: int) -> None:
+    """So many policies, and as many flavors to compare with."""
+    def add(connection: Any) -> None:
+        rows.take_turn(connection)
+        for number in range(count):
+            rows.insert(connection, Policy(number + 1, f"policy-{number}", _SETTINGS, 1, ""))
+
+    Database(CONF, patient=True).change(add)
+    admin = context.get_admin_context()
+    for number in range(count):
+        objects.Flavor(
+            admin, name=f"flavor-{number}", flavorid=f"f{number}", memory_mb=512, vcpus=1,
+            root_gb=0, ephemeral_gb=0, swap=0, rxtx_factor=1.0, is_public=True,
+            extra_specs={}).create()
+
+
+def show_policies(endpoint: str, count: int) -> None:
+    """Print how long commands take that have many policies to list, or one of them to find."""
+    make_policies(count)
+    policy, flavor = ("server", "qos", "policy"), ("flavor",)
+    for what, ours, novas in (
+        (f"qos policy list with {count} policies / flavor list with as many flavors",
+         (*policy, "list"), (*flavor, "list")),
+        (f"qos policy show of one of {count} / flavor show of one of as many",
+         (*policy, "show", "policy-7"), (*flavor, "show", "flavor-7")),
+    ):
+        pairs = [(seconds(endpoint, *ours), seconds(endpoint, *novas)) for _ in range(ALONE)]
+        show(what, *(sum(each) / ALONE for each in zip(*pairs, strict=True)))
 
 
 def show(what: str, ours: float, baseline: float) -> None:
     print(f"{what:<66} {ours:7.1f} {baseline:7.1f} {ours / baseline:6.2f}", flush=True)
 
 
-def measure(endpoint: str, uuids: Sequence[str]) -> int:
+def measure(endpoint: str, uuids: Sequence[str], policies: int) -> int:
     """Print the figures.
 
     :returns: the exit status
@@ -133,16 +189,22 @@ def measure(endpoint: str, uuids: Sequence[str]) -> int:
     show(f"qos list --host with {len(names)} servers / get-qos of each ({AT_ONCE} measured)",
          seconds(endpoint, "server", "qos", "list", "--host", HOST),
          seconds_for_each(endpoint, uuids[:AT_ONCE]) / AT_ONCE * len(names))
-    return report([in_one_request(endpoint, uuids[:AT_ONCE])])
+    outcome = report([in_one_request(endpoint, uuids[:AT_ONCE])])
+    with tempfile.TemporaryDirectory() as directory:
+        make_database(directory)
+        show_policies(endpoint, policies)
+    return outcome
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--servers", type=int, default=500)
+    parser.add_argument("--policies", type=int, default=1000)
+    arguments = parser.parse_args()
     cloud = Cloud()
     try:
         cloud.setUp()
-        outcome = measure(serve(), make_servers(parser.parse_args().servers))
+        outcome = measure(serve(), make_servers(arguments.servers), arguments.policies)
     finally:
         cloud.doCleanups()
     sys.exit(outcome)

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from oslo_db.exception import DBError
 
 from nova_qos.agent.change import Change
 from nova_qos.agent.locks import locked
 from nova_qos.bus.client import AgentClient
 from nova_qos.core import errors
+from nova_qos.instances import saving
 from nova_qos.resources import LIST_PATH
 from tests.fakehost import NET_CAPACITY
 from tests.functional.caller import ADMIN, STRANGER, Answer, Caller
@@ -111,6 +113,59 @@ def test_one_that_fails_leaves_the_others_changed(boot: Boot) -> None:
     assert bad.saved() == poor.saved() == busy.saved() == {}
     assert actions(bad)[0]["message"] == "Error"
     busy.change(task_state=None)
+
+
+def test_those_of_a_host_are_saved_at_once(
+    boot: Boot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[int] = []
+    save_all = saving.save_all
+
+    def counted(sets: Any) -> Any:
+        saved.append(len(sets))
+        return save_all(sets)
+
+    monkeypatch.setattr(saving, "save_all", counted)
+    here, there, bad = [boot() for _ in range(3)], [boot("second") for _ in range(2)], boot()
+    bad.domain.refuse = {"cpu_priority"}
+    answer = change({each: {"cpu_priority": 50} for each in (*here, bad, *there)})
+    assert codes(answer) == [200, 200, 200, 409, 200, 200]
+    assert sorted(saved) == [2, 3]
+    for each in (*here, *there):
+        assert each.saved() == {"cpu_priority": 50}
+        assert actions(each)[0]["message"].startswith("qos ")
+
+
+def test_one_that_cannot_be_saved_leaves_the_others_changed(boot: Boot) -> None:
+    """nova begins to work on one of them just when the agent has changed it."""
+    first, second, third = boot(), boot(), boot()
+    first.machine.before_domain = lambda: second.change(task_state="rebooting")
+    answer = change({each: {"cpu_priority": 50} for each in (first, second, third)})
+    assert codes(answer) == [200, 409, 200]
+    assert "rebooting" in answer.body["results"][1]["error"]["message"]
+    second.change(task_state=None)
+    assert first.saved() == third.saved() == {"cpu_priority": 50}
+    assert second.saved() == {}
+    assert actions(second)[0]["message"] == "Error"
+    eventually(lambda: second.held()["cpu_priority"] == 1024)
+    assert first.held()["cpu_priority"] == third.held()["cpu_priority"] == 50
+
+
+def test_a_database_that_fails_once_is_asked_for_each(
+    boot: Boot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = [boot(), boot()]
+    save_all, failed = saving.save_all, list[object]()
+
+    def fails_once(sets: Any) -> Any:
+        if not failed:
+            failed.append(None)
+            raise DBError("too many at once")
+        return save_all(sets)
+
+    monkeypatch.setattr(saving, "save_all", fails_once)
+    assert codes(change({each: {"cpu_priority": 50} for each in servers})) == [200, 200]
+    assert [each.saved() for each in servers] == [{"cpu_priority": 50}] * 2
 
 
 def test_force_takes_memory_of_all(boot: Boot) -> None:
