@@ -8,7 +8,6 @@ from typing import Any
 from nova import conf as nova_conf
 from nova import exception
 from nova.api.openstack import wsgi
-from oslo_db.exception import DBError
 
 from nova_qos.api import schemas
 from nova_qos.api.assigning import Assigner
@@ -24,7 +23,7 @@ from nova_qos.bus.many import ManyClient
 from nova_qos.bus.wire import SetAnswer
 from nova_qos.core import errors
 from nova_qos.core.server import POLICY
-from nova_qos.instances import hosts
+from nova_qos.instances import hosts, saving
 from nova_qos.instances.settings import Instance
 from nova_qos.resources import SET_ALL, TABLE
 
@@ -127,7 +126,7 @@ def _keep_at_once(sets: Sequence[Begun]) -> bool:
     try:
         kept = save_all([(each.server, each.trace, each.changes, each.result) for each in sets
                          if isinstance(each.result, SetAnswer)])
-    except (errors.QosError, DBError):
+    except saving.FAILURES:
         return False
     for each, readings in zip(sets, kept, strict=True):
         each.readings = readings

@@ -14,6 +14,7 @@ from datetime import datetime
 from nova.db.main import api as db
 from nova.db.main import models
 from oslo_db import api as oslo_db_api
+from oslo_db import exception
 from oslo_utils import timeutils
 
 from nova_qos.core import errors
@@ -21,6 +22,8 @@ from nova_qos.core.server import Entries, Entry, SavedServer, newer
 from nova_qos.instances import journal, settings
 from nova_qos.instances.settings import Context, Instance
 
+#: What a save of several sets can fail with for a reason that is one of them's alone.
+FAILURES = (errors.QosError, exception.DBError)
 _LONGEST = 255
 _RETRIES = 5
 
@@ -57,6 +60,17 @@ class Trace:
                 _fail(self.context, self, error.message)
                 raise
             unexpected.pop_all()
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the record of a set says beside its trace."""
+
+    trace: Trace
+    message: str
+    result: str
+    details: str | None
+    traceback: str | None = None
 
 
 #: Given what is saved by now, answers what to save.
@@ -112,14 +126,20 @@ def _save(
     context: Context, sets: Sequence[tuple[Trace, Changes, str | None]]
 ) -> list[dict[str, Entry]]:
     # everybody in one order, so that nobody waits for each other
-    saved = {each[0].server_uuid: _save_one(context, *each)
-             for each in sorted(sets, key=lambda each: each[0].server_uuid)}
+    saved: dict[str, dict[str, Entry]] = {}
+    told: list[_Told] = []
+    for trace, changes, waits_for in sorted(sets, key=lambda each: each[0].server_uuid):
+        saved[trace.server_uuid], line = _save_one(context, trace, changes)
+        told.append(_Told(trace, line, "Success", None if waits_for is None
+                          else f"saved, to be applied: {waits_for}"))
+    _add_actions(context, told)
     return [saved[trace.server_uuid] for trace, *_ in sets]
 
 
 def _save_one(
-    context: Context, trace: Trace, changes: Changes, waits_for: str | None
-) -> dict[str, Entry]:
+    context: Context, trace: Trace, changes: Changes
+) -> tuple[dict[str, Entry], str]:
+    """Save one; what it comes to, and the line that tells of it."""
     _take_turn(context, trace.server_uuid)
     kept, known = _known(context, trace.server_uuid)
     asked = changes(known)
@@ -127,9 +147,7 @@ def _save_one(
     now = {**known, **taken}
     _write(context, trace.server_uuid, kept, now)
     # a line has one stamp for all: what was not taken would become later than what counts
-    _add_action(context, trace, journal.line(taken or asked), "Success",
-                None if waits_for is None else f"saved, to be applied: {waits_for}")
-    return now
+    return now, journal.line(taken or asked)
 
 
 @oslo_db_api.wrap_db_retry(max_retries=_RETRIES, retry_on_deadlock=True)
@@ -162,7 +180,7 @@ def _last_changes(context: Context, server_uuid: str) -> dict[str, Entry]:
 @oslo_db_api.wrap_db_retry(max_retries=_RETRIES, retry_on_deadlock=True)
 @db.pick_context_manager_writer
 def _fail(context: Context, trace: Trace, reason: str) -> None:
-    _add_action(context, trace, "Error", "Error", reason, traceback=reason)
+    _add_actions(context, [_Told(trace, "Error", "Error", reason, traceback=reason)])
 
 
 def _take_turn(context: Context, server_uuid: str) -> None:
@@ -209,18 +227,16 @@ def _write(
             row.value = value
 
 
-def _add_action(
-    context: Context, trace: Trace, message: str, result: str, details: str | None,
-    traceback: str | None = None,
-) -> None:
+def _add_actions(context: Context, told: Sequence[_Told]) -> None:
     # not by nova's functions: each of them is a transaction that repeats itself
     now = timeutils.utcnow()
-    action = models.InstanceAction(
-        action=trace.action, instance_uuid=trace.server_uuid, request_id=context.request_id,
-        user_id=context.user_id, project_id=context.project_id, start_time=trace.began,
-        updated_at=now, message=message)
-    context.session.add(action)
+    actions = [models.InstanceAction(
+        action=each.trace.action, instance_uuid=each.trace.server_uuid,
+        request_id=context.request_id, user_id=context.user_id, project_id=context.project_id,
+        start_time=each.trace.began, updated_at=now, message=each.message) for each in told]
+    context.session.add_all(actions)
     context.session.flush()
-    context.session.add(models.InstanceActionEvent(
-        event=trace.what, action_id=action.id, start_time=trace.began, finish_time=now,
-        host=trace.host, result=result, details=details, traceback=traceback))
+    context.session.add_all([models.InstanceActionEvent(
+        event=each.trace.what, action_id=action.id, start_time=each.trace.began, finish_time=now,
+        host=each.trace.host, result=each.result, details=each.details, traceback=each.traceback)
+        for each, action in zip(told, actions, strict=True)])

@@ -54,7 +54,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def counted(self: Session, url: str, method: str, **kwargs: Any) -> Any:
         response = request(self, url, method, **kwargs)
-        address = urlsplit(response.request.url)
+        address = urlsplit(str(response.url))
         if "/v2.1/" in address.path:
             made.append(f"{method} {address.path.partition('/v2.1')[2]}")
         return response
