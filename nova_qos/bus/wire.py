@@ -8,9 +8,10 @@ resources that it does not know; 1.4 has set_many; 1.5 sets a server's policy, a
 ``policy`` among the names to read what its copy of the policies is; 1.6 has host_report, with the
 answer that ``core.host_report`` makes; since 1.7 a reading says where the balancer's value is
 applied, and a host's report what balancing does there; since 1.8 that report tells of each server
-where it is wanted. Each message asks for the version that its method came with, so API and agent of
-neighbouring releases understand each other. A reader ignores fields that it does not know; a new
-field needs a new version, since readers before 1.2 refuse it.
+where it is wanted, and since 1.9 of the host's copy of the policies. Each message asks for the
+version that its method came with, so API and agent of neighbouring releases understand each other.
+A reader ignores fields that it does not know; a new field needs a new version, since readers before
+1.2 refuse it.
 """
 
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from nova_qos.core.reading import Reading
 from nova_qos.core.server import Entries, Entry, Flavor, SavedServer
 
 TOPIC = "nova-qos-agent"
-VERSION = "1.8"
+VERSION = "1.9"
 FIRST_VERSION, READ_MANY_VERSION, WAITING_VERSION, PARTLY_VERSION = "1.0", "1.1", "1.2", "1.3"
 SET_MANY_VERSION, POLICY_VERSION, HOST_VERSION = "1.4", "1.5", "1.6"
 PLACED_VERSION = "1.8"
