@@ -13,7 +13,7 @@ import pytest
 
 from nova_qos.api.catalog import store
 from nova_qos.resources import BALLOON, GET_ALL, HOSTS_PATH, LIST_PATH, SET_ALL, TABLE
-from tests.functional.caller import ADMIN, MEMBER, READER, STRANGER, Answer, Caller
+from tests.functional.caller import ADMIN, MEMBER, READER, SERVICE, STRANGER, Answer, Caller
 from tests.functional.cloud import Server
 from tests.functional.policies import create, send
 
@@ -24,16 +24,18 @@ CALLERS = {
     "member": MEMBER,
     "manager": Caller("manager", ("reader", "member", "manager")),
     "admin": ADMIN,
-    "other project": STRANGER.using(roles=("reader", "member", "manager")),
-    "no project": Caller("nobody", ("reader", "member", "manager"), project=""),
+    "stranger": STRANGER.using(roles=("reader", "member", "manager")),
+    "unscoped": Caller("nobody", ("reader", "member", "manager"), project=""),
+    "service": SERVICE,
 }
 #: By caller, in the order above.
-GET = (403, 200, 200, 200, 200, 404, 403)
-SET = (403, 403, 403, 403, 200, 404, 403)
-LIST = (403, 200, 200, 200, 200, 200, 403)
-LIST_HOST = (403, 403, 403, 403, 200, 403, 403)
+GET = (403, 200, 200, 200, 200, 404, 403, 404)
+SET = (403, 403, 403, 403, 200, 404, 403, 404)
+LIST = (403, 200, 200, 200, 200, 200, 403, 403)
+LIST_HOST = (403, 403, 403, 403, 200, 403, 403, 403)
 #: A policy that the callers' project has.
-GET_POLICY = (403, 200, 200, 200, 200, 404, 403)
+GET_POLICY = (403, 200, 200, 200, 200, 404, 403, 403)
+AGENTS = (403, 403, 403, 403, 200, 403, 403, 200)
 WORDS = {200: "yes", 403: "no", 404: "unknown"}
 _SETTINGS: dict[str, object] = {row.name: row.value.minimum for row in TABLE.values()}
 EVERYTHING = _SETTINGS | {"force": True}
@@ -117,7 +119,7 @@ class PolicyRequest:
 POLICY_REQUESTS = [
     PolicyRequest("GET", "", LIST),
     PolicyRequest("GET", "/{id}", GET_POLICY),
-    PolicyRequest("GET", "/for-agents", LIST_HOST),
+    PolicyRequest("GET", "/for-agents", AGENTS),
     PolicyRequest("POST", "", LIST_HOST, {"policy": {"name": "new", "settings": {}}}),
     PolicyRequest("PUT", "/{id}", LIST_HOST, {"policy": {"description": "new"}}),
     PolicyRequest("DELETE", "/{id}", LIST_HOST),
@@ -161,7 +163,9 @@ NAMED = {"everybodys": None, "ours": MEMBER.project, "theirs": STRANGER.project,
 #: The names that a caller may read; others none.
 SEEN = {"reader": {"everybodys", "ours"}, "member": {"everybodys", "ours"},
         "manager": {"everybodys", "ours"}, "admin": set(NAMED),
-        "other project": {"everybodys", "theirs"}}
+        "stranger": {"everybodys", "theirs"},
+        # whoever logs in as an agent sees what agents get
+        "service": set(NAMED)}
 
 
 def all_answers(caller: Caller, server: Server, ids: dict[str, str]) -> str:
@@ -214,7 +218,7 @@ def test_the_policy_of_a_server_is_named_to_its_project(server: Server) -> None:
 
 
 def test_another_project_lists_its_own_alone(server: Server) -> None:
-    answer = CALLERS["other project"].request("GET", LIST_PATH)
+    answer = CALLERS["stranger"].request("GET", LIST_PATH)
     assert answer.body["servers"] == []
 
 
@@ -229,12 +233,12 @@ def test_an_administrator_without_a_project(server: Server) -> None:
 
 
 def test_without_a_project_nobody_learns_which_servers_there_are(server: Server) -> None:
-    answer = CALLERS["no project"].request(
+    answer = CALLERS["unscoped"].request(
         "POST", "/servers/00000000-0000-0000-0000-000000000000/action", '{"get-qos": null}')
     assert answer.status == 403
 
 
-@pytest.mark.parametrize("who", ["no role", "reader", "member", "manager", "no project"])
+@pytest.mark.parametrize("who", ["no role", "reader", "member", "manager", "unscoped"])
 def test_whether_there_is_such_a_host_is_not_told(server: Server, who: str) -> None:
     for path in (LIST_PATH, HOSTS_PATH):
         assert CALLERS[who].request("GET", f"{path}?host=nowhere").status == 403
