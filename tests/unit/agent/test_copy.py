@@ -6,6 +6,7 @@ import re
 import stat
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from nova_qos.agent import copy
 from nova_qos.agent.copy import Policies
+from nova_qos.agent.schedule import Schedule
 from nova_qos.core import errors
 from nova_qos.core.policy import NONE_ID, Catalog, Policy
 from nova_qos.core.reading import Reading
@@ -145,6 +147,38 @@ def test_a_hint_has_it_fetched(site: Site) -> None:
     api = Api(CATALOG, LATER)
     site.started(api).hint(8)
     eventually(lambda: site.changes == 2)
+
+
+def test_a_thousand_agents_do_not_ask_together(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hint reaches all of them at the same moment."""
+    delays: list[float] = []
+    monkeypatch.setattr(copy, "_SPREAD_S", 2.0)
+    monkeypatch.setattr(Schedule, "put", lambda _self, _key, delay_s=0.0: delays.append(delay_s))
+    for _ in range(1000):
+        site.policies(Api(CATALOG)).hint(8)
+    by_quarter = Counter(int(delay_s / 0.5) for delay_s in delays)
+    assert by_quarter.keys() == {0, 1, 2, 3}
+    assert max(by_quarter.values()) < 400
+
+
+def test_those_that_start_together_do_not_go_on_together(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delays: list[float] = []
+    put = Schedule.put
+
+    def noted(self: Schedule, key: str, delay_s: float = 0.0) -> None:
+        delays.append(delay_s)
+        put(self, key, delay_s)
+
+    monkeypatch.setattr(Schedule, "put", noted)
+    policies = [site.started(Api(CATALOG), 60.0) for _ in range(50)]
+    eventually(lambda: len(delays) >= 2 * len(policies))
+    waits = [delay_s for delay_s in delays if delay_s]
+    assert all(54 <= delay_s <= 66 for delay_s in waits)
+    assert len({round(delay_s, 1) for delay_s in waits}) > 20
 
 
 def test_a_database_node_that_lags_behind_a_hint(site: Site) -> None:
