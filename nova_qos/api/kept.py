@@ -2,7 +2,7 @@
 """What is to be saved of a set, given what is saved by now."""
 
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 
 from nova_qos.api.assigning import require_still_there
@@ -15,7 +15,7 @@ Settings = Mapping[str, int | None]
 
 def unapplied(changes: Settings) -> Changes:
     """Of a set that no agent has carried out."""
-    return _while_it_is_there(changes, lambda known: _entries(changes, known, changes))
+    return lambda known: _entries(changes, known, changes)
 
 
 def applied(changes: Settings, answer: SetAnswer) -> Changes:
@@ -28,7 +28,19 @@ def applied(changes: Settings, answer: SetAnswer) -> Changes:
         return {**{name: each for name, each in answer.entries.items() if name in changes},
                 **_marks(changes, known, answer.entries)}
 
-    return _while_it_is_there(changes, made)
+    return made
+
+
+def while_there(sets: Iterable[Settings]) -> Callable[[], None]:
+    """What refuses to save sets of a policy that was deleted since it was looked up. To be called
+    right before the save ends: who deletes a policy looks for its servers later."""
+    numbers = {each.get(POLICY) for each in sets}
+
+    def check() -> None:
+        for number in numbers:
+            require_still_there(number)
+
+    return check
 
 
 def _marks(changes: Settings, known: Entries, entries: Entries) -> dict[str, Entry]:
@@ -37,17 +49,6 @@ def _marks(changes: Settings, known: Entries, entries: Entries) -> dict[str, Ent
     stamp = max(each.stamp for each in entries.values())
     return {name: replace(each, stamp=stamp) for name, each in entries.items()
             if name not in changes and known.get(name, Entry()).value is None}
-
-
-def _while_it_is_there(changes: Settings, made: Changes) -> Changes:
-    """What to save, unless the policy was deleted since it was looked up. Asked while the server's
-    row is taken, right before the save ends: who deletes a policy looks for its servers later."""
-
-    def checked(known: Entries) -> Entries:
-        require_still_there(changes.get(POLICY))
-        return made(known)
-
-    return checked
 
 
 def _entries(changes: Settings, known: Entries, pending: Container[str]) -> dict[str, Entry]:

@@ -11,7 +11,7 @@ from nova.compute import vm_states
 
 from nova_qos.api import rights
 from nova_qos.api.assigning import Assigner
-from nova_qos.api.kept import applied, unapplied
+from nova_qos.api.kept import applied, unapplied, while_there
 from nova_qos.api.scope import require_user
 from nova_qos.api.waiting import waits, why_waiting
 from nova_qos.bus.client import AgentClient
@@ -173,7 +173,7 @@ class Server:
         """
         if isinstance(result, errors.Unreachable | errors.ServerNotRunning):
             # saved nevertheless, and applied when the host can
-            self._save(trace, unapplied(changes), result.message)
+            self._save_unapplied(trace, changes, result.message)
             return dict.fromkeys(TABLE, Reading.unread(result))
         if isinstance(result, errors.QosError):
             raise result
@@ -260,8 +260,11 @@ class Server:
         followed = self._agent.followed(self._context, host, uuid, answer) if answer.moving else {}
         return {**readings, **followed}
 
-    def _save(self, trace: Trace, change: saving.Changes, waits_for: str | None) -> None:
-        self._saved = self._assigner(self.saved.having(saving.save(trace, change, waits_for)))
+    def _save_unapplied(
+        self, trace: Trace, changes: Mapping[str, int | None], waits_for: str
+    ) -> None:
+        entries = saving.save(trace, unapplied(changes), waits_for, while_there([changes]))
+        self._saved = self._assigner(self.saved.having(entries))
 
 
 #: A set that was carried out: of which server, what it leaves, what was changed, what came of it.
@@ -286,6 +289,7 @@ def save_all(sets: Sequence[Done]) -> list[dict[str, Reading]]:
     """As ``keep_all``, but the agent takes nothing back."""
     saved = saving.save_all([
         (trace, applied(changes, answer), why_waiting(changes, answer.readings))
-        for _server, trace, changes, answer in sets])
+        for _server, trace, changes, answer in sets],
+        while_there(changes for _server, _trace, changes, _answer in sets))
     return [server.kept(changes, entries, answer)
             for (server, _trace, changes, answer), entries in zip(sets, saved, strict=True)]

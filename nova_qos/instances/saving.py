@@ -75,28 +75,39 @@ class _Told:
 
 #: Given what is saved by now, answers what to save.
 Changes = Callable[[Entries], Entries]
+#: Whether what was written may stay.
+Check = Callable[[], None]
 
 
-def save(trace: Trace, changes: Changes, waits_for: str | None = None) -> dict[str, Entry]:
+def _nothing() -> None:
+    """Nothing is to be checked."""
+
+
+def save(
+    trace: Trace, changes: Changes, waits_for: str | None = None, check: Check = _nothing
+) -> dict[str, Entry]:
     """Save changes of a server's desired state, and record the set that made them.
 
     Of each resource the last change counts; what nova has overwritten is saved again.
 
     :param waits_for: why the set has yet to be applied, for the record; None: it was applied
+    :param check: is called when all is written and nothing is committed; what it raises undoes that
     :returns: the server's desired state
     :raises TaskInProgress: nova has started a task on the server; nothing was saved
     :raises ServerGone: it was deleted
     """
-    (saved,) = save_all([(trace, changes, waits_for)])
+    (saved,) = save_all([(trace, changes, waits_for)], check)
     return saved
 
 
-def save_all(sets: Sequence[tuple[Trace, Changes, str | None]]) -> list[dict[str, Entry]]:
+def save_all(
+    sets: Sequence[tuple[Trace, Changes, str | None]], check: Check = _nothing
+) -> list[dict[str, Entry]]:
     """As ``save`` for several servers of one cell: all of them are saved or none.
 
     :returns: their desired states, in this order
     """
-    return _save(sets[0][0].context, sets)  # type: ignore[no-any-return]
+    return _save(sets[0][0].context, sets, check)  # type: ignore[no-any-return]
 
 
 def load(context: Context, instance: Instance) -> SavedServer:
@@ -123,7 +134,7 @@ def _mended(context: Context, server: SavedServer, changes: Entries) -> SavedSer
 @oslo_db_api.wrap_db_retry(max_retries=_RETRIES, retry_on_deadlock=True)
 @db.pick_context_manager_writer
 def _save(
-    context: Context, sets: Sequence[tuple[Trace, Changes, str | None]]
+    context: Context, sets: Sequence[tuple[Trace, Changes, str | None]], check: Check
 ) -> list[dict[str, Entry]]:
     # everybody in one order, so that nobody waits for each other
     saved: dict[str, dict[str, Entry]] = {}
@@ -133,6 +144,8 @@ def _save(
         told.append(_Told(trace, line, "Success", None if waits_for is None
                           else f"saved, to be applied: {waits_for}"))
     _add_actions(context, told)
+    context.session.flush()
+    check()
     return [saved[trace.server_uuid] for trace, *_ in sets]
 
 

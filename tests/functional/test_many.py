@@ -121,9 +121,9 @@ def test_those_of_a_host_are_saved_at_once(
     saved: list[int] = []
     save_all = saving.save_all
 
-    def counted(sets: Any) -> Any:
+    def counted(sets: Any, *more: Any) -> Any:
         saved.append(len(sets))
-        return save_all(sets)
+        return save_all(sets, *more)
 
     monkeypatch.setattr(saving, "save_all", counted)
     here, there, bad = [boot() for _ in range(3)], [boot("second") for _ in range(2)], boot()
@@ -157,11 +157,11 @@ def test_a_database_that_fails_once_is_asked_for_each(
     servers = [boot(), boot()]
     save_all, failed = saving.save_all, list[object]()
 
-    def fails_once(sets: Any) -> Any:
+    def fails_once(*sets: Any) -> Any:
         if not failed:
             failed.append(None)
             raise DBError("too many at once")
-        return save_all(sets)
+        return save_all(*sets)
 
     monkeypatch.setattr(saving, "save_all", fails_once)
     assert codes(change({each: {"cpu_priority": 50} for each in servers})) == [200, 200]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nova_qos.api import policy_use
+from nova_qos.api import kept, policy_use
 from nova_qos.api.catalog import catalog
 from nova_qos.instances import saving
 from nova_qos.policies import schema
@@ -143,6 +143,19 @@ def test_it_is_deleted_before_a_server_gets_it(
     eventually(lambda: server.domain.held()["io_priority"] == 100)
 
 
+def test_it_is_deleted_while_the_set_is_being_saved(
+    server: Server, gold: str, before: Callable[[Any, str, Step], None]
+) -> None:
+    """Nothing of it is committed."""
+    done: list[Answer] = []
+    before(saving, "_write", lambda: done.append(delete(gold)))
+    answer = assign(server, gold, io_limit=500)
+    assert (done[0].status, answer.status, policy_of(server)) == (204, 409, None)
+    assert server.saved() == {}
+    eventually(lambda: (server.domain.held()["io_priority"], server.domain.held()["io_limit"]) == (
+        100, -1))
+
+
 def test_a_flavor_gets_it_before_it_is_deleted(
     gold: str, flavored: Callable[[str], Any], before: Callable[[Any, str, Step], None]
 ) -> None:
@@ -174,13 +187,19 @@ def test_its_name_is_taken_before_it_is_put_back(
 
 
 def test_a_set_that_is_saved_very_late_is_told(
-    server: Server, gold: str, before: Callable[[Any, str, Step], None]
+    server: Server, gold: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cell's database takes longer to commit than a deletion looks for servers."""
     done: list[Answer] = []
-    # after the set has looked whether it is still there
-    before(saving, "_write", lambda: done.append(delete(gold)))
+    look = kept.require_still_there
+
+    def delete_after(number: int | None) -> None:
+        look(number)
+        done.append(delete(gold))
+
+    monkeypatch.setattr(kept, "require_still_there", delete_after)
     assert assign(server, gold).status in (200, 202)
+    monkeypatch.undo()
     assert (done[0].status, policy_of(server)) == (204, gold)
     is_told(server, gold)
     assert assign(server, None).status == 200
