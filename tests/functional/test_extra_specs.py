@@ -16,7 +16,7 @@ CHECKED = ADMIN.using(microversion="2.86")
     ("qos:policy", "gold", 200), ("qos:policy", "none", 200), ("qos:policy", "göld 7", 200),
     ("qos:policy", "x" * 255, 200), ("qos:policy", "", 400), ("qos:policy", " ", 400),
     ("qos:policy", " gold", 400), ("qos:policy", "gold ", 400), ("qos:policy", "x" * 256, 400),
-    ("qos:polcy", "gold", 400)])
+    ("qos:policies", "gold", 400)])
 def test_what_a_flavor_may_name(cloud: Cloud, name: str, value: str, status: int) -> None:
     flavor = ADMIN.request("GET", "/flavors").body["flavors"][0]["id"]
     path = f"/flavors/{flavor}/os-extra_specs"
