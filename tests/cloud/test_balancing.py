@@ -70,6 +70,7 @@ def period_s(host: Observer, server: str) -> int:
     return int(found[1])
 
 
+@pytest.mark.resources("memory_guarantee")
 def test_memory_goes_where_it_is_needed(
     admin: Person, layout: Layout, host: Observer, vms: list[str], working: str,
     balancing: Balanced,

@@ -70,6 +70,7 @@ def test_the_device_that_they_receive_by_comes_back(
     wait_for(lambda: held(host, limited) == WITH, CHECKED_S, "it is put right")
 
 
+@pytest.mark.resources("net_limit")
 def test_a_network_limit_alone_concerns_nobody_else(
     admin: Person, host: Observer, clean: None, vm1: str, vm2: str
 ) -> None:
@@ -89,6 +90,7 @@ def test_more_than_the_uplink_has_is_not_guaranteed(
     assert admin.act(vm2, "get-net-guarantee") == (200, {"kbit": -1})
 
 
+@pytest.mark.resources(*(name for name in SETTINGS if name != "memory_priority"))
 def test_a_hard_reboot_keeps_them(admin: Person, host: Observer, limited: str) -> None:
     assert admin.act(limited, "reboot", {"type": "HARD"})[0] == 202
     admin.wait_for_status(limited, "ACTIVE")
@@ -123,6 +125,7 @@ def test_drift_of_its_class_is_put_right(admin: Person, host: Observer, limited:
     wait_for(lambda: held(host, limited) == WITH, CHECKED_S, "it is put right")
 
 
+@pytest.mark.resources("cpu_guarantee")
 def test_a_guarantee_raises_the_weight_and_no_more(
     admin: Person, host: Observer, limited: str, vm2: str
 ) -> None:

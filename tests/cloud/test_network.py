@@ -62,6 +62,7 @@ def tc(*words: str) -> None:
 
 
 @pytest.mark.parametrize("value", [3, "3"])
+@pytest.mark.resources("net_priority")
 def test_set_get_and_unset(admin: Person, host: Observer, vm1: str, value: object) -> None:
     assert admin.act(vm1, GET) == (200, {"prio": -1})
     assert admin.act(vm1, SET, {"prio": value}) == DONE
@@ -173,6 +174,7 @@ def test_server_that_stops(admin: Person, host: Observer, vm1: str, vm2: str) ->
         admin.wait_for_status(vm2, "ACTIVE")
 
 
+@pytest.mark.resources("net_priority")
 def test_hard_reboot(admin: Person, host: Observer, vm1: str, vm2: str) -> None:
     for server in (vm1, vm2):
         assert admin.act(server, SET, {"prio": 3}) == DONE
@@ -221,6 +223,7 @@ def test_a_floating_ip(admin: Person, host: Observer, routed: tuple[Server, str]
     assert uplink.classes()[STRAYS].sent - strays < SENT
 
 
+@pytest.mark.resources("net_priority")
 def test_three_guests_share_by_weight(admin: Person, host: Observer) -> None:
     three, weights = servers.running(), (39, 26, 15)
     for server, weight in zip(three, weights, strict=True):

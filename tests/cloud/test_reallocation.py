@@ -10,6 +10,7 @@ from tests.cloud.host import Observer
 
 
 @pytest.mark.parametrize("version", [OLDEST, RECENT])
+@pytest.mark.resources("cpu_priority")
 def test_cpu_priority(admin: Person, host: Observer, vm1: str, version: str) -> None:
     assert admin.act(vm1, "set-cpu-priority", {"share": 2048}, version) == (200, {"share": 2048})
     assert host.cgroup(vm1, "cpu", "cpu.shares") == 2048
@@ -17,6 +18,7 @@ def test_cpu_priority(admin: Person, host: Observer, vm1: str, version: str) -> 
     assert admin.act(vm1, "get-cpu-priority", None, version) == (200, {"share": 2048})
 
 
+@pytest.mark.resources("io_priority")
 def test_io_priority(admin: Person, host: Observer, vm1: str) -> None:
     assert admin.act(vm1, "set-io-priority", {"weight": "900"}) == (200, {"weight": 900})
     assert host.cgroup(vm1, "blkio", "blkio.bfq.weight") == 900
@@ -24,6 +26,7 @@ def test_io_priority(admin: Person, host: Observer, vm1: str) -> None:
     assert admin.act(vm1, "get-io-priority", {}) == (200, {"weight": 900})
 
 
+@pytest.mark.resources("memory_soft_limit")
 def test_memory_soft_limit(admin: Person, host: Observer, vm1: str) -> None:
     assert admin.act(vm1, "set-memory-soft-limit", {"memory_limit": 200}) == (200, {"success": 1})
     assert host.cgroup(vm1, "memory", "memory.soft_limit_in_bytes") == 200 * 2**20
@@ -33,6 +36,7 @@ def test_memory_soft_limit(admin: Person, host: Observer, vm1: str) -> None:
     assert admin.act(vm1, "get-memory-soft-limit") == (200, {"soft_limit": -1})
 
 
+@pytest.mark.resources("memory")
 def test_memory_moves_and_the_guest_notices(admin: Person, host: Observer, vm1: str) -> None:
     before = host.guest_available_kib(vm1)
     assert admin.act(vm1, "set-current-memory", {"memory": 256}) == (200, {"success": 1})

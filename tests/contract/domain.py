@@ -86,6 +86,7 @@ class ContractTests:
         return bench.host.domain(server.uuid)
 
 
+@pytest.mark.resources("memory")
 class MemoryContract(ContractTests):
     def test_memory_is_whole_at_first(self, server: Server, domain: Domain) -> None:
         reading = read(domain, "memory")
@@ -231,6 +232,7 @@ class PinnedMemoryContract(ContractTests):
 
 
 class KernelKnobsContract(ContractTests):
+    @pytest.mark.resources("memory_soft_limit")
     def test_soft_limit_is_set_and_lifted(self, domain: Domain) -> None:
         assert read(domain, "memory_soft_limit").applied == UNLIMITED
         for memory_kib in (MIB, 100 * MIB, UNLIMITED):
@@ -238,6 +240,7 @@ class KernelKnobsContract(ContractTests):
             assert read(domain, "memory_soft_limit").applied == memory_kib
         assert read(domain, "memory_soft_limit") == Reading(UNLIMITED)
 
+    @pytest.mark.resources("cpu_priority")
     def test_cpu_shares_take_their_whole_range(self, domain: Domain) -> None:
         assert read(domain, "cpu_priority").applied == 1024
         for shares in (2, 262144, 1495, 1024):
@@ -262,12 +265,14 @@ class KernelKnobsContract(ContractTests):
             write(domain, "cpu_priority", shares)
             assert read(domain, "cpu_priority") == first
 
+    @pytest.mark.resources("cpu_limit")
     def test_cpu_limit_is_set_and_lifted(self, domain: Domain) -> None:
         assert read(domain, "cpu_limit") == Reading(UNLIMITED)
         for percent in (10, 150, 33, UNLIMITED):
             write(domain, "cpu_limit", percent)
             assert read(domain, "cpu_limit") == Reading(percent)
 
+    @pytest.mark.resources("io_limit", "io_rate_limit")
     def test_disk_limits_are_set_and_lifted(self, domain: Domain) -> None:
         names = ("io_limit", "io_rate_limit")
         assert [read(domain, name) for name in names] == [Reading(UNLIMITED)] * 2
@@ -281,6 +286,7 @@ class KernelKnobsContract(ContractTests):
         domain.knob("disk_throttle").write(dict.fromkeys(names, UNLIMITED))
         assert [read(domain, name) for name in names] == [Reading(UNLIMITED)] * 2
 
+    @pytest.mark.resources("cpu_guarantee")
     def test_cpu_guarantee_raises_the_shares_that_it_needs(
         self, bench: Bench, server: Server, domain: Domain
     ) -> None:
@@ -310,6 +316,7 @@ class KernelKnobsContract(ContractTests):
         assert read(domain, "cpu_priority").reason != "raised by cpu_guarantee"
         assert read(domain, "cpu_guarantee") == Reading(UNLIMITED)
 
+    @pytest.mark.resources("memory_guarantee")
     def test_memory_guarantee_is_set_and_lifted(self, domain: Domain) -> None:
         assert read(domain, "memory_guarantee") == Reading(UNLIMITED)
         for memory_mib in (1, 100):
@@ -322,6 +329,7 @@ class KernelKnobsContract(ContractTests):
         write(domain, "memory_guarantee", UNLIMITED)
         assert read(domain, "memory_guarantee") == Reading(UNLIMITED)
 
+    @pytest.mark.resources("cpu_guarantee")
     def test_a_guarantee_that_the_host_does_not_have_is_refused(
         self, domain: Domain
     ) -> None:
@@ -330,6 +338,7 @@ class KernelKnobsContract(ContractTests):
             domain.admit({"cpu_guarantee": 10**6})
         assert read(domain, "cpu_guarantee") == Reading(UNLIMITED)
 
+    @pytest.mark.resources("io_priority")
     def test_io_weight_takes_its_whole_range(self, domain: Domain) -> None:
         assert read(domain, "io_priority").applied == 100
         for weight in (100, 1000, 500):
@@ -503,6 +512,7 @@ class NetworkContract(ContractTests):
         yield
         lift()
 
+    @pytest.mark.resources("{way}limit")
     def test_limit_takes_its_whole_range_and_goes(self, domain: Domain, way: str) -> None:
         assert read(domain, f"{way}limit") == Reading(UNLIMITED)
         # 80 Mbit/s is all that the host has
@@ -513,6 +523,7 @@ class NetworkContract(ContractTests):
         write(domain, f"{way}limit", UNLIMITED)
         assert read(domain, f"{way}limit") == Reading(UNLIMITED)
 
+    @pytest.mark.resources("{way}limit")
     def test_a_limit_alone_gives_no_other_server_a_part(
         self, bench: Bench, domain: Domain, way: str
     ) -> None:
@@ -527,6 +538,7 @@ class NetworkContract(ContractTests):
         assert read(domain, f"{way}limit") == Reading(5000)
         assert read(other, f"{way}priority") == Reading(UNLIMITED)
 
+    @pytest.mark.resources("{way}guarantee")
     def test_guarantee_is_set_and_lifted(self, bench: Bench, domain: Domain, way: str) -> None:
         other = bench.host.domain(bench.driverless().uuid)
         for rate in (100, 40_000):
@@ -543,6 +555,7 @@ class NetworkContract(ContractTests):
         assert read(domain, f"{way}guarantee") == Reading(UNLIMITED)
         assert read(other, f"{way}priority") == Reading(UNLIMITED)
 
+    @pytest.mark.resources("{way}guarantee")
     def test_guarantees_that_the_uplink_does_not_have(
         self, bench: Bench, domain: Domain, way: str
     ) -> None:
@@ -561,6 +574,7 @@ class NetworkContract(ContractTests):
         write(other, f"{way}guarantee", UNLIMITED)
         assert read(domain, f"{way}guarantee") == Reading(48_000)
 
+    @pytest.mark.resources("{way}priority")
     def test_priority_takes_its_whole_range_and_goes(self, domain: Domain, way: str) -> None:
         assert read(domain, f"{way}priority") == Reading(UNLIMITED)
         for priority in (0, 98, 10):
@@ -569,6 +583,7 @@ class NetworkContract(ContractTests):
         write(domain, f"{way}priority", UNLIMITED)
         assert read(domain, f"{way}priority") == Reading(UNLIMITED)
 
+    @pytest.mark.resources("{way}priority")
     def test_servers_without_a_priority_have_a_weight_while_another_has_one(
         self, bench: Bench, domain: Domain, way: str
     ) -> None:
@@ -587,6 +602,7 @@ class NetworkContract(ContractTests):
             write(domain, f"{way}priority", priority)
         assert read(domain, f"{way}priority").applied == UNLIMITED
 
+    @pytest.mark.resources("{way}priority")
     def test_tidying_keeps_the_priority(self, bench: Bench, domain: Domain, way: str) -> None:
         write(domain, f"{way}priority", 30)
         bench.host.tidy(correct=True, floating={})

@@ -62,6 +62,7 @@ def before_others(bench: RealBench, server: RealServer) -> Iterator[None]:
 @pytest.mark.parametrize("percent", [30, 100])
 @pytest.mark.usefixtures("before_others")
 @pytest.mark.flaky(reruns=2)
+@pytest.mark.resources("cpu_limit")
 def test_a_cpu_limit_is_exact(
     bench: RealBench, server: RealServer, domain: Domain, percent: int
 ) -> None:
@@ -115,6 +116,7 @@ def busy_part(bench: RealBench, guest: TestGuest, command: str) -> float:
     return part
 
 
+@pytest.mark.resources("cpu_limit")
 def test_a_limit_that_another_program_changed_is_read_from_the_kernel(
     bench: RealBench, server: RealServer, domain: Domain
 ) -> None:
@@ -123,6 +125,7 @@ def test_a_limit_that_another_program_changed_is_read_from_the_kernel(
     assert read(domain, "cpu_limit").applied == 40
 
 
+@pytest.mark.resources("cpu_limit")
 def test_a_limit_below_what_the_flavor_gives_a_vcpu_is_refused(
     bench: RealBench, server: RealServer
 ) -> None:
@@ -198,6 +201,7 @@ def crowd(bench: RealBench) -> Iterator[Crowd]:
 
 
 @pytest.mark.flaky(reruns=2)
+@pytest.mark.resources("cpu_guarantee")
 def test_a_cpu_guarantee_beside_busy_neighbours(crowd: Crowd) -> None:
     options = cfg.ConfigOpts()
     options([])

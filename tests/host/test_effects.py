@@ -28,6 +28,7 @@ def domain(bench: RealBench, server: RealServer) -> Domain:
     return bench.host.domain(server.uuid)
 
 
+@pytest.mark.resources("memory")
 def test_memory_is_taken_from_the_guest_and_given_back(
     server: RealServer, domain: Domain
 ) -> None:
@@ -42,6 +43,7 @@ def test_memory_is_taken_from_the_guest_and_given_back(
     assert server.guest.memory_kib("MemAvailable") == pytest.approx(free_kib, abs=8000)
 
 
+@pytest.mark.resources("memory")
 def test_memory_that_does_not_arrive_is_pending_with_what_was_reached(
     server: RealServer, domain: Domain
 ) -> None:
@@ -77,6 +79,7 @@ def test_guard_of_a_paused_guest(server: RealServer, domain: Domain) -> None:
     guard(certain_balloon(domain), 140 * MIB, RESERVE)
 
 
+@pytest.mark.resources("memory_soft_limit")
 def test_soft_limit(bench: RealBench, server: RealServer, domain: Domain) -> None:
     def seen() -> tuple[str, str]:
         limit = bench.libvirt.virsh("memtune", server.guest.name, "--live")
@@ -93,6 +96,7 @@ def test_soft_limit(bench: RealBench, server: RealServer, domain: Domain) -> Non
 
 
 @pytest.mark.parametrize("shares", [2, 1024, 2048, 262144])
+@pytest.mark.resources("cpu_priority")
 def test_cpu_shares(bench: RealBench, server: RealServer, domain: Domain, shares: int) -> None:
     reading = apply(domain, {"cpu_priority": shares}, SETTLE_S)["cpu_priority"]
     assert reading.applied == shares
@@ -102,6 +106,7 @@ def test_cpu_shares(bench: RealBench, server: RealServer, domain: Domain, shares
 
 
 @pytest.mark.parametrize("weight", [100, 500, 1000])
+@pytest.mark.resources("io_priority")
 def test_io_weight(bench: RealBench, server: RealServer, domain: Domain, weight: int) -> None:
     reading = apply(domain, {"io_priority": weight}, SETTLE_S)["io_priority"]
     assert reading.applied == weight
@@ -136,6 +141,7 @@ def test_the_definition_stays_as_nova_wrote_it(
     assert "<shares>77</shares>" in bench.libvirt.virsh("dumpxml", server.guest.name)
 
 
+@pytest.mark.resources("cpu_priority")
 def test_shares_divide_the_processor(bench: RealBench, server: RealServer) -> None:
     rival = TestGuest(bench.libvirt, bench.images, "rival", Shape(memory_mib=128))
     rival.start()

@@ -75,6 +75,7 @@ def guest(bench: RealBench, loop: LoopDisk) -> Iterator[TestGuest]:
     guest.remove()
 
 
+@pytest.mark.resources("io_priority")
 def test_weight_acts_under_bfq_only(bench: RealBench, loop: LoopDisk, guest: TestGuest) -> None:
     domain = bench.host.domain(guest.uuid)
     write(domain, "io_priority", 700)
@@ -137,6 +138,7 @@ def writers(bench: RealBench, slow_disk: SlowDisk) -> Iterator[Writers]:
         writers.remove()
 
 
+@pytest.mark.resources("io_priority")
 def test_weights_divide_the_disk(writers: Writers) -> None:
     with futures.ThreadPoolExecutor(1) as thread:
         burning = thread.submit(writers.burn, BURN_S)

@@ -132,9 +132,11 @@ def second_disk(bench: RealBench, server: RealServer, place: Path) -> Iterator[N
 
 @pytest.mark.usefixtures("second_disk")
 @pytest.mark.parametrize(("values", "block", "ideal"), [
-    ({"io_limit": 200, "io_rate_limit": UNLIMITED}, 4096, 200),
-    ({"io_limit": UNLIMITED, "io_rate_limit": 8192}, 2**18, 8 * 2**20),
-], ids=["200 operations", "8 MiB"])
+    pytest.param({"io_limit": 200, "io_rate_limit": UNLIMITED}, 4096, 200, id="200 operations",
+                 marks=pytest.mark.resources("io_limit")),
+    pytest.param({"io_limit": UNLIMITED, "io_rate_limit": 8192}, 2**18, 8 * 2**20, id="8 MiB",
+                 marks=pytest.mark.resources("io_rate_limit")),
+])
 def test_a_limit_of_all_disks_together_is_exact(
     bench: RealBench, server: RealServer, domain: Domain, values: dict[str, int], block: int,
     ideal: int,

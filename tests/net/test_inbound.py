@@ -37,6 +37,7 @@ def is_clean(host: Namespace) -> bool:
 
 @busy
 @pytest.mark.parametrize("path", _PATHS)
+@pytest.mark.resources("net_in_priority")
 def test_weights(make_bench: MakeBench, path: Path) -> None:
     bench = make_bench(path, [1, 1, 1])
     receivers = Receivers(bench)
@@ -56,6 +57,7 @@ def test_weights(make_bench: MakeBench, path: Path) -> None:
 
 @busy
 @pytest.mark.parametrize("mbit", [5, 50])
+@pytest.mark.resources("net_in_limit")
 def test_a_limit_without_any_total(make_bench: MakeBench, mbit: int) -> None:
     bench = make_bench("bridge", [1, 1])
     receivers = Receivers(bench, None)
@@ -75,6 +77,7 @@ def test_a_limit_without_any_total(make_bench: MakeBench, mbit: int) -> None:
 
 
 @busy
+@pytest.mark.resources("net_in_guarantee", "net_in_priority")
 def test_a_guarantee_beside_weights(make_bench: MakeBench) -> None:
     bench = make_bench("bridge", [1, 1, 1])
     receivers = Receivers(bench)

@@ -52,6 +52,7 @@ def sent_mbit(bench: SiteBench, clock: Clock, begin_s: float, end_s: float) -> d
 @busy
 @pytest.mark.parametrize("mbit", [5, 50])
 @pytest.mark.parametrize("path", _PATHS)
+@pytest.mark.resources("net_limit")
 def test_a_limit_is_exact_and_holds_nobody_else(
     make_bench: MakeBench, path: Path, mbit: int
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_limit_is_exact_and_holds_nobody_else(
 
 @busy
 @pytest.mark.parametrize("path", _PATHS)
+@pytest.mark.resources("net_guarantee", "net_priority")
 def test_a_guarantee_beside_weights(make_bench: MakeBench, path: Path) -> None:
     bench = make_bench(path, [1, 1, 1])
     for number, weight in enumerate((25, 50, 25)):
@@ -93,6 +95,7 @@ def test_a_guarantee_beside_weights(make_bench: MakeBench, path: Path) -> None:
 
 
 @busy
+@pytest.mark.resources("net_limit", "net_priority")
 def test_a_limit_beside_weights(make_bench: MakeBench) -> None:
     bench = make_bench("bridge", [1, 1, 1])
     for number, weight in enumerate((50, 50, 25)):

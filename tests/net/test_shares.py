@@ -50,6 +50,7 @@ def check_figures(what: str, arrived: Sequence[float], weights: Sequence[int]) -
 
 
 @pytest.mark.parametrize(("path", "version"), PATHS)
+@pytest.mark.resources("net_priority")
 def test_three_servers_one_stops_and_comes_back(
     make_bench: MakeBench, path: Path, version: int
 ) -> None:
@@ -93,6 +94,7 @@ def test_flood_from_the_host_is_neither_starved_nor_counted(
     ("weights", "protocol"),
     [((50, 50), "tcp"), ((10, 1), "tcp"), ((98, 1), "tcp"), ((10, 1), "udp"), ((98, 1), "udp")],
     ids=str)
+@pytest.mark.resources("net_priority")
 def test_two_servers(make_bench: MakeBench, weights: tuple[int, int], protocol: str) -> None:
     udp_mbit = 90 if protocol == "udp" else None
     bench = make_bench("bridge", [1, 1])
@@ -103,6 +105,7 @@ def test_two_servers(make_bench: MakeBench, weights: tuple[int, int], protocol: 
     check_shares(protocol, flows, weights, 2, 5.5)
 
 
+@pytest.mark.resources("net_priority")
 def test_twenty_servers(make_bench: MakeBench) -> None:
     weights = range(4, 100, 5)
     assert len(weights) == 20
@@ -114,6 +117,7 @@ def test_twenty_servers(make_bench: MakeBench) -> None:
     check_shares("twenty", flows, weights, 2, 7.5)
 
 
+@pytest.mark.resources("net_priority")
 def test_tcp_that_fills_every_queue(make_bench: MakeBench) -> None:
     """What arrives in order comes in bursts then; what left the uplink does not."""
     bench = make_bench("bridge", [1, 1, 1])
@@ -131,6 +135,7 @@ def test_tcp_that_fills_every_queue(make_bench: MakeBench) -> None:
     assert sum(sent) == pytest.approx(RATE_MBIT, rel=0.02)
 
 
+@pytest.mark.resources("net_priority")
 def test_large_capacity(make_bench: MakeBench) -> None:
     """Above a capacity, large segments are not cut any more."""
     bench = make_bench("bridge", [1, 1], rate_mbit=400)

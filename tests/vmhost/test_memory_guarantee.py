@@ -26,6 +26,7 @@ def least(path: Path) -> int:
     return int((path / "memory.min").read_text()) // 2**20
 
 
+@pytest.mark.resources("memory_guarantee")
 def test_the_guaranteed_server_loses_nothing_of_it_while_its_neighbour_is_swapped(
     site: Site,
 ) -> None:

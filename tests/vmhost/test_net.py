@@ -16,6 +16,7 @@ _PRIORITY = 5
 
 
 @pytest.mark.parametrize("carrier", ["flat", "vlan"])
+@pytest.mark.resources("net_priority")
 def test_shares_on_a_provider_network(carrier: Carrier) -> None:
     with three_sending(carrier) as made:
         made.check_shares(carrier)
@@ -23,6 +24,7 @@ def test_shares_on_a_provider_network(carrier: Carrier) -> None:
         made.check_shares(f"{carrier}, set_queue")
 
 
+@pytest.mark.resources("net_priority")
 def test_restart_of_open_vswitch() -> None:
     """It takes a tree that it does not know away, where nobody has told it to keep off."""
     with bench("flat", ["straight"]) as made:

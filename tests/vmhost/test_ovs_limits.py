@@ -30,6 +30,7 @@ def judge(what: str, wanted: Sequence[float], measure: Callable[[], Sequence[flo
 
 
 @pytest.mark.parametrize("carrier", ["vxlan", "flat"])
+@pytest.mark.resources("net_guarantee", "net_priority")
 def test_a_guarantee_beside_weights(carrier: Carrier) -> None:
     with bench(carrier, _PLUGS, _RATE_MBIT) as made:
         for number, weight in enumerate((25, 50, 25)):
@@ -49,6 +50,7 @@ def test_a_guarantee_beside_weights(carrier: Carrier) -> None:
 
 
 @pytest.mark.parametrize("carrier", ["vxlan", "flat"])
+@pytest.mark.resources("net_in_priority")
 def test_inbound_weights(carrier: Carrier) -> None:
     with bench(carrier, _PLUGS, _RATE_MBIT) as made:
         receivers = Receivers(made, _RATE_MBIT)

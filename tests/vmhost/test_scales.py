@@ -103,6 +103,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
             bench.remove()
 
 
+@pytest.mark.resources("cpu_priority")
 def test_cpu_shares(pair: Pair) -> None:
     readings = pair.apply("cpu_priority", 1024, 2048)
     assert pair.files("cpu.weight") == ["100", "200"]
@@ -115,6 +116,7 @@ def test_cpu_shares(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("percent", [30, 100])
+@pytest.mark.resources("cpu_limit")
 def test_a_cpu_limit_is_exact(pair: Pair, percent: int) -> None:
     assert pair.apply("cpu_limit", percent) == [Reading(percent)]
     inner = scope_of(pair.bench.libvirt, pair.guests[0]) / "libvirt/cpu.max"
@@ -126,6 +128,7 @@ def test_a_cpu_limit_is_exact(pair: Pair, percent: int) -> None:
     assert inner.read_text().split()[0] == "max"
 
 
+@pytest.mark.resources("cpu_guarantee")
 def test_a_cpu_guarantee(pair: Pair) -> None:
     """Half of the one CPU, beside a neighbour that has three times the shares."""
     host = LibvirtHost(pair.bench.libvirt.uri, pair.bench.networks,
@@ -143,6 +146,7 @@ def test_a_cpu_guarantee(pair: Pair) -> None:
     host.close()
 
 
+@pytest.mark.resources("io_priority")
 def test_io_weights(pair: Pair) -> None:
     with futures.ThreadPoolExecutor(1) as thread:
         burning = thread.submit(pair.burn, _BURN_IO_S)
@@ -160,6 +164,7 @@ def test_io_weights(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("weight", [100, 101, 333, 999, 1000])
+@pytest.mark.resources("io_priority")
 def test_an_io_weight_reaches_the_device_as_it_is(pair: Pair, weight: int) -> None:
     pair.apply("io_priority", weight, weight)
     assert pair.files("io.bfq.weight") == [str(weight)] * 2
@@ -168,6 +173,7 @@ def test_an_io_weight_reaches_the_device_as_it_is(pair: Pair, weight: int) -> No
     assert "<weight>" not in definition
 
 
+@pytest.mark.resources("io_priority")
 def test_an_io_weight_outlives_a_reload_of_systemd(pair: Pair) -> None:
     pair.apply("io_priority", 300, 700)
     run("systemctl", "daemon-reload")

@@ -40,6 +40,7 @@ def low(path: Path) -> int:
     return int((path / "memory.low").read_text()) // 2**20
 
 
+@pytest.mark.resources("memory_soft_limit")
 class TestProtect:
     def test_groups_have_what_was_asked_for(self, site: Site) -> None:
         readings = site.limit(_ABOVE_MIB, _BELOW_MIB)
@@ -101,6 +102,7 @@ class TestProtect:
         assert low(MACHINES) == _ABOVE_MIB
 
 
+@pytest.mark.resources("memory_soft_limit")
 class TestThrottle:
     @pytest.fixture
     def host(self, site: Site) -> LibvirtHost:

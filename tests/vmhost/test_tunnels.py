@@ -11,6 +11,7 @@ from tests.vmhost.sharing import three_sending
 
 
 @pytest.mark.parametrize("carrier", ["vxlan", "geneve", "vxlan over br-ex"])
+@pytest.mark.resources("net_priority")
 def test_shares_in_a_tunnel(carrier: Carrier) -> None:
     with three_sending(carrier) as made:
         made.check_shares(carrier)

@@ -6,6 +6,7 @@ With --run, what follows is a command for the machine's shell instead of tests.
 """
 
 import argparse
+import os
 import signal
 import sys
 import tempfile
@@ -25,7 +26,8 @@ PARTS = ("nova_qos", "novaclient_qos", "hooks", "tests", "tools", "pyproject.tom
 TREE = "/srv/nova-qos"
 # Debian 13 has /tmp in memory, where no swap file can be
 _ENVIRONMENT = (f"PYTHONPATH={TREE}:{TREE}/hooks", "PYTHONDONTWRITEBYTECODE=1",
-                f"NOVA_QOS_IMAGES={payload.IMAGES}", "TMPDIR=/var/tmp")
+                f"NOVA_QOS_IMAGES={payload.IMAGES}", "TMPDIR=/var/tmp",
+                f"NOVA_QOS_RECORD={os.environ.get('NOVA_QOS_RECORD', '')}")
 _TIMEOUT_S = 2700
 
 
