@@ -2,6 +2,7 @@
 """Where NOVA_QOS_RECORD is set, a run ends with what passed on what: see ``record.py``."""
 
 import os
+from typing import Any
 
 import pytest
 
@@ -21,9 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     attach(items)
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     for line in config.stash[_RECORD].lines():
         terminalreporter.write_line(line)
 
