@@ -86,7 +86,8 @@ def _lines(change: Change) -> Iterator[str]:
             f"{'#' * round(_WIDEST * parts[name] / largest)} {_told(parts[name])}".ljust(32)
             for parts in (change.before, change.after))
         label = (change.resource, change.unit)[place] if place < 2 else ""
-        yield f"{label:<14}{name.lower():<6}{bars}{change.held_s if place == 0 else ''}\n"
+        held = "at once" if change.held_s == "0 s" else change.held_s
+        yield f"{label:<14}{name.lower():<6}{bars}{held if place == 0 else ''}\n"
     yield "\n"
 
 

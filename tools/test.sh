@@ -20,7 +20,8 @@
 #
 # With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out. vmhost runs
 # beside those before it, install and releases beside cloud: what they print comes when their turn
-# has come.
+# has come. With NOVA_QOS_RECORD=1, tiers that work on something real tell in a line what passed on
+# what, for tools/support_matrix.py.
 # A virtual environment is made in ${NOVA_QOS_TEST_DIR:-$HOME/.cache/nova-qos-test}. As root, the
 # Debian packages that are missing are installed; what apt prints is in packages.log there. Exit
 # status 1 if any tier failed.
