@@ -70,19 +70,25 @@ def _facts(run: Run) -> dict[str, str]:
 def tables(runs: list[Run]) -> str:
     """What was tested, and what of each resource passed there."""
     numbered = list(enumerate(runs, start=1))
-    kernels = [(number, run) for number, run in numbered if run["resources"]]
     return "".join((
         ".. Written by tools/support_matrix.py.\n\n",
         *_table("Runs", ["", "tests on", *_TITLES.values(), "passed", "day"], (
             [str(number), TIERS[run["tier"]].works_on,
              *(_facts(run).get(name, "") for name in _TITLES), _passed(run["tests"]), run["day"]]
             for number, run in numbered)),
-        "\n",
-        *_table("Tests of each resource that passed in these runs",
-                ["resource", *(str(number) for number, _ in kernels)], (
-                    [f"``{name}``", *(_passed(run["resources"].get(name, {}))
-                                      for _, run in kernels)]
-                    for name in TABLE))))
+        "\n", *_by_resource([(number, run) for number, run in numbered if run["resources"]])))
+
+
+def _by_resource(numbered: list[tuple[int, Run]]) -> Iterator[str]:
+    """The second table, of the runs that worked on a host."""
+    if not numbered:
+        yield "None of these runs worked on a host, so there is no second table yet.\n"
+        return
+    yield from _table(
+        "Tests of each resource that passed in these runs",
+        ["resource", *(str(number) for number, _ in numbered)], (
+            [f"``{name}``", *(_passed(run["resources"].get(name, {})) for _, run in numbered)]
+            for name in TABLE))
 
 
 def _passed(counts: dict[str, int]) -> str:

@@ -76,6 +76,12 @@ def test_a_later_run_replaces_one_on_the_same_versions() -> None:
         ("net", 3), ("net", 4), ("cloud", 1)]
 
 
+def test_without_a_host_there_is_one_table() -> None:
+    text = support_matrix.tables([run("functional", 7, nova="33.0.0")])
+    assert text.count(".. list-table::") == 1
+    assert "there is no second table yet" in text
+
+
 def test_what_failed_shows_and_what_did_not_run_is_a_dash() -> None:
     tested = run("host", 12, cgroup="v1", kernel="6.18.44") | {
         "resources": {"cpu_limit": {"passed": 4, "failed": 1}, "io_limit": {"skipped": 2}}}
