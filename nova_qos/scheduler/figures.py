@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from nova import conf as nova_conf
 from oslo_config import cfg
@@ -101,18 +102,25 @@ class Fetch:
 
         :raises QosError: the API does not answer, or refuses
         """
-        response = self._api.get(HOSTS_PATH)
-        body = parsed(response)
-        if response.status_code != 200:
-            raise errors.Unreachable(
-                f"{HOSTS_PATH} is answered {response.status_code}: {message_of(body)[0][:300]}")
+        hosts = _hosts(self._api.get(HOSTS_PATH))
         try:
             catalog = self._policies(Catalog(), None) or Catalog()
         except errors.NoDatabase:
             catalog = Catalog()
         # the API keeps the last answers of agents that are away
-        return Known({each["name"]: HostState.of(each) for each in body["hosts"]
-                      if (each.get("age_s") or 0) <= self._old_s}, catalog)
+        return Known({each.name: each for each in hosts if (each.age_s or 0) <= self._old_s},
+                     catalog)
+
+
+def _hosts(response: Any) -> list[HostState]:
+    body = parsed(response)
+    if response.status_code != 200:
+        raise errors.Unreachable(
+            f"{HOSTS_PATH} is answered {response.status_code}: {message_of(body)[0][:300]}")
+    try:
+        return [HostState.of(each) for each in body["hosts"]]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise errors.Unreachable(f"{HOSTS_PATH} is answered with no list of hosts") from error
 
 
 @functools.cache
