@@ -7,6 +7,7 @@
 #   tools/demo.sh --up           bring the cloud up only
 #   tools/demo.sh --prometheus   bring it up, with a Prometheus that scrapes its agent
 #   tools/demo.sh --dashboard    bring it up, with a Horizon that has the panel
+#   tools/demo.sh --watcher      bring it up, with a Watcher that has the strategy
 #   tools/demo.sh --is-up        exit status 0 if it is up
 #   tools/demo.sh --down         stop everything and take away what it made on this machine
 #
@@ -64,6 +65,16 @@ install_dashboard() {
             "$stamp" -r "$root/tools/bed/dashboard.txt" -e "$root" -e "$root/nova_qos_dashboard"
 }
 
+watcher_stamp() { stamp_of "$root"/tools/bed/stack/watcher.txt "$root"/{setup.cfg,requirements.txt}; }
+
+install_watcher() {
+    local place=$state/watcher-venv stamp
+    stamp=$(watcher_stamp)
+    is_made "$place/stamp" "$stamp" ||
+        step "Watcher from PyPI, the strategy from this tree" install_into "$place" \
+            "$place/stamp" "$stamp" -r "$root/tools/bed/stack/watcher.txt" -e "$root[watcher]"
+}
+
 install() {
     step "Debian packages" install_packages "$root"/tools/bed/{cloud,metrics}.apt
     has_requirements || step "OpenStack from PyPI" install_requirements
@@ -73,7 +84,7 @@ install() {
 stack() { python_in "$venv/bin/python" -m tools.bed.stack "$@"; }
 
 [ "$(id -u)" = 0 ] || fail "needs root"
-[ $# -le 1 ] || fail "one option at most: --up, --prometheus, --dashboard, --is-up, --down"
+[ $# -le 1 ] || fail "one option at most: --up, --prometheus, --dashboard, --watcher, --is-up, --down"
 case ${1-} in
     --is-up)
         [ -x "$venv/bin/python" ] && has_requirements && has_package && stack is-up
@@ -83,7 +94,7 @@ case ${1-} in
         [ -x "$venv/bin/python" ] || { echo "nothing is there"; exit 0; }
         stack down
         exit ;;
-    "" | --up | --prometheus | --dashboard) ;;
+    "" | --up | --prometheus | --dashboard | --watcher) ;;
     *) fail "no such option: $1" ;;
 esac
 command -v apt-get >/dev/null || fail "needs Debian: there is no apt-get"
@@ -95,6 +106,9 @@ stack up || exit
 [ "${1-}" != --prometheus ] || stack prometheus || exit
 if [ "${1-}" = --dashboard ]; then
     install_dashboard && stack dashboard || exit
+fi
+if [ "${1-}" = --watcher ]; then
+    install_watcher && stack watcher || exit
 fi
 if [ $# = 1 ]; then
     echo "The cloud is up after $SECONDS s. To use it:"

@@ -7,7 +7,8 @@
 #   unit        our own code alone
 #   metrics     alert rules and dashboards, on a real Prometheus
 #   evaluation  what judges and draws the evaluation's measurements
-#   install     what packagers get, and the package with each of its extras in fresh environments
+#   install     what packagers get, and the package with each of its extras in fresh environments;
+#               the strategy for Watcher, in the environment that its extra makes
 #   functional  a real nova API and conductor in one process
 #   vmhost      a host with systemd, cgroup v2 and Open vSwitch, as a virtual machine; needs root
 #   net         the real kernel's shares, in network namespaces; needs root
@@ -89,7 +90,27 @@ tier_metrics() { need_packages tools/bed/metrics.apt && run_pytest tests/metrics
 
 tier_evaluation() { run_pytest tests/evaluation; }
 
-tier_install() { run_pytest tests/install; }
+tier_install() {
+    local failed=0
+    run_pytest tests/install || failed=1
+    test_watcher || failed=1
+    return $failed
+}
+
+# without nova, which Watcher's hosts need not have
+test_watcher() {
+    local place=$home/watcher stamp
+    mkdir -p "$place" || return
+    stamp=$(stamp_of tests/watcher/requirements.txt tools/bed/stack/watcher.txt requirements.txt \
+        setup.cfg)
+    if ! is_made "$place/stamp" "$stamp"; then
+        echo "making the virtual environment $place/venv (log: $place/pip.log)"
+        logged "$place/pip.log" install_into "$place/venv" "$place/stamp" "$stamp" -q \
+            -r tests/watcher/requirements.txt -r tools/bed/stack/watcher.txt -e "$root[watcher]" ||
+            { show_end "$place/pip.log"; return 1; }
+    fi
+    "$place/venv/bin/python" -m pytest tests/watcher
+}
 
 # two processes, each with a cloud of its own; and one with a cloud of two cells
 tier_functional() {

@@ -32,7 +32,7 @@ def nothing_refused(_server: str, _host: str) -> bool:
 
 def plan(
     hosts: Sequence[Host], sources: Collection[str] | None = None,
-    refuses: Refuses = nothing_refused,
+    refuses: Refuses = nothing_refused, may_make_room: bool = True,
 ) -> Plan:
     """The moves that relieve hosts.
 
@@ -40,8 +40,10 @@ def plan(
     no more is copied.
 
     :param sources: the hosts to relieve; None: all that are short
+    :param may_make_room: where there is no place for a server, another one may go on first;
+        without that, each move helps by itself, and all can be made in any order
     """
-    found = _Planner(hosts, sources, refuses).run()
+    found = _Planner(hosts, sources, refuses, may_make_room).run()
     if not found.moves and found.is_whole:
         return found
     return min(found, largest_first(hosts, sources, refuses), key=_order)
@@ -104,8 +106,10 @@ class _Planner:
     """One pass over the hosts that are short."""
 
     def __init__(
-        self, hosts: Sequence[Host], sources: Collection[str] | None, refuses: Refuses
+        self, hosts: Sequence[Host], sources: Collection[str] | None, refuses: Refuses,
+        may_make_room: bool = False,
     ) -> None:
+        self._may_make_room = may_make_room
         self._short = {host.name: host for host in hosts if host.is_short
                        and (sources is None or host.name in sources)}
         self._targets = Targets(
@@ -123,7 +127,7 @@ class _Planner:
             if rule is not None:
                 self._by_piece(name, rule)
             elif not self._cover(name):
-                self._by_piece(name, _by_value, may_make_room=True)
+                self._by_piece(name, _by_value, self._may_make_room)
         return Plan(self._moves, {
             name: host.missing for name, host in self._short.items() if host.is_short})
 

@@ -8,6 +8,7 @@ from osc_lib import exceptions
 from osc_lib.command import command
 
 from nova_qos.client_hosts import Placed
+from nova_qos.client_relief import missing_words
 from nova_qos.core.moves import SHARED, Move, Plan
 from novaclient_qos import output, words
 from novaclient_qos.osc.cells import Cell
@@ -15,7 +16,7 @@ from novaclient_qos.osc.cloud import FAILURES, Cloud, sentence
 from novaclient_qos.osc.several import Progress
 from novaclient_qos.relief import pausing
 from novaclient_qos.relief.pausing import Paused
-from novaclient_qos.relief.relief import Relief, Wanted, missing_words
+from novaclient_qos.relief.relief import Relief, Wanted
 from novaclient_qos.relief.situation import Situation
 
 _COLUMNS = ("Server", "From", "To", "MiB", "Result", "Details")

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from nova_qos.client import Client
 from nova_qos.client_moves import Moves
-from nova_qos.core.cover import Amounts
-from nova_qos.core.moves import SHARED, Move
+from nova_qos.core.moves import Move
 from novaclient_qos.osc.cloud import FAILURES, sentence
 from novaclient_qos.relief.carried import Carried
 from novaclient_qos.relief.situation import Situation
@@ -21,8 +20,6 @@ _PLANS = 20
 #: How many looks at nova in a row may fail, as they do while it is restarted.
 _BLIND_LOOKS = 15
 _SILENT = "the agent of {} does not answer any more"
-_UNITS = {"memory": "MiB of memory", "cpu": "percent of one CPU", "net": "kbit/s outbound",
-          "net_in": "kbit/s inbound"}
 
 
 @dataclass(frozen=True)
@@ -156,9 +153,3 @@ class Relief:
     def _progress(self) -> str:
         return "; ".join(f"{each.name} to {each.move.target}: {each.details}"
                          for each in self.running)
-
-
-def missing_words(missing: Amounts) -> str:
-    """What a host is short of, in words; nothing where it is short of nothing."""
-    return ", ".join(f"{amount} {_UNITS[name]}"
-                     for name, amount in zip(SHARED, missing, strict=True) if amount)

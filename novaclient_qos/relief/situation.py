@@ -2,17 +2,14 @@
 """What is known of the hosts while one of them is relieved, and what became of the moves so far."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from nova_qos import client_relief
 from nova_qos.client_hosts import HostState, Placed
 from nova_qos.core import relief
-from nova_qos.core.contention import TENSE_SHARE
 from nova_qos.core.cover import Amounts
 from nova_qos.core.moves import SHARED, Host, Move, Plan, Server
 
-#: The part of a target's memory that is to stay free of needs, as long as that leaves a plan:
-#: guests use more tomorrow, and a target that is full is the next to be short.
-CUSHION_SHARE = 0.05
 _IS_NEW = "it has just come"
 
 
@@ -54,8 +51,7 @@ class Situation:
 
     def plan(self) -> Plan:
         """What to move next; with a cushion on targets where that relieves the host, too."""
-        plan = self._plan(CUSHION_SHARE)
-        return plan if plan.is_whole else self._plan(0.0)
+        return client_relief.with_cushion(self._plan)
 
     def _plan(self, cushion: float) -> Plan:
         return relief.plan(
@@ -74,8 +70,8 @@ class Situation:
 
         :param cushion: the part of a target's memory that nobody may take
         """
-        found = {name: self._host(state, cushion) for name, state in self.states.items()
-                 if state.agent == "up" and state.placed is not None and not state.age_s}
+        found = {name: client_relief.host(state, self.fixed, self._is_open(name), cushion)
+                 for name, state in self.states.items() if client_relief.tells(state)}
         for key, move in (*self.done.items(), *self.under_way.items()):
             # until it has gone, it takes room on both sides; the source is not to lose more for it
             has_gone = key in self.done or move.source == self.source
@@ -85,41 +81,8 @@ class Situation:
                 found[move.target] = _having(found[move.target], move.server)
         return found
 
-    def _host(self, state: HostState, cushion: float) -> Host:
-        is_open = (state.name != self.source and state.name in self.usable
-                   and self.to in (None, state.name))
-        host = Host(state.name, _left(state), [
-            self._server(each) for each in state.placed or ()], is_open)
-        if not is_open or host.left[0] < 0:
-            return host
-        kept = int(cushion * (state.memory.capacity or 0))
-        return replace(host, left=(max(0, host.left[0] - kept), *host.left[1:]))
-
-    def _server(self, placed: Placed) -> Server:
-        resident = _resident_mib(placed)
-        fixed = self.fixed.get(placed.id) or placed.fixed
-        return Server(
-            placed.id, (placed.need, *(placed.guaranteed.get(name, 0) for name in SHARED[1:]),
-                        resident), resident + placed.disk,
-            fixed or (None if placed.running else "it does not run"))
-
-
-def _left(state: HostState) -> Amounts:
-    """What the host has left of what it shares; where it can guarantee nothing, nothing is missing
-    either. Of free memory, as much as it must lose to be tense."""
-    memory = state.memory
-    shared = [0 if use.capacity is None else use.capacity - (use.guaranteed or 0)
-              for use in (state.uses[name] for name in SHARED[1:])]
-    return ((memory.capacity or 0) - (memory.needs or 0), *shared,
-            int((memory.available or 0) - TENSE_SHARE * (memory.total or 0)))
-
-
-def _resident_mib(placed: Placed) -> int:
-    if not placed.running:
-        return 0
-    if placed.resident is not None:
-        return placed.resident
-    return placed.flavor if placed.applied is None else int(placed.applied)
+    def _is_open(self, name: str) -> bool:
+        return name != self.source and name in self.usable and self.to in (None, name)
 
 
 def _without(host: Host, key: str) -> Host:

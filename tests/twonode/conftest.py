@@ -6,9 +6,17 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.cloud.api import Person
+from tests.cloud.api import Person, wait_for
 from tests.twonode.host import NodeHost
-from tests.twonode.moves import Resident, host_of_v1, migrate_live, set_all
+from tests.twonode.moves import (
+    DRIVER_S,
+    Resident,
+    host_of_v1,
+    migrate_live,
+    reported,
+    set_all,
+    stay,
+)
 from tools.bed.stack.layout import Layout
 from tools.bed.stack.node import joined
 from tools.bed.stack.tenants import IMAGE, NETWORK, credentials
@@ -56,6 +64,21 @@ def residents(admin: Person, hosts: list[NodeHost]) -> Iterator[dict[str, Reside
     finally:
         for server in servers.values():
             admin.delete(server)
+
+
+@pytest.fixture
+def short(
+    admin: Person, hosts: list[NodeHost], residents: dict[str, Resident]
+) -> Iterator[NodeHost]:
+    """The first node with its resident, whose agent is told that nova keeps nearly all memory to
+    itself."""
+    if len(hosts) == 1:
+        pytest.skip("one virtual machine only: NOVA_QOS_TEST_SIZE is reduced")
+    host, server = hosts[0], residents[hosts[0].name].server
+    stay(admin, server, host)
+    with host.reserved():
+        wait_for(lambda: reported(admin, host.name)["state"] == "short", DRIVER_S, "it is short")
+        yield host
 
 
 @pytest.fixture

@@ -2,14 +2,20 @@
 """A compute host in a virtual machine, looked at with tools that are not ours."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from tools.bed import payload
 from tools.bed.errors import TestbedError
+from tools.bed.stack.layout import Layout
 from tools.bed.stack.node import Node
 from tools.bed.vmhost import TREE
+
+_AGENT = "nova-qos-agent"
+#: What is left for servers where nova keeps the rest: no guest of this tier fits.
+_LEFT_MIB = 64
 
 
 class NodeHost:
@@ -31,6 +37,25 @@ class NodeHost:
         """What is left of a server that has gone."""
         found: list[str] = self._look("leftovers", server, mac)
         return found
+
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """While inside, the agent is told that nova keeps nearly all memory to itself."""
+        machine, file = self.node.machine, str(
+            Layout.of_environment().etc("nova-compute") / "nova.conf")
+        before = machine.run("cat", file)
+        total = int(machine.run("awk", "/MemTotal/ {print int($2 / 1024)}", "/proc/meminfo"))
+        kept = f"[DEFAULT]\nreserved_host_memory_mb = {total - _LEFT_MIB}\n"
+        try:
+            self._configure(file, before.replace("[DEFAULT]\n", kept, 1))
+            yield
+        finally:
+            self._configure(file, before)
+
+    def _configure(self, file: str, text: str) -> None:
+        self.node.machine.write(file, text)
+        self.node.stop(_AGENT)
+        self.node.start(_AGENT)
 
     def expect(self, wanted: Mapping[str, int], seconds: float) -> "Arrival":
         """Begin to wait for a server that migrates to here."""

@@ -4,6 +4,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from nova_qos.resources import BALLOON
 from tests.cloud.api import Person, wait_for
@@ -50,6 +51,14 @@ def await_held(host: NodeHost, server: str, wanted: Mapping[str, object] = HELD)
 def host_of(admin: Person, server: str) -> str:
     """Where nova has it."""
     return str(admin.show(server)["OS-EXT-SRV-ATTR:host"])
+
+
+def reported(admin: Person, host: str) -> dict[str, Any]:
+    """A compute host as a whole, with its servers."""
+    answer = admin.request("GET", f"/os-qos/hosts?host={host}&servers=true")
+    assert answer.status_code == 200, answer.text
+    (found,) = answer.json()["hosts"]
+    return dict(found)
 
 
 def host_of_v1(admin: Person) -> str:

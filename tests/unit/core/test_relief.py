@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from itertools import combinations
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -112,6 +113,19 @@ def test_only_the_sources_are_relieved(hosts: list[Host]) -> None:
     short = {each.name for each in hosts if each.is_short}
     assert {move.source for move in plan.moves} & short <= {"host0"}
     assert not {move.target for move in plan.moves} & (short | {"host0"})
+
+
+@given(clouds(), st.randoms(use_true_random=False))
+@settings(max_examples=300, deadline=None)
+def test_without_making_room_any_order_will_do(hosts: list[Host], chance: Random) -> None:
+    plan = relief.plan(hosts, may_make_room=False)
+    moves = list(plan.moves)
+    chance.shuffle(moves)
+    # as when some of them fail
+    replay(hosts, moves[:chance.randint(0, len(moves))])
+    after = replay(hosts, moves)
+    assert dict(plan.missing) == {
+        name: each.missing for name, each in after.items() if each.is_short}
 
 
 @given(st.lists(st.tuples(_AMOUNTS, _AMOUNTS, _AMOUNTS), max_size=8), _AMOUNTS, _AMOUNTS)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring the cloud up or down: ``python -m tools.bed.stack up|is-up|down``; ``prometheus`` and
-``dashboard`` start one beside it."""
+"""Bring the cloud up or down: ``python -m tools.bed.stack up|is-up|down``; ``prometheus``,
+``dashboard`` and ``watcher`` start one beside it."""
 
 import functools
 import shutil
@@ -169,6 +169,14 @@ def show(layout: Layout) -> None:
     print(f"Horizon: {mine.url}  user admin, demo or reader, password {PASSWORD}")
 
 
+def optimise(layout: Layout) -> None:
+    """Start Watcher with our strategy, from the tree as it is now."""
+    from tools.bed.stack import watcher  # it uses the SDK
+    functools.partial(progress.step, log=_steps_log(layout))(
+        "Watcher's database, account and services", lambda: watcher.up(layout))
+    print(f"Watcher: {layout.program('openstack', watcher.VENV)} optimize strategy list")
+
+
 def main() -> int:
     """Exit status 0 when it worked; otherwise the reason is printed."""
     layout = Layout.of_environment()
@@ -177,7 +185,7 @@ def main() -> int:
         if sys.argv[1] == "is-up":
             return 0 if is_up_quietly(layout) else 1
         {"up": up, "down": down, "prometheus": watch,
-         "dashboard": show}[sys.argv[1]](layout)
+         "dashboard": show, "watcher": optimise}[sys.argv[1]](layout)
     except TestbedError as error:
         print(f"FAILED: {error}\nlogs: {layout.run}, {_steps_log(layout)}", file=sys.stderr)
         return 1

@@ -36,7 +36,8 @@ def write(path: Path, sections: Sections) -> Path:
     return path
 
 
-def _account(user: str) -> dict[str, object]:
+def account(user: str) -> dict[str, object]:
+    """With which a service asks others."""
     return {
         "auth_type": "password", "auth_url": url("keystone"), "username": user,
         "password": PASSWORD, "project_name": "service", "user_domain_name": "Default",
@@ -44,14 +45,16 @@ def _account(user: str) -> dict[str, object]:
     }
 
 
-def _token(user: str) -> dict[str, object]:
+def token(user: str) -> dict[str, object]:
+    """With which a service has keystone judge those that ask it."""
     return {
-        **_account(user), "www_authenticate_uri": url("keystone"),
+        **account(user), "www_authenticate_uri": url("keystone"),
         "memcached_servers": f"127.0.0.1:{CACHE_PORT}", "service_token_roles_required": True,
     }
 
 
-def _logging(layout: Layout) -> dict[str, object]:
+def logging(layout: Layout) -> dict[str, object]:
+    """Where a service logs and how it reaches the message bus."""
     return {"use_stderr": True, "debug": False,
             "state_path": layout.state / "lib", "transport_url": BROKER_URL}
 
@@ -82,7 +85,7 @@ def _write_glance(layout: Layout) -> None:
     write(layout.etc("glance") / "glance-api.conf", {
         "DEFAULT": {"use_stderr": True, "enabled_backends": "local:file"},
         "database": {"connection": layout.database_url("glance")},
-        "keystone_authtoken": _token("glance"),
+        "keystone_authtoken": token("glance"),
         "paste_deploy": {
             "flavor": "keystone",
             "config_file": layout.state / "venv/etc/glance/glance-api-paste.ini"},
@@ -99,7 +102,7 @@ def _write_placement(layout: Layout) -> None:
         "DEFAULT": {"use_stderr": True},
         "placement_database": {"connection": layout.database_url("placement")},
         "api": {"auth_strategy": "keystone"},
-        "keystone_authtoken": _token("placement"),
+        "keystone_authtoken": token("placement"),
     })
 
 
@@ -109,16 +112,16 @@ def _write_neutron(layout: Layout) -> None:
            "integration_bridge": INTEGRATION}
     write(layout.etc("neutron") / "neutron.conf", {
         "DEFAULT": {
-            **_logging(layout), "core_plugin": "ml2", "service_plugins": "router",
+            **logging(layout), "core_plugin": "ml2", "service_plugins": "router",
             "auth_strategy": "keystone", "dhcp_agents_per_network": 1, "api_workers": 1,
             "rpc_workers": 1, "rpc_state_report_workers": 0,
             "api_paste_config": layout.state / "venv/etc/neutron/api-paste.ini",
         },
         "agent": {**root},
         "database": {"connection": layout.database_url("neutron")},
-        "keystone_authtoken": _token("neutron"),
-        "nova": _account("nova"),
-        "placement": _account("placement"),
+        "keystone_authtoken": token("neutron"),
+        "nova": account("nova"),
+        "placement": account("placement"),
         "oslo_concurrency": {"lock_path": layout.state / "lock"},
         "oslo_messaging_rabbit": {"rabbit_quorum_queue": False},
     })
@@ -167,7 +170,7 @@ def _write_nova(layout: Layout) -> None:
 
 def _nova_defaults(layout: Layout) -> dict[str, object]:
     return {
-        **_logging(layout), "compute_driver": "libvirt.LibvirtDriver",
+        **logging(layout), "compute_driver": "libvirt.LibvirtDriver",
         "instances_path": layout.instances, "my_ip": "127.0.0.1",
         "resume_guests_state_on_host_boot": True, "cpu_allocation_ratio": 16,
         "ram_allocation_ratio": 4, "disk_allocation_ratio": 16,
@@ -181,10 +184,10 @@ def _nova_defaults(layout: Layout) -> dict[str, object]:
 def _nova_neighbours() -> Sections:
     """How nova reaches the other services."""
     return {
-        "keystone_authtoken": _token("nova"),
-        "service_user": {**_account("nova"), "send_service_user_token": True},
-        "placement": _account("placement"),
-        "neutron": {**_account("neutron"), "ovs_bridge": INTEGRATION},
+        "keystone_authtoken": token("nova"),
+        "service_user": {**account("nova"), "send_service_user_token": True},
+        "placement": account("placement"),
+        "neutron": {**account("neutron"), "ovs_bridge": INTEGRATION},
         "glance": {"api_servers": url("glance")},
     }
 

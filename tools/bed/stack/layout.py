@@ -14,6 +14,8 @@ METRICS_PORT = 19177
 PROMETHEUS_PORT = 19090
 #: Of Horizon.
 DASHBOARD_PORT = 18080
+#: Of Watcher's API.
+WATCHER_PORT = 19322
 PORTS = {"keystone": 15000, "glance": 19292, "placement": 18778, "neutron": 19696, "nova": 18774}
 DATABASES = ("keystone", "glance", "placement", "neutron", "nova_api", "nova", "nova_cell0",
              "nova_qos")
@@ -37,9 +39,9 @@ class Layout:
         """Pid files and logs of the daemons."""
         return self.state / "run"
 
-    def program(self, name: str) -> str:
-        """A program of the virtual environment."""
-        return str(self.state / "venv" / "bin" / name)
+    def program(self, name: str, venv: str = "venv") -> str:
+        """A program of the virtual environment, or of another one beside it."""
+        return str(self.state / venv / "bin" / name)
 
     def etc(self, service: str) -> Path:
         """A service's configuration directory."""

@@ -16,9 +16,22 @@ def prepare_database(layout: Layout) -> None:
 
 def create_databases(layout: Layout) -> None:
     """An empty database for each service."""
-    statements = "".join(
-        f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8;" for name in DATABASES)
-    run("mariadb", "--no-defaults", f"--socket={layout.database_socket}", feed=statements)
+    for name in DATABASES:
+        create_database(layout, name)
+
+
+def create_database(layout: Layout, name: str) -> None:
+    """An empty database, unless there is one."""
+    _mariadb(layout, f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8;")
+
+
+def drop_database(layout: Layout, name: str) -> None:
+    """Delete a database, if there is one."""
+    _mariadb(layout, f"DROP DATABASE IF EXISTS {name};")
+
+
+def _mariadb(layout: Layout, statement: str) -> None:
+    run("mariadb", "--no-defaults", f"--socket={layout.database_socket}", feed=statement)
 
 
 def prepare_switch(layout: Layout) -> None:

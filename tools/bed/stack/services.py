@@ -74,32 +74,36 @@ def libvirt(layout: Layout) -> PrivateLibvirt:
     return PrivateLibvirt(layout.state / "libvirt")
 
 
-def web(layout: Layout, service: str, module: str, processes: int) -> Daemon:
-    """One REST API under uWSGI."""
-    etc = layout.etc(service)
+def web(
+    layout: Layout, service: str, module: str, processes: int, *more: str,
+    venv: str = "venv", port: int | None = None,
+) -> Daemon:
+    """One REST API under uWSGI; more: arguments of that."""
+    etc, port = layout.etc(service), port or PORTS[service]
     environment = {f"OS_{service.upper()}_CONFIG_DIR": str(etc), **_environment(layout)}
     if service == "neutron":
         environment["OS_NEUTRON_CONFIG_FILES"] = "neutron.conf;ml2.ini"
     return Daemon(
         f"{service}-api",
-        [layout.program("uwsgi"), "--http-socket", f"{_LOOPBACK}:{PORTS[service]}",
-         "--module", f"{module}:application", "--virtualenv", str(layout.state / "venv"),
+        [layout.program("uwsgi"), "--http-socket", f"{_LOOPBACK}:{port}",
+         "--module", f"{module}:application", "--virtualenv", str(layout.state / venv),
          "--master", "--die-on-term", "--processes", str(processes), "--threads", "4",
          "--enable-threads", "--lazy-apps", "--need-app", "--http-chunked-input",
          # glance's client sends images in parts of 1 MiB, which is just too much unless told
          "--chunked-input-limit", str(4 * 2**20),
          # a host under emulation takes an image slowly
          "--socket-timeout", "120", "--buffer-size", "65535",
-         "--add-header", "Connection: close", "--disable-logging"],
-        layout.run, ready=_serves(PORTS[service]), ready_timeout_s=60, environment=environment)
+         "--add-header", "Connection: close", "--disable-logging", *more],
+        layout.run, ready=_serves(port), ready_timeout_s=60, environment=environment)
 
 
 def worker(
-    layout: Layout, name: str, program: str, *files: Path, ready: Callable[[], bool] | None = None
+    layout: Layout, name: str, program: str, *files: Path, ready: Callable[[], bool] | None = None,
+    venv: str = "venv",
 ) -> Daemon:
     """A service that talks over the message bus."""
     arguments = [word for file in files for word in ("--config-file", str(file))]
-    return Daemon(name, [layout.program(program), *arguments], layout.run,
+    return Daemon(name, [layout.program(program, venv), *arguments], layout.run,
                   ready=ready or (lambda: True), ready_timeout_s=60, stop_timeout_s=5,
                   environment=_environment(layout))
 

@@ -56,14 +56,34 @@ def make_accounts() -> None:
         if not identity.find_project(name):
             identity.create_project(name=name, domain_id="default")
     for service, kind in _SERVICES.items():
-        if not identity.find_service(service):
-            entry = identity.create_service(name=service, type=kind)
-            for interface in ("public", "internal", "admin"):
-                identity.create_endpoint(service_id=entry.id, interface=interface,
-                                         url=url(service), region_id=REGION)
-        _grant(identity, roles, service, "service", ("admin", "service"))
+        _make_service(identity, roles, service, kind, url(service))
     for user, (project, role) in PEOPLE.items():
         _grant(identity, roles, user, project, (role,))
+
+
+def make_service(name: str, kind: str, address: str) -> None:
+    """The account and the catalogue's entry of one more service."""
+    identity = connect("admin", "admin").identity
+    _make_service(identity, {role.name: role for role in identity.roles()}, name, kind, address)
+
+
+def remove_service(name: str) -> None:
+    """Remove them, if they are there."""
+    identity = connect("admin", "admin").identity
+    # its endpoints go with it
+    for found, delete in ((identity.find_service(name), identity.delete_service),
+                          (identity.find_user(name), identity.delete_user)):
+        if found:
+            delete(found)
+
+
+def _make_service(identity: Any, roles: Any, name: str, kind: str, address: str) -> None:
+    if not identity.find_service(name):
+        entry = identity.create_service(name=name, type=kind)
+        for interface in ("public", "internal", "admin"):
+            identity.create_endpoint(service_id=entry.id, interface=interface, url=address,
+                                     region_id=REGION)
+    _grant(identity, roles, name, "service", ("admin", "service"))
 
 
 def _grant(identity: Any, roles: Any, user: str, project: str, names: tuple[str, ...]) -> None:
