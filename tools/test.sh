@@ -158,7 +158,7 @@ tier_dashboard() {
 }
 
 tier_twonode() {
-    is_reduced && echo "reduced: one virtual machine; tests that need two are skipped"
+    is_reduced && echo "reduced: one virtual machine; tests that need two are skipped, and Watcher"
     need_packages tools/bed/{host,machine}.apt && in_cloud tests/twonode
 }
 
