@@ -68,7 +68,9 @@ class Browser:
         return self.get(then)
 
     def act(self, path: str, table: str, action: str, *ids: str) -> str:
-        """Press a button above a table with some rows selected; where that leads to."""
+        """Press a button above a table with some rows ticked; where that leads to."""
+        boxes = set(re.findall(r'<input[^>]*name="object_ids"[^>]*value="([^"]+)"', self.get(path)))
+        assert boxes >= set(ids), "the page has no boxes for them"
         answer = self._client.post(
             path, {"action": f"{table}__{action}", "object_ids": ids}, follow=True)
         return self._page(answer, 200)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A named policy reaches servers on all hosts, and follows one that moves."""
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from tests.cloud.api import Person, wait_for
 from tests.twonode.host import NodeHost
 from tests.twonode.moves import DRIVER_S, migrate
+from tools.bed.stack import services
+from tools.bed.stack.layout import Layout
 
 # the first one's includes the boot of all hosts
 pytestmark = pytest.mark.timeout(1800)
@@ -56,6 +59,32 @@ def test_a_policy_on_all_hosts(
         row = admin.act(server, "get-qos")[1]["cpu_priority"]
         assert (row["source"], row["policy_revision"], row["state"]) == (
             "policy tier", 2, "applied")
+
+
+@pytest.mark.skipif(os.environ.get("NOVA_QOS_TEST_SIZE") == "reduced",
+                    reason="to boot takes minutes: NOVA_QOS_TEST_SIZE is reduced")
+def test_its_host_loses_power_while_the_api_is_away(
+    admin: Person, hosts: list[NodeHost], boot: Boot, tier: str
+) -> None:
+    host = hosts[0]
+    server = boot("tier", host.name)
+    assert admin.act(server, "set-qos", {"policy": tier})[0] in (200, 202)
+    wait_for(lambda: weights(host, server) == (50, 300), _REACHED_S, "it holds the policy")
+    host.node.machine.run("sync")
+    api = next(each for each in services.everything(Layout.of_environment())
+               if each.name == "nova-api")
+    api.stop()
+    try:
+        host.node.restart()
+        wait_for(lambda: weights(host, server) == (50, 300), DRIVER_S,
+                 "it runs again, with the policy that the agent had kept")
+    finally:
+        api.start()
+    answer = admin.request("PUT", f"{_PATH}/{tier}", json={"policy": {"settings": {
+        "cpu_priority": 2048, "io_priority": 700}}})
+    assert answer.status_code == 200, answer.text
+    # the hint of an edit, or the agent's own question
+    wait_for(lambda: weights(host, server) == (200, 700), 2 * _REACHED_S, "it holds the edit")
 
 
 def test_a_policy_follows_a_server(

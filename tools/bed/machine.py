@@ -83,6 +83,12 @@ class Machine:
             run("ssh", *self._options(), "-O", "exit", "root@127.0.0.1")
         self._daemon.stop()
 
+    def restart(self) -> None:
+        """Pull its plug, and boot it from what its disk holds. Raises TestbedError."""
+        self.stop()
+        self._daemon.start()
+        self.wait()
+
     def is_running(self) -> bool:
         """Whether its plug is in."""
         return self._daemon.pid() is not None

@@ -248,6 +248,8 @@ class ServersTable(_UpdatedRows, tables.DataTable):
         css_classes = "table-condensed small"
         verbose_name = _("Servers")
         row_class = ServerUpdate
+        # by itself, Horizon has boxes to tick for its own kinds of actions alone
+        multi_select = True
         table_actions = (Filter, SetSelected, AssignSelected, UnsetSelected)
         row_actions = (SetOne, AssignOne, MoveFrom, UnsetOne)
 

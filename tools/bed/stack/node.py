@@ -78,6 +78,14 @@ class Node:
         for unit in UNITS:
             self.start(unit)
 
+    def restart(self) -> None:
+        """As after a power cut: it boots from its disk, and starts what a compute host runs.
+
+        :raises TestbedError: a step failed
+        """
+        self.machine.restart()
+        self.configure()
+
     def start(self, unit: str) -> None:
         """Start one of ``UNITS``."""
         if unit == _AGENT:
@@ -152,7 +160,9 @@ class Node:
             ("neutron", "ovs-agent.ini", {
                 "ovs": {"ovsdb_connection": _SWITCH, "datapath_type": "system"}}),
             ("nova-compute", "nova.conf", {
-                "DEFAULT": {"my_ip": self.address, "rpc_response_timeout": 60},
+                "DEFAULT": {"my_ip": self.address, "rpc_response_timeout": 60,
+                            # as operators have it where servers are to run again after a power cut
+                            "resume_guests_state_on_host_boot": True},
                 "libvirt": {"connection_uri": "qemu:///system",
                             "live_migration_inbound_addr": self.address},
                 "os_vif_ovs": {"ovsdb_connection": _SWITCH},
