@@ -69,8 +69,9 @@ class Browser:
 
     def act(self, path: str, table: str, action: str, *ids: str) -> str:
         """Press a button above a table with some rows ticked; where that leads to."""
-        boxes = set(re.findall(r'<input[^>]*name="object_ids"[^>]*value="([^"]+)"', self.get(path)))
-        assert boxes >= set(ids), "the page has no boxes for them"
+        page = self.get(path)
+        boxes = set(re.findall(r'<input[^>]*name="object_ids"[^>]*value="([^"]+)"', page))
+        assert boxes >= set(ids) and "multi_select_column hidden" not in page, "there are no boxes"
         answer = self._client.post(
             path, {"action": f"{table}__{action}", "object_ids": ids}, follow=True)
         return self._page(answer, 200)

@@ -248,7 +248,6 @@ class ServersTable(_UpdatedRows, tables.DataTable):
         css_classes = "table-condensed small"
         verbose_name = _("Servers")
         row_class = ServerUpdate
-        # by itself, Horizon has boxes to tick for its own kinds of actions alone
         multi_select = True
         table_actions = (Filter, SetSelected, AssignSelected, UnsetSelected)
         row_actions = (SetOne, AssignOne, MoveFrom, UnsetOne)
@@ -257,6 +256,12 @@ class ServersTable(_UpdatedRows, tables.DataTable):
         super().__init__(request, *args, **kwargs)
         # a row that is brought again has the columns that the page has
         self._leave_out(request.GET.get(_WITHOUT, "").split(","))
+
+    def set_multiselect_column_visibility(self, visible: bool = True) -> None:
+        """Show the boxes where something can be done with the servers that are ticked. Horizon asks
+        for actions of a kind of its own, which do not lead to a page."""
+        super().set_multiselect_column_visibility(
+            any(isinstance(action, _Selected) for action in self.get_table_actions()))
 
     def get_columns(self) -> Any:
         """The columns, without those in which nothing would stand."""

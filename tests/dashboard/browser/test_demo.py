@@ -93,9 +93,8 @@ def test_unset_for_several(
         assert admin.act(server, "set-qos", {"cpu_priority": 512})[0] == 200
     person.open(path)
     for server in pair.values():
-        person.driver.execute_script(
-            "arguments[0].click()", person.driver.find_element(
-                "css selector", f'tr[data-object-id="{server}"] .table-row-multi-select'))
+        # Horizon draws its boxes by their labels
+        person.one(f'tr[data-object-id="{server}"] .multi_select_column label').click()
     person.one("#servers__action_unset_selected").click()
     assert person.one("#qos_preview").text.count("cpu_priority 512 -> unset") == 2
     assert [shares(seen, server) for server in pair.values()] == [512, 512]
