@@ -71,7 +71,8 @@ class Browser:
         """Press a button above a table with some rows ticked; where that leads to."""
         page = self.get(path)
         boxes = set(re.findall(r'<input[^>]*name="object_ids"[^>]*value="([^"]+)"', page))
-        assert boxes >= set(ids) and "multi_select_column hidden" not in page, "there are no boxes"
+        assert boxes >= set(ids)
+        assert "multi_select_column hidden" not in page
         answer = self._client.post(
             path, {"action": f"{table}__{action}", "object_ids": ids}, follow=True)
         return self._page(answer, 200)
