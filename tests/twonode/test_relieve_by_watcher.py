@@ -57,7 +57,7 @@ def _audited(optimise: Optimise, **parameters: Any) -> tuple[dict[str, Any], dic
     wait_for(lambda: optimise("audit", "show", uuid)["State"] in ("SUCCEEDED", "FAILED"), _AUDIT_S,
              "the audit ends")
     audit = optimise("audit", "show", uuid)
-    assert audit["State"] == "SUCCEEDED", audit
+    assert audit["State"] == "SUCCEEDED", audit["Status Message"]
     (plan,) = optimise("actionplan", "list", "--audit", uuid)
     return audit, optimise("actionplan", "show", plan["UUID"])
 
