@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands, as a person types them, and what happens when."""
 
+import re
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tools.bed.errors import TestbedError
 from tools.bed.stack.command import Command
+
+# an action of one server, a change of several, or a change of a policy
+_CHANGE = re.compile(r"REQ: .*-X (?:POST|PUT) .*(?:/action|/os-qos)")
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,9 @@ class TimedCommand(Command):
             process = subprocess.Popen(
                 [self._program, "--debug", *arguments], env=self._environment,
                 stdout=output, stderr=subprocess.PIPE, text=True)
-            sent, answered, tail = _follow(process)
+            assert process.stderr is not None
+            sent, answered, tail = follow(process.stderr)
+            process.wait()
             ended = time.monotonic()
             output.seek(0)
             if process.returncode or not sent:
@@ -53,16 +60,15 @@ class TimedCommand(Command):
         self._run(*arguments)
 
 
-def _follow(process: "subprocess.Popen[str]") -> tuple[float, float, list[str]]:
-    """When the last action was sent and answered, and the last lines."""
+def follow(said: Iterable[str]) -> tuple[float, float, list[str]]:
+    """When the last request to change something was sent and answered, 0 for never, and the last
+    lines; of a program that says this with ``--debug``."""
     sent = answered = 0.0
     lines: list[str] = []
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "REQ: " in line and "-X POST" in line and "/action" in line:
+    for line in said:
+        if _CHANGE.search(line):
             sent, answered = time.monotonic(), 0.0
         elif "RESP: [" in line and sent and not answered:
             answered = time.monotonic()
         lines = [*lines[-20:], line]
-    process.wait()
     return sent, answered, lines
