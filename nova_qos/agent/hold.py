@@ -85,19 +85,19 @@ def at_host(
 
 
 def given(
-    domain: Domain, row: Resource, target: Target, given: int, limits: Limits
+    domain: Domain, row: Resource, target: Target, value: int, limits: Limits
 ) -> int:
     """The value to write for what a balancer gives, in the host's unit. Where its user or policy
     allows less, that waits until the guest can spare the difference.
 
     :raises ServerNotRunning: the guest is paused
     """
-    if target.balanced or given <= target.value or row.follow is None:
+    if target.balanced or value <= target.value or row.follow is None:
         return target.host_value
     try:
         row.follow.guard(domain.balloon(), target.host_value, limits)
     except (errors.HostRefused, errors.HostCannot):
-        return row.unit.to_host(given)
+        return row.unit.to_host(value)
     return target.host_value
 
 
