@@ -65,7 +65,7 @@ def _audited(optimise: Optimise, **parameters: Any) -> tuple[dict[str, Any], dic
 def _capacity_mib(admin: Person, host: str) -> int:
     """What a host has for servers; 0 while its agent starts, and does not tell of them yet."""
     found = reported(admin, host)
-    return 0 if found["placed"] is None else found["memory"]["capacity"] or 0
+    return 0 if found.get("placed") is None else found["memory"]["capacity"] or 0
 
 
 def _crowd(admin: Person, host: str, boot: Boot) -> list[str]:
