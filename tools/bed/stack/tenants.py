@@ -104,9 +104,10 @@ def make_resources(layout: Layout) -> None:
         network = cloud.network.create_network(
             name=NETWORK, is_shared=True, is_router_external=True, provider_network_type="flat",
             provider_physical_network="physnet1")
+        # from 200 on, addresses are those of hosts: see node.py
         cloud.network.create_subnet(
             network_id=network.id, ip_version=4, cidr=CIDR, gateway_ip=OUTSIDE_ADDRESS,
-            name=NETWORK, allocation_pools=[{"start": "10.77.0.10", "end": "10.77.0.200"}])
+            name=NETWORK, allocation_pools=[{"start": "10.77.0.10", "end": "10.77.0.199"}])
         _make_router(cloud, network, routers_directory(layout))
     _let_everybody_in(cloud)
     _make_images(cloud, GuestImages.build(layout.state / "guests"))
