@@ -83,15 +83,27 @@ class Namespace:
 
 
 def remove_leftovers() -> None:
-    """Take away what runs that were killed have left behind, with the processes in there."""
-    for line in _run("ip", "netns", "list").splitlines():
-        name = line.split()[0]
+    """Take away what runs that were killed have left behind, with the processes in there. Several
+    processes may do so at once."""
+    for name in _names():
         owner = _NAME.fullmatch(name)
         if owner and not os.path.exists(f"/proc/{owner[1]}"):
-            for pid in _run("ip", "netns", "pids", name).split():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
-            _run("ip", "netns", "delete", name)
+            try:
+                _remove_with_processes(name)
+            except TestbedError:
+                if name in _names():
+                    raise  # nobody else took it away either
+
+
+def _names() -> list[str]:
+    return [line.split()[0] for line in _run("ip", "netns", "list").splitlines()]
+
+
+def _remove_with_processes(name: str) -> None:
+    for pid in _run("ip", "netns", "pids", name).split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    _run("ip", "netns", "delete", name)
 
 
 def _run(*command: str, text: str = "") -> str:
