@@ -69,7 +69,7 @@ class Contention:
         :raises HostRefused: the kernel does not tell the host's own figures
         """
         seen = self._machine.snapshot(hold.knobs(_NAMES), figures=servers)
-        placed = list(self._placed(self._looker.servers(), seen))
+        placed = list(self._placed(self._looker.roster.servers(), seen))
         room, reserve_mib = self._machine.room(), self._reserve_mib
         summary = contention.summary([each for _server, each in placed], room, reserve_mib)
         account = self._account()
@@ -103,7 +103,7 @@ class Contention:
         return since
 
     def _shown(self, server: SavedServer, placed: Placed, seen: Snapshot) -> dict[str, Any]:
-        called = self._looker.called.get(server.uuid)
+        called = self._looker.roster.called.get(server.uuid)
         return host_report.placed(
             server, called.name if called else "", placed, self._reserve_mib,
             _resident_mib(server.uuid, seen) if placed.runs else 0,
@@ -117,7 +117,7 @@ class Contention:
                 yield server, _running(server, seen.domain(server.uuid))
             except errors.ServerNotRunning:
                 # one that is still elsewhere, or already, counts there
-                if server.host == self._looker.host:
+                if server.host == self._looker.roster.host:
                     yield server, Placed(server.flavor, runs=False)
             except errors.Unreachable:
                 raise

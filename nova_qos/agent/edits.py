@@ -65,11 +65,11 @@ class Edits:
         taken, marks = dict[str, _Taken](), dict[str, list[str]]()
         for record in records:
             uuid, each = record.server.uuid, _Taken(record, loaded_at)
-            server = self._looker.wanted(record)
+            server = self._looker.roster.wanted(record)
             if self._is_fit(each, server):
                 taken[uuid], marks[uuid] = each, desired.to_mark(TABLE, server)
         try:
-            self._looker.owed.note(marks)
+            self._looker.roster.owed.note(marks)
         except errors.HostCannot as error:
             LOG.warning("Servers are looked at one by one: %s", error.message)
             taken = {uuid: each for uuid, each in taken.items() if not marks[uuid]}
@@ -100,7 +100,7 @@ class Edits:
     def _follow(self, taken: _Taken) -> bool:
         looker = self._looker
         # again: there may be newer policies by now, and somebody may have been here in between
-        server = looker.wanted(taken.record)
+        server = looker.roster.wanted(taken.record)
         before = looker.settled.get(server.uuid)
         if before is None or not taken.is_fresh or not self._is_fit(taken, server):
             return False
@@ -115,10 +115,11 @@ class Edits:
         """Whether policies are all that differs from when the host held what the server was to
         have, and there is nothing else to be done about it."""
         looker, before = self._looker, self._looker.settled.get(server.uuid)
-        return (before is not None and server.task is None and server.host == looker.host
+        return (before is not None and server.task is None and server.host == looker.roster.host
                 and replace(before, assigned=server.assigned, marked=server.marked,
                             balanced=server.balanced) == server
-                and not looker.is_new(taken.record) and not looker.accepted.knows(server.uuid)
+                and not looker.is_new(taken.record)
+                and not looker.roster.accepted.knows(server.uuid)
                 and looker.looked.get(server.uuid, 0.0) < taken.loaded_at
                 and bool(_changed(before, desired.due(TABLE, server))))
 
@@ -126,7 +127,7 @@ class Edits:
         """The servers that nova is at work on, as it said a moment ago."""
         with self._asking:
             if self._busy_at is None or time.monotonic() - self._busy_at > _BUSY_S:
-                self._busy = self._looker.records.busy(self._looker.host)
+                self._busy = self._looker.roster.records.busy(self._looker.roster.host)
                 self._busy_at = time.monotonic()
             return self._busy
 

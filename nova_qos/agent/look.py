@@ -2,27 +2,26 @@
 """Reconcile one server: apply its saved settings to the host, as far as possible."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from oslo_config import cfg
 from oslo_log import log
 
 from nova_qos.agent import hold
-from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.history import History
 from nova_qos.agent.hold import Past
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.locks import locked
 from nova_qos.agent.outcome import SELDOM_S, SOON_S, Outcome
-from nova_qos.agent.owed import Owed
-from nova_qos.agent.records import Record, Records
+from nova_qos.agent.records import Record
+from nova_qos.agent.roster import Roster
 from nova_qos.agent.schedule import Again
 from nova_qos.core import desired, errors
 from nova_qos.core.balloon import Limits
 from nova_qos.core.desired import Target
-from nova_qos.core.server import Called, Entries, SavedServer, newer
+from nova_qos.core.server import Entries, SavedServer, newer
 from nova_qos.core.units import KIB_PER_MIB
 from nova_qos.host import Domain, Host, Snapshot
 from nova_qos.resources import TABLE
@@ -37,27 +36,18 @@ class Looker:
     """Looks at the servers of one host; used by many threads.
 
     ``new_since``: post-create hooks see servers that were launched here after that time
-    (s since 1970). ``assigned`` fills in what the policies of a server come to. ``owed`` are the
-    marks that are yet to be saved, ``settled`` the servers as the check last found them with all in
-    force, and ``looked`` tells when they were last looked at (monotonic). ``listed`` are the
-    servers of the host as the last check, or a later look, loaded them, None before the first;
-    ``called`` is what these are called.
+    (s since 1970). ``settled`` are the servers as the check last found them with all in force, and
+    ``looked`` tells when they were last looked at (monotonic).
     """
 
-    host: str
+    roster: Roster
     machine: Host
-    records: Records
     options: cfg.ConfigOpts
     hooks: Hooks
     history: History
-    accepted: Accepted
     new_since: float
-    assigned: Callable[[SavedServer], SavedServer] = lambda server: server
-    owed: Owed = field(default_factory=Owed)
     settled: dict[str, SavedServer] = field(default_factory=dict)
     looked: dict[str, float] = field(default_factory=dict)
-    listed: dict[str, SavedServer] | None = None
-    called: Mapping[str, Called] = field(default_factory=dict)
 
     def limits(self, force: bool = False) -> Limits:
         """How far a guest's memory may be taken."""
@@ -70,15 +60,13 @@ class Looker:
         """
         with locked(server_uuid):
             try:
-                record = self.records.load(server_uuid)
+                record = self.roster.records.load(server_uuid)
                 self._save_owed(record)
-                if self.listed is not None:
-                    self.listed[server_uuid] = record.server
+                self.roster.note(record.server)
                 domain = self.machine.domain(server_uuid)
             except errors.ServerGone:
                 self.history.forget(server_uuid)
-                (self.listed or {}).pop(server_uuid, None)
-                self.owed.settle(server_uuid, self.owed.of(server_uuid))
+                self.roster.forget(server_uuid)
                 return None
             except errors.ServerNotRunning:
                 return None
@@ -91,21 +79,21 @@ class Looker:
 
     def _save_owed(self, record: Record) -> None:
         """Save the marks that are noted of a server, wherever it is now, and whether it runs."""
-        names = self.owed.of(record.server.uuid)
+        names = self.roster.owed.of(record.server.uuid)
         # while nova is at work, they stay noted
         if names and record.server.task is None:
             with suppress(errors.TaskInProgress):
                 record.mark(name for name in TABLE if name in names)
-                self.owed.settle(record.server.uuid, names)
+                self.roster.owed.settle(record.server.uuid, names)
 
     def _look_at(self, record: Record, domain: Domain) -> Again | None:
-        server = self.wanted(record)
+        server = self.roster.wanted(record)
         if self._is_arriving(server):
             # mostly before its guest runs; nova is still writing its record, so that stays as it is
             self._hold(server, domain, desired.requested(TABLE, server))
             return Again("arriving", SOON_S)
         # never into a running task
-        if server.task is not None or server.host != self.host:
+        if server.task is not None or server.host != self.roster.host:
             return Again("busy", SOON_S)
         if self.is_new(record):
             record.request_for_new(
@@ -115,8 +103,8 @@ class Looker:
 
     def _converge(self, record: Record, domain: Domain) -> Again | None:
         record.mend()
-        record.mark(desired.to_mark(TABLE, self.wanted(record)))
-        server = self.wanted(record)
+        record.mark(desired.to_mark(TABLE, self.roster.wanted(record)))
+        server = self.roster.wanted(record)
         due = desired.due(TABLE, server)
         again = self._hold(server, domain, due.targets)
         if due.to_reset and again is None:
@@ -176,10 +164,9 @@ class Looker:
         :raises QosError: it could not be done
         """
         with suppress(errors.AgentAway), locked(server_uuid, time.monotonic()):
-            known = (self.listed or {}).get(server_uuid)
-            if known is None:
+            server = self.roster.known(server_uuid)
+            if server is None:
                 return
-            server = self.assigned(self.newest(known))
             resolved = desired.resolve(TABLE, server)
             domain = self.machine.domain(server_uuid)
             targets = {name: hold.given(domain, TABLE[name], resolved[name], value, self.limits())
@@ -204,14 +191,6 @@ class Looker:
         # a guest may boot for minutes, or never have a driver
         return Again(why, longest_s, SELDOM_S if why == "pending" else 0.0)
 
-    def accept(self, server_uuid: str, entries: Entries, for_s: float) -> None:
-        """Remember what was carried out for a server and the API may have yet to save: see
-        ``Accepted``. Whoever asks for the servers before the next check sees it, too."""
-        self.accepted.add(server_uuid, entries, for_s)
-        known = (self.listed or {}).get(server_uuid)
-        if known is not None and self.listed is not None:
-            self.listed[server_uuid] = known.updated(entries)
-
     def undo(self, server_uuid: str, entries: Entries) -> None:
         """Take a set back that was carried out but not saved, whatever nova does with the server:
         the host gets what is saved, or its defaults. Where it raises, the next check tries again.
@@ -219,14 +198,13 @@ class Looker:
         :raises QosError: libvirt does not answer
         """
         with locked(server_uuid), ExitStack() as again:
-            self.accepted.drop(server_uuid, entries)
-            again.callback(self.accepted.add, server_uuid, entries, for_s=0)
+            self.roster.accepted.drop(server_uuid, entries)
+            again.callback(self.roster.accepted.add, server_uuid, entries, for_s=0)
             # what was not saved is gone with the domain
             with suppress(errors.ServerGone, errors.ServerNotRunning):
-                record = self.records.load(server_uuid)
-                if self.listed is not None and server_uuid in self.listed:
-                    self.listed[server_uuid] = record.server
-                server = self.wanted(record)
+                record = self.roster.records.load(server_uuid)
+                self.roster.update(record.server)
+                server = self.roster.wanted(record)
                 unsaved = newer(entries, server.entries)
                 targets = desired.resolve(TABLE, server)
                 # beside a policy stands what it has changed
@@ -241,24 +219,10 @@ class Looker:
         :raises QosError: libvirt does not answer
         """
         with locked(server_uuid), suppress(errors.ServerGone, errors.ServerNotRunning):
-            server = self.wanted(self.records.load(server_uuid))
+            server = self.roster.wanted(self.roster.records.load(server_uuid))
             targets = desired.resolve(TABLE, server)
             self._hold(server, self.machine.domain(server_uuid),
                        {name: targets[name] for name in names if name in targets})
-
-    def remember(self, records: Iterable[Record]) -> None:
-        """Remember the servers of the host as they were loaded."""
-        records = list(records)
-        self.called = {record.server.uuid: record.called for record in records}
-        self.listed = {record.server.uuid: record.server for record in records}
-
-    def servers(self) -> Sequence[SavedServer]:
-        """The servers of the host, and those that come to it or leave it, with what each is to
-        have; loaded from nova only where no check has done so yet."""
-        if self.listed is None:
-            self.remember(self.records.on_host(self.host))
-        listed = dict(self.listed or {})
-        return [self.assigned(self.newest(server)) for server in listed.values()]
 
     def retain(self, server_uuids: Collection[str]) -> None:
         """Drop what the check found of all other servers."""
@@ -268,7 +232,7 @@ class Looker:
 
     def watched(self, record: Record) -> set[str]:
         """The resources that the host is to hold a value of ours for, or to be reset."""
-        return set(desired.due(TABLE, self.wanted(record)).targets)
+        return set(desired.due(TABLE, self.roster.wanted(record)).targets)
 
     def check(self, record: Record, seen: Snapshot) -> bool:
         """Whether a snapshot shows that no look at a server is due: its saved settings are in
@@ -277,7 +241,7 @@ class Looker:
         Records those in force, so that a later change counts as drift. Changes nothing else,
         because the snapshot may be older than the saved settings.
         """
-        server = self.wanted(record)
+        server = self.roster.wanted(record)
         if self.is_new(record):
             return False
         due = desired.due(TABLE, server)
@@ -300,19 +264,10 @@ class Looker:
             self.settled[server.uuid] = server
         return all(waiting) and not held & stale.keys()
 
-    def wanted(self, record: Record) -> SavedServer:
-        """The server with what it is to have: what is saved, and what is about to be."""
-        return self.assigned(self.newest(record.server))
-
-    def newest(self, server: SavedServer) -> SavedServer:
-        """A server that was loaded with what is about to be saved of it."""
-        server, owed = self.accepted.newest(server), self.owed.of(server.uuid)
-        return replace(server, marked=server.marked | owed) if owed else server
-
     def is_new(self, record: Record) -> bool:
         """Whether it is to be decided whether post-create hooks see the server."""
-        return bool(self.hooks) and record.is_new(self.host, self.new_since)
+        return bool(self.hooks) and record.is_new(self.roster.host, self.new_since)
 
     def _is_arriving(self, server: SavedServer) -> bool:
         """Whether the server is migrating to this host: nova's record still names the source."""
-        return server.host != self.host and server.task == _MIGRATING
+        return server.host != self.roster.host and server.task == _MIGRATING

@@ -131,16 +131,16 @@ class Loop:
         :raises HostAway: libvirt does not answer
         """
         loaded_at = time.monotonic()
-        records = self._looker.records.on_host(self._looker.host)
+        records = self._looker.roster.records.on_host(self._looker.roster.host)
         uuids = {record.server.uuid for record in records}
         self._follow({record.server.uuid: record.floating_ips for record in records})
         self._looker.history.retain(uuids)
         self._pace.retain(uuids)
         self._looker.retain(uuids)
-        self._looker.remember(records)
+        self._looker.roster.remember(records)
         named = {name for record in records for name in self._looker.watched(record)}
         seen = self._looker.machine.snapshot(hold.knobs(named))
-        overdue = self._looker.accepted.overdue()
+        overdue = self._looker.roster.accepted.overdue()
         self._finish()
         behind: list[Record] = []
         for record in records:
@@ -165,7 +165,7 @@ class Loop:
         # those first that wait for an edit of policies alone: the others take much longer
         taken = self._edits.take(behind, loaded_at)
         others = [uuid for record in behind if (uuid := record.server.uuid) not in set(taken)]
-        for server_uuid in [*taken, *others, *self._looker.owed.overdue()]:
+        for server_uuid in [*taken, *others, *self._looker.roster.owed.overdue()]:
             self._schedule.put(server_uuid)
 
     def _finish(self) -> None:

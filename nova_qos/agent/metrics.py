@@ -90,7 +90,7 @@ class HostCollector(Collector):
         """What the host tells; how the collectors fared."""
         took = {name: Took() for name in COLLECTORS}
         # nova is not asked: until the first check, no server is known
-        servers = [] if self._looker.listed is None else self._looker.servers()
+        servers = self._looker.roster.servers() if self._looker.roster.is_known else []
         seen = self._snapshot(took)
         if self._names:
             self._add_settings(families, servers, seen, took["settings"])
@@ -117,7 +117,7 @@ class HostCollector(Collector):
             families.add_all(account.figures_of(server_uuid), server_uuid)
         for name, is_usable in self._usable().items():
             families.add("resource_usable", (name,), is_usable)
-        for server_uuid, called in self._looker.called.items():
+        for server_uuid, called in self._looker.roster.called.items():
             families.add("server_info", (server_uuid, called.name, called.project_id,
                                          called.flavor, called.domain), 1)
 
@@ -166,7 +166,7 @@ class HostCollector(Collector):
         if seen is not None:
             cpus = int(seen.figures().get("host_cpus", {}).get((), 0))
             # one that comes from another host is divided there, as lists have it
-            here = [each for each in servers if each.host == self._looker.host]
+            here = [each for each in servers if each.host == self._looker.roster.host]
             _add_shares(families, here, found, cpus)
 
     def _read(self, seen: Snapshot, server: SavedServer) -> dict[str, Reading]:

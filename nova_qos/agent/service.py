@@ -11,7 +11,6 @@ from nova import manager
 from oslo_config import cfg
 
 from nova_qos.agent import hold
-from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.balance.account import Account
 from nova_qos.agent.balance.steer import Balancer
 from nova_qos.agent.contention import Contention
@@ -24,6 +23,7 @@ from nova_qos.agent.loop import Loop
 from nova_qos.agent.notices import Notices
 from nova_qos.agent.owed import Owed
 from nova_qos.agent.readings import Readings
+from nova_qos.agent.roster import Roster
 from nova_qos.agent.sets import Sets
 from nova_qos.agent.together import Together
 from nova_qos.agent.unfinished import Unfinished
@@ -73,17 +73,18 @@ class AgentManager(manager.Manager):
         self._balancer = Balancer(
             machine.memory, options.nova_qos_balance,
             thresholds_of(options, options.libvirt.mem_stats_period_seconds), self._servers,
-            busy=lambda: self.looker.records.busy(host),
+            busy=lambda: self.looker.roster.records.busy(host),
             hold=lambda server_uuid: self.looker.balance(server_uuid),
             released=lambda: self.loop.check_soon())
-        history, accepted = History(), Accepted()
+        history = History()
         hooks = Hooks.installed(options) if hooks is None else hooks
         self._policies = Policies(
             Fetcher(options) if fetch is None else fetch, options.nova_qos.state_directory,
             options.nova_qos.policy_interval, self._policies_changed)
         self.looker = Looker(
-            host, machine, Records(), options, hooks, history, accepted, new_since=time.time(),
-            assigned=self._with_all_sources, owed=Owed(options.nova_qos.state_directory))
+            Roster(host, Records(), owed=Owed(options.nova_qos.state_directory),
+                   assigned=self._with_all_sources),
+            machine, options, hooks, history, new_since=time.time())
         unfinished = Unfinished(options.nova_qos.state_directory)
         self.loop = Loop(self.looker, options, unfinished)
         self._readings = Readings(
@@ -107,8 +108,8 @@ class AgentManager(manager.Manager):
 
     def _servers(self) -> dict[str, SavedServer]:
         """The servers that nova has on this host."""
-        return {server.uuid: server for server in self.looker.servers()
-                if server.host == self.looker.host}
+        return {server.uuid: server for server in self.looker.roster.servers()
+                if server.host == self.looker.roster.host}
 
     def _policies_changed(self) -> None:
         self.looker.history.policies_changed()

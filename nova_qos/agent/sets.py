@@ -84,7 +84,7 @@ class Sets:
         try:
             with (locked(server.uuid, answer_by), _weighed(settings, answer_by),
                   self._looker.history.counts.counting(settings.keys() - {POLICY})):
-                server = self._looker.newest(server)
+                server = self._looker.roster.newest(server)
                 change = self.change(server, settings, force)
                 change.carry_out()
                 self._follow_policy(change)
@@ -92,7 +92,7 @@ class Sets:
                 is_late = time.monotonic() > answer_by
                 if not is_late:
                     # else the API has given up waiting, and saves the settings by itself
-                    self._looker.accept(
+                    self._looker.roster.accept(
                         server.uuid, answer.entries, self._options.nova_qos.rpc_timeout)
         except errors.AgentAway as error:
             # the API saves the settings by itself
@@ -147,7 +147,7 @@ class Sets:
     ) -> dict[str, Reading]:
         """What an API before 1.2 wants: the agent saves, and waits for the guest."""
         while True:
-            record = self._looker.records.load(server_uuid, context)
+            record = self._looker.roster.records.load(server_uuid, context)
             try:
                 answer = self.carry_out(record.server, settings, force, answer_by, settings)
                 break
@@ -178,7 +178,7 @@ class Sets:
         checked = policy | {
             name: TABLE[name].check(value, server.flavor, name, keeps_reset=True)
             for name, value in settings.items() if name != POLICY}
-        after = self._looker.assigned(changed(server, checked))
+        after = self._looker.roster.assigned(changed(server, checked))
         return Change(
             server, self._machine, checked, self._looker.limits(force is True), after)
 
@@ -196,7 +196,7 @@ class Sets:
         except errors.InvalidSetting:
             # the set says so
             return False
-        return self._looker.assigned(after).assigned.missing is not None
+        return self._looker.roster.assigned(after).assigned.missing is not None
 
     def _follow_policy(self, change: Change) -> None:
         """Apply what another policy comes to, as far as the host can: no part of that is a reason

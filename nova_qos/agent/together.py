@@ -54,7 +54,7 @@ class Together:
     def _carry_out(
         self, wishes: Sequence[Wish], force: bool, answer_by: float
     ) -> dict[str, Result]:
-        changes = [self._sets.change(self._looker.newest(wish.server), wish.settings, force)
+        changes = [self._sets.change(self._looker.roster.newest(wish.server), wish.settings, force)
                    for wish in wishes]
         _prepare(changes)
         self._unfinished.begin(
@@ -73,7 +73,8 @@ class Together:
             undo.pop_all()
         answers = {each.server.uuid: self._sets.answer(each) for each in changes}
         for uuid, answer in answers.items():
-            self._looker.accept(uuid, answer.entries, self._looker.options.nova_qos.rpc_timeout)
+            self._looker.roster.accept(
+                uuid, answer.entries, self._looker.options.nova_qos.rpc_timeout)
         return dict(answers)
 
     def _patience_s(self) -> float:

@@ -160,7 +160,8 @@ def _report_balance() -> int:
     looker = LibvirtAgent(CONF.host).looker
     return balance_report.run(
         looker.machine.memory, thresholds_of(CONF, CONF.libvirt.mem_stats_period_seconds),
-        lambda: {server.uuid: server for server in looker.servers() if server.host == looker.host})
+        lambda: {server.uuid: server for server in looker.roster.servers()
+                 if server.host == looker.roster.host})
 
 
 def _stay_small() -> None:

@@ -14,11 +14,11 @@ from unittest import mock
 from oslo_config import cfg
 
 from nova_qos import conf
-from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.balance.steer import Balancer
 from nova_qos.agent.history import History
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.look import Looker
+from nova_qos.agent.roster import Roster
 from nova_qos.balance_options import thresholds_of
 from tests.benchmark.compare import status, verdict
 from tests.fakehost import FakeHost
@@ -56,19 +56,19 @@ def bench(count: int, is_tense: bool) -> Bench:
     options.set_override("mode", "on", "nova_qos_balance")
     machine, records = FakeHost(), MemoryRecords()
     looker = Looker(
-        HOST, machine, records, options, Hooks({}, options), History(), Accepted(), 0.0)
+        Roster(HOST, records), machine, options, Hooks({}, options), History(), 0.0)
     for number in range(count):
         uuid = str(number)
         records.add(uuid, memory_guarantee=128 + number % 128, memory_priority=50 + number)
         machine.add(uuid, _FLAVOR_KIB).used_kib = 200 * 1024
-    looker.remember(records.all.values())
+    looker.roster.remember(records.all.values())
     balancer = Balancer(
         machine.memory, options.nova_qos_balance, thresholds_of(options, 10),
-        lambda: {each.uuid: each for each in looker.servers()}, frozenset, looker.balance,
+        lambda: {each.uuid: each for each in looker.roster.servers()}, frozenset, looker.balance,
         lambda: None)
     # what its threads do is counted, too
     balancer._errands.begin = lambda subject, what, work: work()  # type: ignore[method-assign]
-    looker.assigned = balancer.given.balanced
+    looker.roster.assigned = balancer.given.balanced
     machine.memory.memory_mib = count * (285.0 if is_tense else 1000.0)
     machine.memory.available_mib = None
     return Bench(machine, balancer)

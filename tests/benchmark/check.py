@@ -14,11 +14,11 @@ from collections.abc import Collection, Iterable, Mapping
 from oslo_config import cfg
 
 from nova_qos import conf
-from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.history import History
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.look import Looker
 from nova_qos.agent.loop import Loop
+from nova_qos.agent.roster import Roster
 from nova_qos.agent.unfinished import Unfinished
 from nova_qos.core.errors import ServerNotRunning
 from nova_qos.core.reading import Reading
@@ -91,8 +91,8 @@ def measure(count: int) -> bool:
             options = cfg.ConfigOpts()
             options([])
             conf.register(options)
-            looker = Looker(HOST, NetworkAlone(host), records, options, Hooks({}, options),
-                            History(), Accepted(), 0.0)
+            looker = Looker(Roster(HOST, records), NetworkAlone(host), options,
+                            Hooks({}, options), History(), 0.0)
             loop = Loop(looker, options, Unfinished(options.nova_qos.state_directory))
             loop.check()
             before, began = cpu_s(), time.monotonic()

@@ -20,11 +20,11 @@ import libvirt
 from oslo_config import cfg
 
 from nova_qos import conf
-from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.history import History
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.look import Looker
 from nova_qos.agent.readings import Readings
+from nova_qos.agent.roster import Roster
 from nova_qos.core.reading import Reading
 from nova_qos.host import Host
 from nova_qos.net.inbound import Inbound
@@ -71,10 +71,10 @@ def looker_of(machine: Host, uuids: list[str]) -> Looker:
     conf.register(options)
     records = MemoryRecords()
     looker = Looker(
-        HOST, machine, records, options, Hooks({}, options), History(), Accepted(), 0.0)
+        Roster(HOST, records), machine, options, Hooks({}, options), History(), 0.0)
     for each in uuids:
         records.add(each, **_SETTINGS)
-    looker.remember(records.all.values())
+    looker.roster.remember(records.all.values())
     return looker
 
 

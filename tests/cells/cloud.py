@@ -27,7 +27,7 @@ class FarAgent(FakeAgent):
 
     def __init__(self, host: str) -> None:
         super().__init__(host)
-        self.looker.records = _Records(TwoCells.mapping)
+        self.looker.roster.records = _Records(TwoCells.mapping)
 
 
 class _Records(Records):

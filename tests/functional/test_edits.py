@@ -66,7 +66,7 @@ def test_an_edit_is_written_first_and_marked_then(
         shown = ADMIN.act(server, "get-qos").body["net_limit"]
         assert (shown["state"], shown["source"]) == ("applied", "default policy gold")
         assert server.lifted() == {"io_priority"}
-        assert looker.owed.of(server.uuid) == {"net_limit"}
+        assert looker.roster.owed.of(server.uuid) == {"net_limit"}
     loop.put(server.uuid)
     eventually(lambda: server.lifted() == HELD.keys())
-    assert looker.owed.of(server.uuid) == frozenset()
+    assert looker.roster.owed.of(server.uuid) == frozenset()

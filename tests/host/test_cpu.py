@@ -12,11 +12,11 @@ import pytest
 from oslo_config import cfg
 
 from nova_qos import conf
-from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.history import History
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.look import Looker
 from nova_qos.agent.loop import Loop
+from nova_qos.agent.roster import Roster
 from nova_qos.agent.unfinished import Unfinished
 from nova_qos.core import errors
 from nova_qos.core.plan import Capacity
@@ -209,8 +209,8 @@ def test_a_cpu_guarantee_beside_busy_neighbours(crowd: Crowd) -> None:
     records = MemoryRecords()
     first = crowd.guests[0]
     records.all[first.uuid] = MemoryRecord(first.uuid, cpu_guarantee=50)
-    looker = Looker(HOST, crowd.host, records, options, Hooks({}, options), History(), Accepted(),
-                    0.0)
+    looker = Looker(
+        Roster(HOST, records), crowd.host, options, Hooks({}, options), History(), 0.0)
     loop = Loop(looker, options, Unfinished(options.nova_qos.state_directory))
     loop.start()
     try:

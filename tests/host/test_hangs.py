@@ -14,11 +14,11 @@ import pytest
 from oslo_config import cfg
 
 from nova_qos import conf
-from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.contention import Contention
 from nova_qos.agent.history import History
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.look import Looker
+from nova_qos.agent.roster import Roster
 from nova_qos.core import errors
 from nova_qos.core.reading import Reading
 from nova_qos.core.server import Flavor
@@ -290,4 +290,5 @@ def looker(host: LibvirtHost, flavors_mib: dict[str, int]) -> Looker:
     conf.register(options)
     for server_uuid, memory_mib in flavors_mib.items():
         records.all[server_uuid] = MemoryRecord(server_uuid, Flavor(memory_mib))
-    return Looker(HOST, host, records, options, Hooks({}, options), History(), Accepted(), 0.0)
+    return Looker(
+        Roster(HOST, records), host, options, Hooks({}, options), History(), 0.0)

@@ -8,10 +8,10 @@ import pytest
 from oslo_config import cfg
 
 from nova_qos import conf
-from nova_qos.agent.accepted import Accepted
 from nova_qos.agent.history import History
 from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.look import Looker
+from nova_qos.agent.roster import Roster
 from tests.fakehost import FakeDomain, FakeHost
 from tests.unit.agent.records import HOST, MemoryRecord, MemoryRecords
 
@@ -40,8 +40,8 @@ def site() -> Iterator[Site]:
     options([])
     conf.register(options)
     machine, records = FakeHost(), MemoryRecords()
-    looker = Looker(HOST, machine, records, options, Hooks({}, options), History(),
-                    Accepted(), 0.0)
+    looker = Looker(
+        Roster(HOST, records), machine, options, Hooks({}, options), History(), 0.0)
     yield Site(looker, machine, records, options)
     # the group is one object for all configurations of a process
     for name in ("drift", "check_interval"):

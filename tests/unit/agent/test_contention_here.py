@@ -59,7 +59,7 @@ def test_servers_on_their_way(site: Site, contention: Contention) -> None:
     arriving.now = replace(arriving.now, host="elsewhere", task="migrating")
     leaving.now = replace(leaving.now, host="elsewhere")
     del site.machine.domains["leaving"]
-    site.looker.remember([arriving, leaving])
+    site.looker.roster.remember([arriving, leaving])
     found = contention.report()
     assert (found["servers"], found["running"]) == (1, 1)
 
@@ -67,7 +67,7 @@ def test_servers_on_their_way(site: Site, contention: Contention) -> None:
 def test_what_was_accepted_and_not_saved_yet_counts(site: Site, contention: Contention) -> None:
     _record, domain = site.add("one")
     contention.report()
-    site.looker.accepted.add("one", {"memory": Entry(300, stamp=5)}, 60)
+    site.looker.roster.accepted.add("one", {"memory": Entry(300, stamp=5)}, 60)
     domain.actual_kib = domain.target_kib = 300 * 1024
     found = contention.report()["memory"]
     assert (found["requested"], found["applied"]) == (300, 300)

@@ -32,7 +32,7 @@ class Cloud:
         self.site, self.directory = site, directory
         self.looked: list[str] = []
         self.catalog = Catalog()
-        site.looker.assigned = lambda server: replace(
+        site.looker.roster.assigned = lambda server: replace(
             server, assigned=assigned(self.catalog, TABLE, server))
         self.edit(io_priority=300)
         self.restart()
@@ -40,7 +40,7 @@ class Cloud:
     def restart(self) -> None:
         """Another agent, that knows what is in the directory alone."""
         looker = self.site.looker
-        looker.owed = Owed(str(self.directory))
+        looker.roster.owed = Owed(str(self.directory))
         looker.settled.clear()
         looker.looked.clear()
         self.loop = Loop(looker, self.site.options, Unfinished(str(self.directory)))
@@ -141,7 +141,7 @@ def test_nothing_is_lost_where_the_agent_ends_before_the_mark_is_saved(
     cloud.check()
     assert domain.net["net_limit"] == (-1 if dropped else 7000)
     assert record.now.marked == {"io_priority"} | (set() if dropped else {"net_limit"})
-    assert cloud.site.looker.owed.of("one") == frozenset()
+    assert cloud.site.looker.roster.owed.of("one") == frozenset()
 
 
 def test_the_mark_of_a_server_that_has_moved_away_is_saved(cloud: Cloud) -> None:
@@ -157,7 +157,7 @@ def test_the_mark_of_a_server_that_has_moved_away_is_saved(cloud: Cloud) -> None
     record.now = replace(record.now, task=None)
     cloud.check()
     assert record.now.marked == {"io_priority", "net_limit"}
-    assert cloud.site.looker.owed.overdue() == []
+    assert cloud.site.looker.roster.owed.overdue() == []
 
 
 def test_a_server_that_is_gone_owes_nothing(cloud: Cloud) -> None:
@@ -175,7 +175,7 @@ def test_an_agent_without_a_directory_looks_where_something_is_to_be_marked(
 ) -> None:
     record, domain = settled(cloud)
     (tmp_path / "file").touch()
-    cloud.site.looker.owed = Owed(str(tmp_path / "file"))
+    cloud.site.looker.roster.owed = Owed(str(tmp_path / "file"))
     cloud.edit(io_priority=400)
     assert cloud.check() == []
     cloud.edit(io_priority=300, net_limit=7000)
@@ -200,7 +200,7 @@ def test_a_set_that_nova_has_overwritten_is_not_overruled(cloud: Cloud) -> None:
 
 
 def _set_lately(cloud: Cloud, record: MemoryRecord) -> None:
-    cloud.site.looker.accepted.add("one", {"net_limit": Entry(5000, stamp=9)}, for_s=30)
+    cloud.site.looker.roster.accepted.add("one", {"net_limit": Entry(5000, stamp=9)}, for_s=30)
 
 
 def _set_long_ago(cloud: Cloud, record: MemoryRecord) -> None:
@@ -244,7 +244,7 @@ def _put(cloud: Cloud, record: MemoryRecord) -> None:
 def _saved_late(cloud: Cloud, record: MemoryRecord) -> None:
     """A set counts no more, and the record may be from before the API saved it."""
     entries = {"net_limit": Entry(5000, stamp=9)}
-    _after(cloud, lambda: cloud.site.looker.accepted.add("one", entries, for_s=0))
+    _after(cloud, lambda: cloud.site.looker.roster.accepted.add("one", entries, for_s=0))
 
 
 @pytest.mark.parametrize(

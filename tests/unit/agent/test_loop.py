@@ -169,7 +169,7 @@ def test_what_was_never_saved_is_taken_back_one_server_after_another(
     for uuid in ("one", "two"):
         _record, domain = site.add(uuid)
         domain.shares = 2048
-        site.looker.accepted.add(uuid, {"cpu_priority": Entry(2048, stamp=7)}, for_s=0)
+        site.looker.roster.accepted.add(uuid, {"cpu_priority": Entry(2048, stamp=7)}, for_s=0)
     load = site.records.load
 
     def fails(server_uuid: str, context: object = None) -> object:

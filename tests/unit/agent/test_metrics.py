@@ -49,7 +49,7 @@ def registry_of(site: Site, *groups: str) -> CollectorRegistry:
 
 def checked(site: Site) -> None:
     """As the check leaves it."""
-    site.looker.remember(site.records.all.values())
+    site.looker.roster.remember(site.records.all.values())
 
 
 def test_a_server_with_settings(site: Site) -> None:
@@ -94,7 +94,7 @@ def test_what_nobody_has_set_has_a_value_and_no_state(site: Site) -> None:
 def test_the_source_of_a_policy(site: Site) -> None:
     site.add("one")
     gold = Layer(Source("policy", "gold", 3), {"cpu_priority": 512})
-    site.looker.assigned = lambda server: replace(server, assigned=Assigned((gold,)))
+    site.looker.roster.assigned = lambda server: replace(server, assigned=Assigned((gold,)))
     checked(site)
     found = scrape(site)
     assert found["server_cpu_priority_requested_shares"] == {("one",): 512}
@@ -338,7 +338,7 @@ def test_names_are_text_and_no_syntax(site: Site) -> None:
     site.add("one")
     checked(site)
     odd = 'a"b\\c\n{x="y"} 1\nnova_qos_host_cpus 5'
-    site.looker.called = {"one": replace(site.looker.called["one"], name=odd)}
+    site.looker.roster.called = {"one": replace(site.looker.roster.called["one"], name=odd)}
     found = scrape(site)
     assert [labels[1] for labels in found["server_info"]] == [odd]
     assert found["host_cpus"] == {(): 64}

@@ -35,7 +35,7 @@ class Agent:
 
     def __post_init__(self) -> None:
         looker = self.site.looker
-        looker.assigned = lambda server: replace(
+        looker.roster.assigned = lambda server: replace(
             server, assigned=assignment.assigned(self.catalog, TABLE, server))
         self.sets = Sets(
             self.site.machine, self.site.options, looker,
@@ -177,15 +177,15 @@ def test_a_set_is_known_until_the_next_check(
 ) -> None:
     """Who plans with all servers, such as the balancer, asks nova for none of them in between."""
     record, _domain = site.add("one")
-    site.looker.remember([record])
+    site.looker.roster.remember([record])
     before = record.server
     answer = agent.set(before, {"memory_guarantee": 200})
     later_s = time.monotonic() + 10 * site.options.nova_qos.rpc_timeout
     monkeypatch.setattr("time.monotonic", lambda: later_s)
-    assert [each.own for each in site.looker.servers()] == [{"memory_guarantee": 200}]
+    assert [each.own for each in site.looker.roster.servers()] == [{"memory_guarantee": 200}]
     # one that the API could not save is taken back
     site.looker.undo("one", answer.entries)
-    assert [each.own for each in site.looker.servers()] == [{}]
+    assert [each.own for each in site.looker.roster.servers()] == [{}]
 
 
 def test_sets_are_counted_whether_together_or_not(

@@ -32,7 +32,7 @@ class Bench:
         site.machine.memory.available_mib = None
         self.released = 0
         self.balancer = self.start()
-        site.looker.assigned = lambda server: self.balancer.given.balanced(server)
+        site.looker.roster.assigned = lambda server: self.balancer.given.balanced(server)
 
     def start(self) -> Balancer:
         """Another balancer, as after a restart of the agent."""
@@ -40,7 +40,7 @@ class Bench:
         self.balancer = Balancer(
             self.site.machine.memory, self.site.options.nova_qos_balance,
             thresholds_of(self.site.options, 10), self.servers,
-            lambda: looker.records.busy(HOST), looker.balance, self.release)
+            lambda: looker.roster.records.busy(HOST), looker.balance, self.release)
         # one at a time, and done when it has begun
         self.balancer._errands.begin = lambda subject, what, work: work()
         return self.balancer
@@ -49,8 +49,8 @@ class Bench:
         self.released += 1
 
     def servers(self) -> dict[str, SavedServer]:
-        self.site.looker.listed = None
-        return {server.uuid: server for server in self.site.looker.servers()}
+        self.site.looker.roster.remember(self.site.records.on_host(HOST))
+        return {server.uuid: server for server in self.site.looker.roster.servers()}
 
     def add(self, uuid: str, used_mib: int, **own: int) -> FakeDomain:
         """A server of 512 MiB."""
