@@ -86,18 +86,20 @@ class RelieveHost(command.Lister):
                 return _COLUMNS, [_paused_row(each) for each in undone]
             situation = _situation(cloud, parsed_args)
             if parsed_args.dry_run:
-                return _COLUMNS, list(self._dry_run(situation, parsed_args.pause))
+                return _COLUMNS, list(self._dry_run(cloud, situation, parsed_args.pause))
             return _COLUMNS, list(self._relieve(cloud, situation, parsed_args))
         except FAILURES as error:
             raise exceptions.CommandError(sentence(error)) from error
 
-    def _dry_run(self, situation: Situation, may_pause: bool) -> Iterator[Sequence[object]]:
+    def _dry_run(
+        self, cloud: Cloud, situation: Situation, may_pause: bool
+    ) -> Iterator[Sequence[object]]:
         plan = situation.plan()
         for move in plan.moves:
             yield _move_row(situation, move)
         missing = plan.missing.get(situation.source, (0,) * len(SHARED))
         if may_pause:
-            for each in _to_pause(situation, plan, missing[_MEMORY]):
+            for each in _to_pause(cloud, situation, plan, missing[_MEMORY]):
                 yield (each.name or each.id, situation.source, Cell(None), Cell(None),
                        "would be paused", f"memory priority {each.memory_priority}")
         self._say(_NOT_ASKED)
@@ -127,7 +129,7 @@ class RelieveHost(command.Lister):
             yield from (_move_row(situation, move, "left") for move in situation.plan().moves)
         elif parsed_args.pause and situation.missing[_MEMORY]:
             paused = pausing.pause(cloud.moves, situation.source, _to_pause(
-                situation, Plan(), situation.missing[_MEMORY]))
+                cloud, situation, Plan(), situation.missing[_MEMORY]))
             self._any_failed |= any(each.has_failed for each in paused)
             yield from map(_paused_row, paused)
         self._tell_missing(situation.source, situation.missing, "is still")
@@ -166,11 +168,16 @@ def _situation(cloud: Cloud, parsed_args: argparse.Namespace) -> Situation:
     return Situation(host, states, cloud.moves.usable_hosts(), target)
 
 
-def _to_pause(situation: Situation, plan: Plan, missing_mib: int) -> list[Placed]:
+def _to_pause(
+    cloud: Cloud, situation: Situation, plan: Plan, missing_mib: int
+) -> list[Placed]:
     """Of those that are left on the host."""
+    if not missing_mib:
+        return []
+    paused = {each.id for each in cloud.moves.paused()}
     gone = {move.server.key for move in plan.moves} | situation.done.keys()
     return pausing.chosen((each for key, each in situation.placed(situation.source).items()
-                           if key not in gone), missing_mib)
+                           if key not in gone), missing_mib, paused)
 
 
 def _move_row(situation: Situation, move: Move, result: str = "planned") -> Sequence[object]:

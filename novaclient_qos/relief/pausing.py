@@ -5,7 +5,7 @@ Which ones stands in nova's metadata of each server, under KEY with the host's n
 found from any shell, the server's owner sees why it stands still, and it goes with the server.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from nova_qos.client_hosts import Placed
@@ -32,14 +32,18 @@ class Paused:
         return self.result == "failed"
 
 
-def chosen(servers: Iterable[Placed], missing_mib: int) -> list[Placed]:
+def chosen(
+    servers: Iterable[Placed], missing_mib: int, paused: Collection[str] = ()
+) -> list[Placed]:
     """Those to pause so that what they need is as much as is missing: the lowest memory priority
     first, then those without a guarantee, then those that need most. What is paused already counts.
+
+    :param paused: the ids of the servers that nova has paused; agents may learn it a minute later
     """
     running = [each for each in servers if each.running]
-    missing_mib -= sum(each.need for each in running if each.paused)
+    missing_mib -= sum(each.need for each in running if each.id in paused)
     found = []
-    for each in sorted((each for each in running if not each.paused), key=lambda each: (
+    for each in sorted((each for each in running if each.id not in paused), key=lambda each: (
             each.memory_priority, each.guaranteed.get("memory", 0) > 0, -each.need, each.id)):
         if missing_mib <= 0:
             break
@@ -54,13 +58,16 @@ def pause(moves: Moves, host: str, servers: Sequence[Placed]) -> list[Paused]:
 
 
 def _pause(moves: Moves, host: str, server: Placed) -> Paused:
-    name = server.name or server.id
+    name, noted = server.name or server.id, True
     try:
+        noted = KEY in moves.server(server.id).metadata
         # first, so that none is ever paused that nobody knows of
         moves.note(server.id, KEY, host)
         moves.pause(server.id)
     except ApiRefused as error:
-        _forget(moves, server.id)
+        # another one that relieves the host may have paused it meanwhile
+        if not noted:
+            _forget(moves, server.id)
         return Paused(name, host, "failed", sentence(error))
     return Paused(name, host, "paused", f"memory priority {server.memory_priority}")
 

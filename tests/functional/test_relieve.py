@@ -242,6 +242,9 @@ def test_pausing_and_undoing(
     (row,) = rows(openstack, "second", "--pause", status=1)
     assert (row["Result"], row["Details"]) == ("paused", "memory priority 10")
     eventually(lambda: crowd[1].instance().vm_state == "paused")
+    # the agent learns it from nova at its next check only; it counts at once
+    assert rows(openstack, "second", "--pause", status=1) == []
+    assert rows(openstack, "second", "--dry-run", "--pause", status=1) == []
     crowd[1].domain.paused = True
     shown = ADMIN.request("GET", f"/servers/{crowd[1].uuid}").body["server"]
     assert shown["metadata"] == {pausing.KEY: "second"}

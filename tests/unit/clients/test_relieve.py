@@ -285,11 +285,13 @@ def test_who_is_paused() -> None:
         placed("a", need=500, memory_priority=200), placed("b", need=100, memory_priority=10),
         placed("c", need=100, memory_priority=50, guaranteed={"memory": 80}),
         placed("d", need=90, memory_priority=50, guaranteed={"memory": 0}),
-        placed("e", need=400, running=False), placed("f", need=50, paused=True)]
-    assert keys(pausing.chosen(servers, 40)) == ""
-    assert keys(pausing.chosen(servers, 60)) == "b"
-    assert keys(pausing.chosen(servers, 200)) == "bd"
-    assert keys(pausing.chosen(servers, 10**6)) == "bdca"
+        # its agent does not know it yet
+        placed("e", need=400, running=False), placed("f", need=50, paused=False)]
+    assert keys(pausing.chosen(servers, 40, {"f"})) == ""
+    assert keys(pausing.chosen(servers, 60, {"f"})) == "b"
+    assert keys(pausing.chosen(servers, 200, {"f"})) == "bd"
+    assert keys(pausing.chosen(servers, 10**6, {"f"})) == "bdca"
+    assert keys(pausing.chosen(servers, 10**6)) == "bdcfa"
 
 
 def test_a_pause_that_fails_leaves_no_note(nova: Nova) -> None:
@@ -298,6 +300,13 @@ def test_a_pause_that_fails_leaves_no_note(nova: Nova) -> None:
     assert (found.has_failed, nova.metadata) == (True, {})
     nova.refusals["forget"] = ApiRefused("gone", 404)
     assert pausing.pause(nova, "one", [placed("a")])[0].details.startswith("a task is in progress")
+
+
+def test_a_pause_that_fails_leaves_the_note_that_was_there(nova: Nova) -> None:
+    nova.metadata = {pausing.KEY: "one"}
+    nova.refusals = {"pause": ApiRefused("it is paused", 409)}
+    (found,) = pausing.pause(nova, "one", [placed("a")])
+    assert (found.has_failed, nova.metadata) == (True, {pausing.KEY: "one"})
 
 
 def test_a_note_that_fails_pauses_nothing(nova: Nova) -> None:
