@@ -12,7 +12,7 @@ import pytest
 
 from nova_qos.virt import iosched
 from nova_qos.virt.definition import Disk
-from tools.bed.debian import run
+from tools.bed.command import run
 from tools.bed.processes import Daemon, wait_until
 
 #: For how long the kernel may remember what the daemon last said of the file.

@@ -10,6 +10,7 @@ from oslo_config import cfg
 
 from nova_qos import conf
 from nova_qos_hooks import ballooning
+from tests.releases import RELEASES
 
 ROOT = Path(__file__).parents[2]
 ADMIN = ROOT / "doc/source/admin"
@@ -107,3 +108,12 @@ def test_files_of_ours_that_a_page_names_are_there(page: str) -> None:
     assert named
     assert [each for each in named if not any(f"/{path}".endswith(f"/{each}") for path in there)
             ] == []
+
+
+def test_the_versions_in_debian_are_those_that_tests_see() -> None:
+    page = (ADMIN / "hosts.rst").read_text()
+    titles = {"Linux": "kernel", "systemd": "systemd", "libvirt": "libvirt", "QEMU": "qemu",
+              "nftables": "nftables", "Open vSwitch": "openvswitch", "Python": "python"}
+    rows = re.findall(r"^(\w+(?: \w+)*) +(\d[\d.]*) +(\d[\d.]*)$", page, re.MULTILINE)
+    assert [(titles[title], *versions) for title, *versions in rows] == [
+        (name, *(RELEASES[number][name] for number in ("12", "13"))) for name in RELEASES["12"]]

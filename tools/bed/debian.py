@@ -1,28 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The disk of a virtual test host: Debian with systemd, cgroup v2, libvirt and Open vSwitch.
+"""The disk of a virtual test host: Debian with systemd, cgroup v2, libvirt and Open vSwitch."""
 
-Its release is this machine's, since it runs this machine's Python environments.
-"""
-
-import fcntl
 import hashlib
-import platform
 import shutil
-import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import packages
-from .errors import TestbedError
+from . import packages, release
+from .command import run
+from .kept import kept
 
 _LIST = Path(__file__).with_name("machine_tree.apt")
-_SOURCES = Path("/etc/apt")
 _DISK_MIB = 8192
 #: Where a machine sees what it was given to run; the interface that its maker talks to it on.
 PAYLOAD, PAYLOAD_DEVICE, CONTROL = "/opt/nova-qos", "/dev/vdb", "eth0"
 _FILES = {
-    "etc/fstab": f"/dev/vda / ext4 defaults 0 1\n{PAYLOAD_DEVICE} {PAYLOAD} ext4 ro,nofail 0 0\n",
+    # a machine whose host is busy sees its disks later than systemd is used to wait
+    "etc/fstab": "/dev/vda / ext4 defaults 0 1\n"
+        f"{PAYLOAD_DEVICE} {PAYLOAD} ext4 ro,nofail,x-systemd.device-timeout=600 0 0\n",
     "etc/systemd/network/control.network":
         f"[Match]\nName={CONTROL}\n[Network]\nDHCP=ipv4\n[DHCPv4]\nUseDNS=no\n",
     # systemd would wait for links that tests bring up much later, or never
@@ -61,19 +56,13 @@ class DebianImage:
     key: Path
 
     @classmethod
-    def build(cls, cache: Path) -> "DebianImage":
-        """Return the image below ``cache``, built first when this recipe's is not there.
+    def build(cls, cache: Path, name: str) -> "DebianImage":
+        """Return the image of the release with this code name below ``cache``, built first when
+        this recipe's is not there.
 
         Needs root and the packages of ``machine.apt``. Raises TestbedError naming the step.
         """
-        place = cache / f"{_release()}-{_recipe_key()}"
-        cache.mkdir(parents=True, exist_ok=True)
-        with (cache / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not place.exists():
-                with tempfile.TemporaryDirectory(dir=cache) as scratch:
-                    _build_into(Path(scratch))
-                    (Path(scratch) / "image").rename(place)
+        place = kept(cache / f"{name}-{_recipe_key()}", lambda scratch: _build_into(scratch, name))
         return cls(place / "kernel", place / "initramfs", place / "disk.raw", place / "key")
 
 
@@ -82,17 +71,10 @@ def _recipe_key() -> str:
     return digest.hexdigest()[:12]
 
 
-def _release() -> str:
-    """The code name of this machine's Debian."""
-    return platform.freedesktop_os_release()["VERSION_CODENAME"]
-
-
-def _build_into(scratch: Path) -> None:
+def _build_into(scratch: Path, name: str) -> Path:
     image, tree = scratch / "image", scratch / "tree"
     image.mkdir(mode=0o755)
-    names = ",".join(packages.read_list(_LIST))
-    run("mmdebstrap", "--variant=minbase", "--mode=root", f"--include={names}", _release(), tree,
-        *_package_sources())
+    release.bootstrap(name, tree, packages.read_list(_LIST))
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "nova-qos-test", "-f", image / "key")
     _configure(tree, image / "key")
     (kernel,) = (tree / "boot").glob("vmlinuz-*")
@@ -100,12 +82,7 @@ def _build_into(scratch: Path) -> None:
     shutil.copy(kernel, image / "kernel")
     shutil.copy(initramfs, image / "initramfs")
     make_ext4(tree, image / "disk.raw", _DISK_MIB)
-
-
-def _package_sources() -> list[Path]:
-    """Where this machine's own packages come from."""
-    files = [_SOURCES / "sources.list", *(_SOURCES / "sources.list.d").glob("debian.sources")]
-    return [file for file in files if file.exists() and file.read_text().strip()]
+    return image
 
 
 def _configure(tree: Path, key: Path) -> None:
@@ -135,12 +112,3 @@ def _configure(tree: Path, key: Path) -> None:
 def make_ext4(tree: Path, disk: Path, size_mib: int) -> None:
     """A file system with the content of ``tree`` in a sparse file. Raises TestbedError."""
     run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", tree, disk, f"{size_mib}M")
-
-
-def run(*command: str | Path) -> str:
-    """What the program prints. Raises TestbedError when it fails."""
-    words = [str(word) for word in command]
-    answer = subprocess.run(words, capture_output=True, text=True)
-    if answer.returncode:
-        raise TestbedError(f"{' '.join(words)[:200]}: {answer.stderr.strip()[-2000:]}")
-    return answer.stdout

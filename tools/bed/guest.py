@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import packages
-from .debian import run
+from .command import run
 from .errors import TestbedError
 
 _FILES = Path(__file__).with_name("guest_files")

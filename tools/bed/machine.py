@@ -8,7 +8,8 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .debian import DebianImage, run
+from .command import run
+from .debian import PAYLOAD, DebianImage
 from .errors import TestbedError
 from .processes import Daemon, wait_until
 
@@ -150,8 +151,10 @@ class Machine:
     def _answers(self) -> bool:
         if self._daemon.pid() is None:
             raise TestbedError(f"{self.name} ended:\n{self._daemon.log_tail()}")
-        return self._call(["systemctl", "is-active", "-q", "libvirtd.socket"], "", 60
-                          ).returncode == 0
+        signs = [["systemctl", "is-active", "-q", "libvirtd.socket"]]
+        if self._payload is not None:
+            signs.append(["mountpoint", "-q", PAYLOAD])
+        return all(self._call(sign, "", 60).returncode == 0 for sign in signs)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from . import partitions
-from .debian import run
+from .command import run
 from .errors import TestbedError
 from .processes import Daemon, wait_until
 

@@ -2,7 +2,8 @@
 """Run tests in a virtual test host: ``python -m tools.bed.vmhost [OPTION]... TEST...``
 
 With --keep the machine goes on running afterwards, and the next run uses it with the present tree.
-With --run, what follows is a command for the machine's shell instead of tests.
+With --run, what follows is a command for the machine's shell instead of tests. Its Debian is this
+machine's, or the release that NOVA_QOS_VMHOST_RELEASE names: bookworm or trixie.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import payload
+from . import payload, release
 from .debian import DebianImage
 from .errors import TestbedError
 from .guest import GuestImages
@@ -25,10 +26,13 @@ CACHE, GUESTS = Path("/var/tmp/nova-qos-machines"), Path("/var/tmp/nova-qos-imag
 PARTS = ("nova_qos", "novaclient_qos", "hooks", "tests", "tools", "pyproject.toml", "setup.cfg")
 TREE = "/srv/nova-qos"
 # Debian 13 has /tmp in memory, where no swap file can be
-_ENVIRONMENT = (f"PYTHONPATH={TREE}:{TREE}/hooks", "PYTHONDONTWRITEBYTECODE=1",
-                f"NOVA_QOS_IMAGES={payload.IMAGES}", "TMPDIR=/var/tmp",
-                f"NOVA_QOS_RECORD={os.environ.get('NOVA_QOS_RECORD', '')}")
+_SETTINGS = (f"PYTHONPATH={TREE}:{TREE}/hooks", "PYTHONDONTWRITEBYTECODE=1",
+             f"NOVA_QOS_IMAGES={payload.IMAGES}", "TMPDIR=/var/tmp",
+             f"NOVA_QOS_RECORD={os.environ.get('NOVA_QOS_RECORD', '')}")
 _TIMEOUT_S = 2700
+#: As tools/test.sh makes the environment of the tests, and what tells whether it is still the same.
+_WORDS = ("-r", "test-requirements.txt", ".[api,agent]", "./hooks")
+_FILES = ("requirements.txt", "test-requirements.txt", "setup.cfg", "hooks/pyproject.toml")
 
 
 def main() -> int:
@@ -39,14 +43,15 @@ def main() -> int:
     parser.add_argument("--state", type=Path, help="the machine's directory, when it is kept")
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="TEST")
     options = parser.parse_args()
+    name = os.environ.get("NOVA_QOS_VMHOST_RELEASE") or release.own()
     signal.signal(signal.SIGTERM, _end)
     try:
         if options.keep or options.state:
-            machine = _machine(options.state or CACHE / "kept")
+            machine = _machine(name, options.state or CACHE / f"kept-{name}")
             machine.start()
             return _work(machine, options.run, options.rest)
         with tempfile.TemporaryDirectory(prefix="nova-qos-vm-", dir="/var/tmp") as state, \
-                booted(_machine(Path(state))) as machine:
+                booted(_machine(name, Path(state))) as machine:
             return _work(machine, options.run, options.rest)
     except TestbedError as error:
         print(f"FAILED: {error}", file=sys.stderr)
@@ -58,17 +63,24 @@ def _end(*_signal: object) -> None:
     sys.exit(143)
 
 
-def _machine(state: Path) -> Machine:
+def _machine(name: str, state: Path) -> Machine:
     disk = state / "payload.raw"
-    machine = Machine(DebianImage.build(CACHE), "vmhost", state, payload=disk)
+    machine = Machine(DebianImage.build(CACHE, name), "vmhost", state, payload=disk)
     if not machine.is_running():
-        payload.make(disk, Path(sys.prefix), GuestImages.build(GUESTS))
+        payload.make(disk, _environment(name), GuestImages.build(GUESTS))
     return machine
+
+
+def _environment(name: str) -> Path:
+    """The present one; where its Python is not the machine's, another with the same packages."""
+    if name == release.own():
+        return Path(sys.prefix)
+    return release.environment(name, CACHE, _REPOSITORY, _WORDS, _FILES)
 
 
 def _work(machine: Machine, is_command: bool, words: list[str]) -> int:
     machine.send(_REPOSITORY, PARTS, TREE)
-    inside = ["env", "-C", TREE, *_ENVIRONMENT]
+    inside = ["env", "-C", TREE, *_SETTINGS]
     if not is_command:
         inside += [payload.PYTHON, "-m", "pytest", "-p", "no:cacheprovider"]
     return machine.stream(*inside, *words, timeout_s=_TIMEOUT_S)

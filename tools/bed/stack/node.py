@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.bed import payload
+from tools.bed import payload, release
 from tools.bed.debian import DebianImage
 from tools.bed.errors import TestbedError
 from tools.bed.guest import GuestImages
@@ -46,7 +46,7 @@ class Node:
         self._layout = layout
         self._tap = f"{NODE}{number}"
         self._state = layout.state / "nodes" / self.name
-        self._image = DebianImage.build(CACHE)
+        self._image = DebianImage.build(CACHE, release.own())
         self.machine = Machine(
             self._image, self.name, self._state, payload=_payload(layout),
             memory_mib=_MEMORY_MIB, taps=[self._tap])
