@@ -157,12 +157,16 @@ class Authority:
 
     def __init__(self, place: Path) -> None:
         self._place = place
-        self.file = self._make("authority", "-addext", "basicConstraints=critical,CA:TRUE")[0]
+        self.file = self._make(
+            "authority", "-addext", "basicConstraints=critical,CA:TRUE",
+            # clients with Python 3.13 want an authority to say so
+            "-addext", "keyUsage=critical,keyCertSign")[0]
 
     @functools.cache  # noqa: B019  # there are few of them
     def certificate(self, name: str) -> tuple[Path, Path]:
         """A certificate and its key."""
         return self._make(name, "-CA", self.file, "-CAkey", self._place / "authority.key",
+                          "-addext", "basicConstraints=critical,CA:FALSE",
                           "-addext", "subjectAltName=IP:127.0.0.1")
 
     def _make(self, name: str, *more: object) -> tuple[Path, Path]:

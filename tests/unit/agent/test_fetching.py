@@ -2,6 +2,7 @@
 """How an agent asks for the policies, and what it makes of each answer."""
 
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -204,16 +205,42 @@ def test_an_address_that_is_none(tmp_path: Path) -> None:
         fetcher(tmp_path, {"nova_qos": {"endpoint_override": "ftp://nova"}})
 
 
-def test_certificates_are_those_of_the_credentials(tmp_path: Path) -> None:
-    certificate, key = tmp_path / "certificate", tmp_path / "key"
+def certified(place: Path, name: str, *more: object) -> tuple[Path, Path]:
+    """A certificate and its key."""
+    made = place / f"{name}.pem", place / f"{name}.key"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-         "/CN=nova", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out",
-         certificate], check=True, capture_output=True)
-    with serving((certificate, key)) as web:
+         f"/CN={name}", *map(str, more), "-out", made[0], "-keyout", made[1]],
+        check=True, capture_output=True)
+    return made
+
+
+def test_certificates_are_those_of_the_credentials(tmp_path: Path) -> None:
+    made = certified(tmp_path, "nova", "-addext", "subjectAltName=IP:127.0.0.1")
+    with serving(made) as web:
         web.answers = [Answer.of(CATALOG)]
         with pytest.raises(errors.Unreachable, match="SSL"):
             fetcher(tmp_path, {"service_user": account(web)})(Catalog(), None)
-        for more in ({"cafile": str(certificate)}, {"insecure": "true"}):
+        for more in ({"cafile": str(made[0])}, {"insecure": "true"}):
             fetch = fetcher(tmp_path, {"service_user": account(web, **more)})
             assert fetch(Catalog(), None) == CATALOG
+
+
+@pytest.mark.parametrize("usage", ["", "keyCertSign"])
+def test_from_python_3_13_on_an_authority_has_to_say_what_it_is_for(
+    tmp_path: Path, usage: str
+) -> None:
+    said = ["-addext", f"keyUsage=critical,{usage}"] if usage else []
+    authority, key = certified(
+        tmp_path, "authority", "-addext", "basicConstraints=critical,CA:TRUE", *said)
+    made = certified(
+        tmp_path, "nova", "-CA", authority, "-CAkey", key, "-addext",
+        "basicConstraints=critical,CA:FALSE", "-addext", "subjectAltName=IP:127.0.0.1")
+    with serving(made) as web:
+        web.answers = [Answer.of(CATALOG)]
+        fetch = fetcher(tmp_path, {"service_user": account(web, cafile=str(authority))})
+        if usage or sys.version_info < (3, 13):
+            assert fetch(Catalog(), None) == CATALOG
+            return
+        with pytest.raises(errors.Unreachable, match="key usage"):
+            fetch(Catalog(), None)
