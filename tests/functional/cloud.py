@@ -42,6 +42,8 @@ STORED = {row.names.stored_as: row.name for row in TABLE.values()}
 MACHINES: dict[str, "Machine"] = {}
 #: What all agents call for new servers.
 HOOKS: dict[str, Hook] = {}
+# all tests need the first server, and a busy machine takes its time to start it
+_PATIENCE_S = 60.0
 
 
 class Machine(FakeHost):
@@ -269,13 +271,13 @@ class Cloud(integrated_helpers._IntegratedTestBase):
             shown = ADMIN.request("GET", f"/servers/{server.uuid}").body["server"]
             return (shown["status"], shown["OS-EXT-STS:task_state"]) == (status, None)
 
-        eventually(rests)
+        eventually(rests, _PATIENCE_S)
 
     def delete(self, server: Server) -> None:
         """Away with it, and wait."""
         path = f"/servers/{server.uuid}"
         ADMIN.send(server, '{"os-resetState": {"state": "active"}}')
         ADMIN.request("DELETE", path)
-        eventually(lambda: ADMIN.request("GET", path).status == 404)
+        eventually(lambda: ADMIN.request("GET", path).status == 404, _PATIENCE_S)
         # nor is it a neighbour of the servers of later tests
         server.machine.domains.pop(server.uuid, None)
