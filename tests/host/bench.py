@@ -89,19 +89,19 @@ class RealServer:
             self.occupy(0)
         touched = touched or self.statistics()["actual"] != self.memory_kib
         self._fill()
-        self._libvirt.virsh("dommemstat", self.guest.name, "--period", str(_PERIOD_S), "--live")
-        self.forget_settings()
         forget_network()
         return touched
 
     def forget_settings(self) -> None:
         """Give it the shares and limits that it started with."""
-        self._libvirt.virsh("schedinfo", self.guest.name, "--live", "cpu_shares=1024")
-        self._libvirt.virsh("schedinfo", self.guest.name, "--live", "global_quota=-1")
-        self._libvirt.virsh("memtune", self.guest.name, "--live", "--soft-limit", "-1")
-        self._libvirt.virsh("blkiotune", self.guest.name, "--live", "--weight", "100")
-        self._libvirt.virsh("blkdeviotune", self.guest.name, "vda", "--live",
-                            "--total-iops-sec", "0", "--total-bytes-sec", "0")
+        name = self.guest.name
+        self._libvirt.virsh_each(
+            ["schedinfo", name, "--live", "cpu_shares=1024"],
+            ["schedinfo", name, "--live", "global_quota=-1"],
+            ["memtune", name, "--live", "--soft-limit", "-1"],
+            ["blkiotune", name, "--live", "--weight", "100"],
+            ["blkdeviotune", name, "vda", "--live", "--total-iops-sec", "0",
+             "--total-bytes-sec", "0"])
 
     def _run_again(self) -> bool:
         state = self.state()
@@ -113,7 +113,9 @@ class RealServer:
         return state != "running"
 
     def _fill(self) -> None:
-        self._libvirt.virsh("setmem", self.guest.name, str(self.memory_kib), "--live")
+        self._libvirt.virsh_each(
+            ["setmem", self.guest.name, str(self.memory_kib), "--live"],
+            ["dommemstat", self.guest.name, "--period", str(_PERIOD_S), "--live"])
         arrived = wait_until(lambda: self.statistics()["actual"] == self.memory_kib, _SETTLE_S)
         assert arrived, f"{self.guest.name} did not get its memory back: {self.statistics()}"
 
@@ -174,17 +176,17 @@ class RealBench:
 
     @cached_property
     def _healthy(self) -> RealServer:
-        guest = TestGuest(self.libvirt, self.images, "healthy", Shape(bridge=BRIDGE))
-        return self.kind(self.libvirt, guest)
+        return self._made("healthy", Shape(bridge=BRIDGE))
 
     @cached_property
     def _driverless(self) -> RealServer:
-        guest = TestGuest(
-            self.libvirt, self.images, "driverless", Shape(options="noballoon", bridge=BRIDGE))
-        return self.kind(self.libvirt, guest)
+        return self._made("driverless", Shape(options="noballoon", bridge=BRIDGE))
 
     @cached_property
     def _pinned(self) -> RealServer:
         backing = "<memoryBacking><hugepages/></memoryBacking>"
-        guest = TestGuest(self.libvirt, self.images, "pinned", Shape(memory_backing=backing))
+        return self._made("pinned", Shape(memory_backing=backing))
+
+    def _made(self, name: str, shape: Shape) -> RealServer:
+        guest = TestGuest(self.libvirt, self.images, name, shape)
         return self.kind(self.libvirt, guest)

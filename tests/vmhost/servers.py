@@ -59,10 +59,11 @@ class ModernServer(RealServer):
 
     def forget_settings(self) -> None:
         name = self.guest.name
-        self._libvirt.virsh("schedinfo", name, "--live", "cpu_shares=100")
-        self._libvirt.virsh("memtune", name, "--live", "--soft-limit", "-1")
-        for prop in ("IOWeight=100", "MemoryLow=0"):
-            run("systemctl", "set-property", "--runtime", "--", self.scope.name, prop)
+        self._libvirt.virsh_each(
+            ["schedinfo", name, "--live", "cpu_shares=100"],
+            ["memtune", name, "--live", "--soft-limit", "-1"])
+        run("systemctl", "set-property", "--runtime", "--", self.scope.name, "IOWeight=100",
+            "MemoryLow=0")
 
 
 class ModernBench(RealBench):

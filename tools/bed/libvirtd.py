@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A libvirt of our own beside the machine's: private directories in a mount namespace."""
 
+import shlex
 import subprocess
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import TestbedError
@@ -50,15 +52,21 @@ class Libvirt:
 
     def virsh(self, *arguments: str) -> str:
         """Run virsh on this libvirt and return what it prints. Raises TestbedError."""
-        answer = subprocess.run(
-            ["virsh", "--quiet", "--connect", self.uri, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        answer = self._virsh(*arguments)
         if answer.returncode:
             raise TestbedError(f"virsh {' '.join(arguments)}: {answer.stderr.strip()}")
         return answer.stdout.strip()
+
+    def virsh_each(self, *commands: Sequence[str]) -> None:
+        """Run several commands in one virsh, which is quicker. Raises TestbedError."""
+        words = "; ".join(shlex.join(command) for command in commands)
+        # its exit status is that of the last command
+        if errors := self._virsh(words).stderr.strip():
+            raise TestbedError(f"virsh {words}: {errors}")
+
+    def _virsh(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(["virsh", "--quiet", "--connect", self.uri, *arguments],
+                              capture_output=True, text=True, timeout=300)
 
     def qemu_pid(self, name: str) -> int:
         """The pid of a running domain's qemu."""
