@@ -45,11 +45,24 @@ _TITLES = {"nova": "nova", "cgroup": "cgroup", "kernel": "Linux", "libvirt": "li
            "python": "Python"}
 
 
-def taken(log: str, day: str) -> Iterator[Run]:
-    """The runs that a log tells of."""
+def taken(log: str, day: str) -> list[Run]:
+    """The runs that a log tells of; a tier that ran in parts counts as one run."""
+    runs: dict[tuple[Any, ...], Run] = {}
     for line in log.splitlines():
         if line.startswith(BEGINS):
-            yield {"day": day, **json.loads(line.removeprefix(BEGINS))}
+            part = {"day": day, **json.loads(line.removeprefix(BEGINS))}
+            before = runs.get(_key(part), {"tests": {}, "resources": {}})
+            runs[_key(part)] = part | {
+                "tests": _sum(before["tests"], part["tests"]),
+                "resources": {
+                    name: _sum(before["resources"].get(name, {}), part["resources"].get(name, {}))
+                    for name in before["resources"] | part["resources"]}}
+    return list(runs.values())
+
+
+def _sum(before: dict[str, int], more: dict[str, int]) -> dict[str, int]:
+    """Both counts in one."""
+    return {name: before.get(name, 0) + more.get(name, 0) for name in before | more}
 
 
 def merged(before: Iterable[Run], later: Iterable[Run]) -> list[Run]:

@@ -22,7 +22,7 @@ def noted(*reports: pytest.TestReport) -> list[dict[str, Any]]:
     record = Record()
     for each in reports:
         record.note(each)
-    return list(support_matrix.taken("\n".join(["...", *record.lines()]), "2026-11-30"))
+    return support_matrix.taken("\n".join(["...", *record.lines()]), "2026-11-30")
 
 
 def run(tier: str, passed: int, **versions: str) -> dict[str, Any]:
@@ -66,6 +66,23 @@ def test_each_tier_of_a_run_has_a_line() -> None:
     assert [each["tier"] for each in noted(
         report("net/test_a.py::test_it", "passed"), report("host/test_b.py::test_it", "passed"))
     ] == ["net", "host"]
+
+
+def test_parts_of_a_tier_are_one_run() -> None:
+    parts = ([report("host/test_a.py::test_it", "passed", "cpu_limit")],
+             [report("host/test_b.py::test_it", "failed", "cpu_limit"),
+              report("host/test_b.py::test_other", "passed", "io_limit")])
+    lines = []
+    for reports in parts:
+        record = Record()
+        for each in reports:
+            record.note(each)
+        lines += record.lines()
+    (found,) = support_matrix.taken("\n".join(lines), "2026-11-30")
+    assert found["tests"] == {"passed": 2, "failed": 1, "skipped": 0}
+    assert found["resources"] == {
+        "cpu_limit": {"passed": 1, "failed": 1, "skipped": 0},
+        "io_limit": {"passed": 1, "failed": 0, "skipped": 0}}
 
 
 def test_a_later_run_replaces_one_on_the_same_versions() -> None:
