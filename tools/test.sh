@@ -127,7 +127,12 @@ tier_net() {
 }
 
 tier_host() {
-    need_packages tools/bed/host.apt && run_pytest tests/host
+    local failed=0
+    need_packages tools/bed/host.apt || return
+    # each process has a libvirt of its own, and waits more than it computes
+    run_pytest -n 2 --dist loadfile -m "not alone" tests/host || failed=1
+    run_pytest -m alone tests/host || failed=1
+    return $failed
 }
 
 tier_vmhost() {

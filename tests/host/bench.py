@@ -2,6 +2,7 @@
 """Real servers on a private libvirt, put into any state by virsh and by their own shell."""
 
 import contextlib
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ _SETTLE_S = 20
 #: Between two reports of a guest's balloon driver.
 _PERIOD_S = 2
 _BOOTED, _BOOT_S = "guest ready", 120
+#: Libvirts beside each other name groups by their guests alone.
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 def forget_network() -> None:
@@ -188,5 +191,5 @@ class RealBench:
         return self._made("pinned", Shape(memory_backing=backing))
 
     def _made(self, name: str, shape: Shape) -> RealServer:
-        guest = TestGuest(self.libvirt, self.images, name, shape)
+        guest = TestGuest(self.libvirt, self.images, f"{name}{_WORKER}", shape)
         return self.kind(self.libvirt, guest)

@@ -82,8 +82,9 @@ def event_loop() -> None:
 
 
 @pytest.fixture(scope="session")
-def _huge_pages(_root: None) -> Iterator[None]:
-    """Let huge pages be made on demand; those of other people are left alone."""
+def huge_pages(_root: None) -> Iterator[None]:
+    """Let huge pages be made on demand; those of other people are left alone. Only one process may
+    ask for them at a time."""
     before = _HUGE_PAGES.read_text()
     _HUGE_PAGES.write_text(str(int(before) + _PINNED_GUEST_PAGES))
     yield
@@ -92,7 +93,7 @@ def _huge_pages(_root: None) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def bench(
-    event_loop: None, _huge_pages: None, libvirt: PrivateLibvirt, images: GuestImages
+    event_loop: None, libvirt: PrivateLibvirt, images: GuestImages
 ) -> Iterator[RealBench]:
     bench = RealBench(libvirt, images)
     yield bench

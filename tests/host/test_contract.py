@@ -10,7 +10,7 @@ from tests.host.bench import RealBench
 
 class OnLibvirt:
     @pytest.fixture
-    def bench(self, bench: RealBench) -> RealBench:
+    def bench(self, bench: RealBench, huge_pages: None) -> RealBench:
         return bench
 
 

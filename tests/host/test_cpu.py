@@ -30,6 +30,7 @@ from tools.bed.domain import Shape, TestGuest
 from tools.bed.observer import group_of
 from tools.bed.processes import wait_until
 
+pytestmark = pytest.mark.alone
 _MEASURED_S = 10
 
 

@@ -95,6 +95,8 @@ def test_soft_limit(bench: RealBench, server: RealServer, domain: Domain) -> Non
     assert int(file) > 2**60
 
 
+# the most shares count in what a guarantee of another process's guest needs
+@pytest.mark.alone
 @pytest.mark.parametrize("shares", [2, 1024, 2048, 262144])
 @pytest.mark.resources("cpu_priority")
 def test_cpu_shares(bench: RealBench, server: RealServer, domain: Domain, shares: int) -> None:
@@ -141,6 +143,7 @@ def test_the_definition_stays_as_nova_wrote_it(
     assert "<shares>77</shares>" in bench.libvirt.virsh("dumpxml", server.guest.name)
 
 
+@pytest.mark.alone
 @pytest.mark.resources("cpu_priority")
 def test_shares_divide_the_processor(bench: RealBench, server: RealServer) -> None:
     rival = TestGuest(bench.libvirt, bench.images, "rival", Shape(memory_mib=128))
