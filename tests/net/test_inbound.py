@@ -18,7 +18,7 @@ from tests.net.doom import COMPLETE, KILLED, before_change, in_child
 from tests.net.picture import class_bytes, classes, disciplines, root, tables
 from tests.net.receivers import RECEIVER, TABLE, Receivers
 from tests.net.test_limits import busy
-from tests.net.traffic import MEASURED_S, Clock, receive
+from tests.net.traffic import MEASURED_S, MUCH_MBIT, Clock, receive
 from tools.bed.errors import TestbedError
 from tools.bed.namespace import Namespace
 from tools.bed.site import Path
@@ -64,7 +64,8 @@ def test_a_limit_without_any_total(make_bench: MakeBench, mbit: int) -> None:
     receivers.set(0, limit=mbit)
     assert receivers.applied(0) == {"priority": -1, "limit": mbit, "guarantee": -1}
     clock = Clock()
-    limited, free = [receive(clock, bench.site, guest, 9) for guest in bench.site.guests]
+    limited, free = [receive(clock, bench.site, guest, 9, most_mbit=MUCH_MBIT)
+                     for guest in bench.site.guests]
     name = receivers.class_of(0)
     clock.wait_until(2)
     before, began = class_bytes(bench.host, RECEIVER)[name], clock.now()

@@ -7,7 +7,7 @@ from nova_qos.core.units import UNLIMITED
 from tests.net.bench import RATE_MBIT, Bench, SiteBench
 from tests.net.conftest import MakeBench, MakeQuiet
 from tests.net.picture import STRAYS, WHOLE, class_bytes, class_of, classes, look, root
-from tests.net.traffic import MEASURED_S, Clock, send, send_from_host
+from tests.net.traffic import MEASURED_S, MUCH_MBIT, Clock, send, send_from_host
 from tools.bed.site import UPLINK, Path
 
 # A sender that does not get the processor leaves its share to the others, as it should.
@@ -59,7 +59,8 @@ def test_a_limit_is_exact_and_holds_nobody_else(
     bench = make_bench(path, [1, 1])
     change(bench, 0, limit=mbit)
     clock = Clock()
-    limited, free = [send(clock, bench.site, guest, 9) for guest in bench.site.guests]
+    limited, free = [send(clock, bench.site, guest, 9, most_mbit=MUCH_MBIT)
+                     for guest in bench.site.guests]
     sent = sent_mbit(bench, clock, 2, 8)[own_class(bench, 0)]
     print(f"limit {mbit} Mbit/s over a {path}: {sent:.3f} Mbit/s sent, "
           f"{limited.mbit(2, 8):.2f} arrived; of the other, {free.mbit(2, 8):.0f}")

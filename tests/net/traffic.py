@@ -13,6 +13,9 @@ from tools.bed.site import EAGER, Guest, Nic, Site
 
 #: For how long shares are measured.
 MEASURED_S = 10 if os.environ.get("NOVA_QOS_TEST_SIZE") == "reduced" else 20
+#: More than all may have together, and no more: who sends all he can takes the processors from
+#: tests beside.
+MUCH_MBIT = 400
 _GRACE_S = 60
 _DATAGRAM_BYTES = 1400
 
@@ -107,11 +110,13 @@ def send(
     *,
     nic: Nic | None = None,
     udp_mbit: int | None = None,
+    most_mbit: int | None = None,
     version: int = 4,
     greedy: bool = False,
     datagram_bytes: int = _DATAGRAM_BYTES,
 ) -> Flow:
-    """Let a guest send to the outside world: UDP at a rate, or TCP.
+    """Let a guest send to the outside world: UDP at a rate, or TCP, of which it has ``most_mbit``
+    to send at most.
 
     TCP keeps no more waiting than the class can hold, so that nothing is lost and what arrives is
     what was sent; ``greedy``, it does as it likes.
@@ -123,17 +128,20 @@ def send(
     bounded = [] if greedy or udp_mbit else ["--window", "256K", "--length", "8K"]
     return Flow(
         clock, guest.namespace, seconds, *where, "--bind-dev", nic.device,
-        *_kind(udp_mbit, datagram_bytes), *bounded)
+        *_kind(udp_mbit, datagram_bytes), *_paced(most_mbit), *bounded)
 
 
 def receive(
-    clock: Clock, site: Site, guest: Guest, seconds: int, *, udp_mbit: int | None = None
+    clock: Clock, site: Site, guest: Guest, seconds: int, *, udp_mbit: int | None = None,
+    most_mbit: int | None = None,
 ) -> Flow:
-    """Let a guest receive from the outside world: UDP at a rate, or TCP."""
+    """Let a guest receive from the outside world: UDP at a rate, or TCP, of which the outside has
+    ``most_mbit`` to send at most."""
     (nic, *_) = guest.nics
     return Flow(
         clock, guest.namespace, seconds, "--reverse", "--client", site.target(), "--port",
-        str(nic.port), "--bind", nic.addresses[0], "--bind-dev", nic.device, *_kind(udp_mbit))
+        str(nic.port), "--bind", nic.addresses[0], "--bind-dev", nic.device, *_kind(udp_mbit),
+        *_paced(most_mbit))
 
 
 def send_from_host(clock: Clock, site: Site, seconds: int, udp_mbit: int) -> Flow:
@@ -148,3 +156,6 @@ def _kind(udp_mbit: int | None, datagram_bytes: int = _DATAGRAM_BYTES) -> list[s
         return ["--congestion", "cubic"]
     return ["--udp", "--bitrate", f"{udp_mbit}M", "--length", str(datagram_bytes)]
 
+
+def _paced(most_mbit: int | None) -> list[str]:
+    return [] if most_mbit is None else ["--bitrate", f"{most_mbit}M"]
