@@ -123,7 +123,7 @@ tier_functional() {
 
 tier_net() {
     # each test has network namespaces of its own, and waits more than it computes
-    need_packages tools/bed/net.apt && run_pytest -n 2 tests/net
+    need_packages tools/bed/net.apt && run_pytest -n 4 tests/net
 }
 
 tier_host() {
