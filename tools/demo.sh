@@ -8,6 +8,7 @@
 #   tools/demo.sh --prometheus   bring it up, with a Prometheus that scrapes its agent
 #   tools/demo.sh --dashboard    bring it up, with a Horizon that has the panel
 #   tools/demo.sh --watcher      bring it up, with a Watcher that has the strategy
+#   tools/demo.sh --install      install what cloud and Horizon need, and start nothing
 #   tools/demo.sh --is-up        exit status 0 if it is up
 #   tools/demo.sh --down         stop everything and take away what it made on this machine
 #
@@ -84,7 +85,8 @@ install() {
 stack() { python_in "$venv/bin/python" -m tools.bed.stack "$@"; }
 
 [ "$(id -u)" = 0 ] || fail "needs root"
-[ $# -le 1 ] || fail "one option at most: --up, --prometheus, --dashboard, --watcher, --is-up, --down"
+[ $# -le 1 ] ||
+    fail "one option at most: --up, --prometheus, --dashboard, --watcher, --install, --is-up, --down"
 case ${1-} in
     --is-up)
         [ -x "$venv/bin/python" ] && has_requirements && has_package && stack is-up
@@ -94,7 +96,7 @@ case ${1-} in
         [ -x "$venv/bin/python" ] || { echo "nothing is there"; exit 0; }
         stack down
         exit ;;
-    "" | --up | --prometheus | --dashboard | --watcher) ;;
+    "" | --up | --prometheus | --dashboard | --watcher | --install) ;;
     *) fail "no such option: $1" ;;
 esac
 command -v apt-get >/dev/null || fail "needs Debian: there is no apt-get"
@@ -102,6 +104,10 @@ mkdir -p "$state" && exec 9>"$state/demo.lock" || exit
 flock -n 9 || { echo "waiting for another run to end"; flock 9; } # two runs at once make one cloud
 echo "nova-qos demo: everything lies in $state"
 install
+if [ "${1-}" = --install ]; then
+    install_dashboard
+    exit
+fi
 stack up || exit
 [ "${1-}" != --prometheus ] || stack prometheus || exit
 if [ "${1-}" = --dashboard ]; then

@@ -10,6 +10,7 @@
 #   install     what packagers get, and the package with each of its extras in fresh environments;
 #               the strategy for Watcher, in the environment that its extra makes
 #   functional  a real nova API and conductor in one process
+#   prepare     what the demo's cloud and its Horizon are installed from; needs root
 #   vmhost      a host with systemd, cgroup v2 and Open vSwitch, as a virtual machine: Debian of the
 #               release that NOVA_QOS_VMHOST_RELEASE names, bookworm or trixie; needs root
 #   net         the real kernel's shares, in network namespaces; needs root
@@ -21,9 +22,9 @@
 #   twonode     two virtual machines as further hosts of that cloud; needs root
 #
 # With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out. vmhost runs
-# beside those before it, install and releases beside cloud: what they print comes when their turn
-# has come. With NOVA_QOS_RECORD=1, tiers that work on something real tell in a line what passed on
-# what, for tools/support_matrix.py.
+# beside those before it, metrics beside unit, prepare beside functional, install and releases
+# beside cloud: what they print comes when their turn has come. With NOVA_QOS_RECORD=1, tiers that
+# work on something real tell in a line what passed on what, for tools/support_matrix.py.
 # A virtual environment is made in ${NOVA_QOS_TEST_DIR:-$HOME/.cache/nova-qos-test}. As root, the
 # Debian packages that are missing are installed; what apt prints is in packages.log there. Exit
 # status 1 if any tier failed.
@@ -33,8 +34,8 @@ home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
 logs=$home
 venv=$home/venv
 . "$root/tools/bed/install.sh" || exit
-all="lint unit metrics evaluation functional vmhost net host benchmark cloud dashboard install releases"
-all+=" twonode"
+all="lint unit metrics evaluation functional prepare vmhost net host benchmark cloud dashboard"
+all+=" install releases twonode"
 whole=(-e "$root[api,agent]" -e "$root/hooks")
 cloud_is_ours=no
 declare -A beside=()
@@ -120,6 +121,9 @@ tier_functional() {
     run_pytest tests/cells || failed=1
     return $failed
 }
+
+# no tier that measures is to wait for downloads, or to run beside them
+tier_prepare() { need_packages tools/bed/dashboard.apt && tools/demo.sh --install; }
 
 tier_net() {
     # each test has network namespaces of its own, and waits more than it computes
@@ -329,6 +333,8 @@ begin_what_runs_beside() { # NAME
             ! is_asked_for vmhost || need_packages tools/bed/{host,machine}.apt || return 0
             ! is_asked_for vmhost || begin_beside 0 vmhost
             ;;
+        unit) ! is_asked_for metrics || begin_beside 0 metrics ;;
+        functional) ! is_asked_for prepare || begin_beside 19 prepare ;;
         cloud)
             for name in install releases; do
                 ! is_asked_for $name || begin_beside 19 $name
@@ -354,7 +360,7 @@ perform() { # NAME
 
 run_tier() { # NAME
     local began=$SECONDS outcome=passed
-    if [[ $1 =~ ^(net|host|benchmark|vmhost|cloud|dashboard|twonode)$ ]] && ! am_root; then
+    if [[ $1 =~ ^(prepare|net|host|benchmark|vmhost|cloud|dashboard|twonode)$ ]] && ! am_root; then
         echo "SKIPPED tier $1: needs root"
         summary+=("$1 skipped")
         return
