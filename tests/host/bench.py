@@ -25,7 +25,7 @@ BRIDGE, UPLINK, OUTER = "bridge", "uplink", "outer"
 _SETTLE_S = 20
 #: Between two reports of a guest's balloon driver.
 _PERIOD_S = 2
-_BOOTED, _BOOT_S = "guest ready", 120
+_BOOTED, _BOOT_S = "guest ready", 300
 #: Libvirts beside each other name groups by their guests alone.
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 

@@ -14,6 +14,7 @@ from nova_qos.core.units import UNLIMITED
 from nova_qos.host import Domain
 from nova_qos.resources.memory import guard
 from tests.host.bench import RealBench, RealServer
+from tests.host.test_cpu import used_s
 from tests.knobs import apply, certain_balloon, write
 from tests.unit.agent.records import MemoryRecord
 from tools.bed.domain import Shape, TestGuest
@@ -154,8 +155,16 @@ def test_shares_divide_the_processor(bench: RealBench, server: RealServer) -> No
             bench.libvirt.virsh("vcpupin", guest.name, "0", "0", "--live")
             write(bench.host.domain(guest.uuid), "cpu_priority", shares)
         with futures.ThreadPoolExecutor(2) as threads:
-            rounds = [int(done) for done in threads.map(lambda g: g.run("burn-cpu 5"), guests)]
+            done = [threads.submit(guest.run, "burn-cpu 10") for guest in guests]
+            # on a busy machine, one of them begins late
+            time.sleep(3)
+            before = [used_s(bench, guest) for guest in guests]
+            time.sleep(5)
+            used = [used_s(bench, guest) - early
+                    for guest, early in zip(guests, before, strict=True)]
+            for each in done:
+                each.result()
     finally:
         rival.remove()
         bench.libvirt.virsh("vcpupin", server.guest.name, "0", "0-1", "--live")
-    assert rounds[0] > 2 * rounds[1], f"4096 shares did {rounds[0]} rounds, 1024 {rounds[1]}"
+    assert used[0] > 2 * used[1], f"of 5 s, 4096 shares had {used[0]:.1f}, 1024 {used[1]:.1f}"
