@@ -9,6 +9,7 @@ import pytest
 from tests.cloud.api import Person, wait_for
 from tests.cloud.host import Observer
 from tests.cloud.values import DRIVER_S
+from tools.bed.stack.config import POLICY_INTERVAL_S
 
 PATH = "/os-qos-policies"
 #: In which an edit is in force on every running server: 5 s are promised, and what it took is
@@ -16,8 +17,6 @@ PATH = "/os-qos-policies"
 _SOON_S = 20.0
 #: In which an agent that was away catches up.
 _BACK_S = 60.0
-#: [nova_qos] policy_interval as it is by default.
-POLICY_INTERVAL_S = 60.0
 
 
 @pytest.fixture

@@ -19,6 +19,9 @@ from tools.bed.stack.shell import run
 
 #: What the servers may send together, and receive together.
 HTB_RATE_MBIT = 80
+#: How often the agent asks by itself whether policies have changed, by default each 60 s. Tests
+#: wait less for what it is told at once.
+POLICY_INTERVAL_S = 30
 
 Sections = Mapping[str, Mapping[str, object]]
 
@@ -206,7 +209,8 @@ def _nova_host(layout: Layout) -> Sections:
         "os_vif_ovs": {"ovsdb_connection": f"unix:{layout.run}/db.sock",
                        "ovsdb_interface": "native"},
         "nova_qos": {"rpc_timeout": 15, "balloon_timeout": 10, "uplinks": UPLINK,
-                     "check_interval": 5, "state_directory": layout.state / "lib/nova-qos",
+                     "check_interval": 5, "policy_interval": POLICY_INTERVAL_S,
+                     "state_directory": layout.state / "lib/nova-qos",
                      "metrics_listen": f"127.0.0.1:{METRICS_PORT}"},
         "tc": {"htb_rate": HTB_RATE_MBIT, "htb_rate_in": HTB_RATE_MBIT},
     }

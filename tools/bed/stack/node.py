@@ -169,7 +169,7 @@ class Node:
                 # before a live migration, nova takes the guest's kernel for a disk
                 "workarounds": {"disable_deep_image_inspection": True},
                 # what an event brings is not to be brought by a check
-                "nova_qos": {"uplinks": "eth1", "check_interval": 300,
+                "nova_qos": {"uplinks": "eth1", "check_interval": 300, "policy_interval": 60,
                              "state_directory": "/var/lib/nova-qos"}}),
         ]
 
