@@ -179,8 +179,8 @@ def _nova_defaults(layout: Layout) -> dict[str, object]:
         "ram_allocation_ratio": 4, "disk_allocation_ratio": 16,
         "service_down_time": 30, "report_interval": 5, "rpc_response_timeout": 20,
         "allow_resize_to_same_host": True,
-        # the guests have nobody who would listen to a power button
-        "shutdown_timeout": 3,
+        # the guests have nobody who would listen to a power button: nobody waits for it
+        "shutdown_timeout": 0,
     }
 
 
