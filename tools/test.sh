@@ -169,10 +169,18 @@ tier_dashboard() {
     need_packages tools/bed/dashboard.apt || return
     tools/demo.sh --is-up || cloud_is_ours=yes
     tools/demo.sh --dashboard || return
+    boot_node_early "$state"
     logged "$log" "$python" -m pip install --disable-pip-version-check \
         -r tests/dashboard/requirements.txt || { show_end "$log"; return 1; }
     python_in "$python" -m pytest tests/dashboard &&
         python_in "$python" -m tests.benchmark.dashboard
+}
+
+# what the tier twonode waits for at first goes on meanwhile; there, it tells of what went wrong
+boot_node_early() { # STATE
+    is_reduced && [ $by_name = 0 ] && is_asked_for twonode || return 0
+    need_packages tools/bed/{host,machine}.apt &&
+        logged "$home/boot-node.log" python_in "$1/venv/bin/python" -m tools.bed.stack boot-node
 }
 
 tier_twonode() {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bring the cloud up or down: ``python -m tools.bed.stack up|is-up|down``; ``prometheus``,
-``dashboard`` and ``watcher`` start one beside it."""
+``dashboard`` and ``watcher`` start one beside it; ``boot-node`` begins to boot a further host."""
 
 import functools
 import shutil
@@ -177,6 +177,12 @@ def optimise(layout: Layout) -> None:
     print(f"Watcher: {layout.program('openstack', watcher.VENV)} optimize strategy list")
 
 
+def boot_node(layout: Layout) -> None:
+    """Begin to boot the first further host, which joins when its tests have their turn."""
+    from tools.bed.stack.node import Node  # it uses the SDK
+    Node(layout, 2).boot()
+
+
 def main() -> int:
     """Exit status 0 when it worked; otherwise the reason is printed."""
     layout = Layout.of_environment()
@@ -185,7 +191,7 @@ def main() -> int:
         if sys.argv[1] == "is-up":
             return 0 if is_up_quietly(layout) else 1
         {"up": up, "down": down, "prometheus": watch,
-         "dashboard": show, "watcher": optimise}[sys.argv[1]](layout)
+         "dashboard": show, "watcher": optimise, "boot-node": boot_node}[sys.argv[1]](layout)
     except TestbedError as error:
         print(f"FAILED: {error}\nlogs: {layout.run}, {_steps_log(layout)}", file=sys.stderr)
         return 1

@@ -52,8 +52,12 @@ class Node:
             memory_mib=_MEMORY_MIB, taps=[self._tap])
 
     def boot(self) -> None:
-        """Begin to boot it, with its card on the physical network."""
+        """Begin to boot it, with its card on the physical network, if it does not run."""
+        if self.machine.is_running():
+            return
         _join_physical_network()
+        # of one that did not come so far as to run
+        try_run("ip", "link", "delete", self._tap)
         run("ip", "tuntap", "add", "dev", self._tap, "mode", "tap")
         run("ip", "link", "set", self._tap, "master", BRIDGE, "up")
         _make_payload(self._layout)
