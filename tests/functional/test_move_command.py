@@ -1,29 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """``openstack server qos move``: both servers are changed, or both stay as they were."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tests.functional.caller import ADMIN
-from tests.functional.cloud import Server
+from tests.functional.cloud import Cloud, Server
 from tests.functional.test_shells import alone as alone
 from tests.functional.test_shells import keystone as keystone
-from tests.functional.test_shells import named as named
 from tests.functional.test_shells import openstack as openstack
+from tests.functional.test_shells import rename
 from tests.shells import OpenStack
 
-Named = Callable[..., Server]
+
+@pytest.fixture(scope="module")
+def both(cloud: Cloud) -> Iterator[tuple[Server, Server]]:
+    """One that gives, and one that gets: to make them takes longer than most tests."""
+    both = rename(cloud.boot(), "gives"), rename(cloud.boot(), "gets")
+    yield both
+    for server in both:
+        cloud.delete(server)
 
 
 @pytest.fixture
-def pair(named: Named) -> tuple[Server, Server]:
-    """One that gives, and one that gets; both have 300 MiB."""
-    gives, gets = named("gives"), named("gets")
-    for each in gives, gets:
+def pair(both: tuple[Server, Server]) -> tuple[Server, Server]:
+    """Both have 300 MiB, and nothing else is set."""
+    for each in both:
+        each.reset()
         assert ADMIN.act(each, "set-qos", {"memory": 300}).status == 200
-    return gives, gets
+    return both
 
 
 def memory(*servers: Server) -> list[tuple[int, int]]:

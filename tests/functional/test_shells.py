@@ -64,14 +64,15 @@ def nova(keystone: RecordedCloud, capsys: pytest.CaptureFixture[str]) -> Callabl
 @pytest.fixture
 def named(boot: Callable[..., Server]) -> Callable[..., Server]:
     """Makes servers of a name."""
-    def named(name: str) -> Server:
-        server = boot()
-        renamed = ADMIN.request(
-            "PUT", f"/servers/{server.uuid}", json.dumps({"server": {"name": name}}))
-        assert renamed.status == 200, renamed
-        return server
+    return lambda name: rename(boot(), name)
 
-    return named
+
+def rename(server: Server, name: str) -> Server:
+    """The same server, once it has the name."""
+    renamed = ADMIN.request(
+        "PUT", f"/servers/{server.uuid}", json.dumps({"server": {"name": name}}))
+    assert renamed.status == 200, renamed
+    return server
 
 
 def test_hosts(openstack: OpenStack, server: Server) -> None:
