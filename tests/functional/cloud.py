@@ -34,6 +34,7 @@ from nova_qos.instances import settings
 from nova_qos.resources import POLICIES_PATH, TABLE
 from tests.fakehost import FakeDomain, FakeHost
 from tests.functional.caller import ADMIN, SERVICE
+from tests.functional.threads import sleep_until_there_is_work
 from tests.functional.values import FLAVOR_MIB, UNSET
 
 CONF = nova.conf.CONF
@@ -210,6 +211,7 @@ class Cloud(integrated_helpers._IntegratedTestBase):
         """Nothing: only setUp and the clean-ups are used."""
 
     def setUp(self) -> None:
+        sleep_until_there_is_work()
         super().setUp()
         self.agents: dict[str, Any] = {}
         for host in ("halted", "second", "compute"):
