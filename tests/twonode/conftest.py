@@ -3,6 +3,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -37,13 +38,13 @@ def hosts(admin: Person) -> Iterator[list[NodeHost]]:
         yield [NodeHost(node) for node in nodes]
 
 
-def _create(admin: Person, name: str, host: str) -> str:
+def _create(admin: Person, name: str, host: str, flavor: str = "m256") -> str:
     flavors = admin.request("GET", "/flavors").json()["flavors"]
     image = admin.request("GET", f"/v2/images?name={IMAGE}", "image").json()["images"][0]
     network = admin.request("GET", f"/v2.0/networks?name={NETWORK}", "network").json()
     answer = admin.request("POST", "/servers", json={"server": {
         "name": name, "host": host, "imageRef": image["id"],
-        "flavorRef": next(each["id"] for each in flavors if each["name"] == "m256"),
+        "flavorRef": next(each["id"] for each in flavors if each["name"] == flavor),
         "networks": [{"uuid": network["networks"][0]["id"]}]}})
     assert answer.status_code == 202, answer.text
     return str(answer.json()["server"]["id"])
@@ -82,15 +83,31 @@ def short(
 
 
 @pytest.fixture
-def boot(admin: Person) -> Iterator[Callable[[str, str], str]]:
+def boot(admin: Person) -> Iterator[Callable[..., str]]:
     """Makes a server of that name on that host; it goes with the test."""
+    with booting(admin) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def boot_for_all(admin: Person) -> Iterator[Callable[..., str]]:
+    """As ``boot``; it goes with all tests of the file."""
+    with booting(admin) as make:
+        yield make
+
+
+@contextmanager
+def booting(admin: Person) -> Iterator[Callable[..., str]]:
+    """Makes servers, which are gone at the end."""
     made: list[str] = []
 
-    def make(name: str, host: str) -> str:
-        made.append(_create(admin, name, host))
+    def make(name: str, host: str, flavor: str = "m256") -> str:
+        made.append(_create(admin, name, host, flavor))
         admin.wait_for_status(made[-1], "ACTIVE", _ACTIVE_S)
         return made[-1]
 
-    yield make
-    for server in made:
-        admin.delete(server)
+    try:
+        yield make
+    finally:
+        for server in made:
+            admin.delete(server)

@@ -2,7 +2,8 @@
 """A server with every setting, and where it goes."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,3 +88,16 @@ def stay(admin: Person, server: str, host: NodeHost) -> None:
     """Have a server on a host, wherever the tests before have left it."""
     if host_of(admin, server) != host.name:
         migrate(admin, server, host)
+
+
+@contextmanager
+def locked(admin: Person, servers: Iterable[str]) -> Iterator[None]:
+    """While inside, ``relieve`` leaves these where they are."""
+    servers = list(servers)
+    for server in servers:
+        assert admin.act(server, "lock")[0] == 202
+    try:
+        yield
+    finally:
+        for server in servers:
+            admin.act(server, "unlock")
