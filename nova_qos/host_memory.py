@@ -38,6 +38,7 @@ class HostMemory(Protocol):
         """The host's memory at this moment; cheap, and no guest is asked.
 
         :raises HostRefused: the kernel does not tell
+        :raises HostAway: nobody tells which servers run
         """
 
     def guests(self) -> Mapping[str, Guest | QosError]:

@@ -167,11 +167,11 @@ def find(named: str, root: Path = ROOT) -> Group | None:
 def _by_machine(root: Path) -> dict[str, list[Group]]:
     found: dict[str, list[Group]] = {}
     for group in domains(root):
-        found.setdefault(_machine_of(group), []).append(group)
+        found.setdefault(machine_of(group), []).append(group)
     return found
 
 
-def _machine_of(group: Group) -> str:
+def machine_of(group: Group) -> str:
     """The ``machine`` that a domain's group was made for."""
     name = group.name.removeprefix("machine-").removesuffix(".scope")
     # in the name of a scope, systemd escapes hyphens

@@ -21,8 +21,10 @@ from nova_qos.virt.ksm import KernelKsm
 from nova_qos.virt.session import LIVE, Session, is_between_hosts, is_still
 
 _READ = re.compile(r"block\.\d+\.rd\.bytes")
-#: What of a group's memory.stat only its own processes have: the page cache can go at any time.
-_OWN = re.compile(r"^(?:total_rss|total_shmem|anon|shmem) (\d+)$", re.MULTILINE)
+#: What of a group's memory.stat only its own processes have: the page cache can go at any time, and
+#: so can what a balloon took of huge pages that the kernel has not split yet, which is in neither.
+#: With cgroup v1 the sums over the groups below, then those of v2.
+_OWN = {False: ("total_rss", "total_shmem"), True: ("anon", "shmem")}
 
 
 class GuestsMemory:
@@ -87,13 +89,18 @@ class GuestsMemory:
 
     def _used_mib(self) -> float:
         """What the processes of all servers' groups have in memory."""
-        root = groups.ROOT if self._kernel.is_unified else groups.v1_root("memory")
+        root = self._kernel.groups if self._kernel.is_unified else groups.v1_root(
+            "memory", self._kernel.mounts)
         if root is None:
             raise errors.HostRefused("no control group tells the memory of servers")
-        used = 0
+        used, machines = 0, self._inventory.machines()
         for group in groups.domains(root):
-            with suppress(FileNotFoundError, ProcessLookupError):
-                used += sum(map(int, _OWN.findall((group.path / "memory.stat").read_text())))
+            # those of another libvirt's domains have no part in what ours may use
+            if groups.machine_of(group) in machines:
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    lines = (group.path / "memory.stat").read_text().splitlines()
+                    figures = dict(map(str.split, lines))
+                    used += sum(int(figures[name]) for name in _OWN[self._kernel.is_unified])
         return used / 1024 / KIB_PER_MIB
 
 

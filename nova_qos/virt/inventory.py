@@ -12,7 +12,7 @@ import libvirt
 
 from nova_qos.core import errors
 from nova_qos.host import Interfaces
-from nova_qos.virt import failures, hangs
+from nova_qos.virt import failures, groups, hangs
 from nova_qos.virt.calls import Calls
 from nova_qos.virt.definition import Definition
 from nova_qos.virt.definitions import Definitions, Signature
@@ -90,6 +90,16 @@ class Inventory:
         """
         return {uuid: each.definition.interfaces for uuid, each in self.list().items()
                 if isinstance(each.definition, Definition)}
+
+    def machines(self) -> frozenset[str]:
+        """The ``groups.machine`` of every running domain.
+
+        :raises HostAway, HostRefused: as ``interfaces``
+        """
+        try:
+            return self._calls.call("machines", _machines, _LIST_S)
+        except libvirt.libvirtError as error:
+            raise failures.translate(error, running=True) from error
 
     def list(
         self, balloons: bool = False, figures: bool = False, disks: bool = False
@@ -187,6 +197,11 @@ class Inventory:
             if _ASKED in record:
                 self._calls.hangs.answered(uuid)
         return found
+
+
+def _machines(connection: libvirt.virConnect) -> frozenset[str]:
+    running = connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+    return frozenset(groups.machine(domain.ID(), domain.name()) for domain in running)
 
 
 def _look(connection: libvirt.virConnect) -> dict[str, _Running]:
