@@ -15,7 +15,7 @@ class GuestNow:
     ``actual_mib`` is the balloon's size, ``target_mib`` what the balancer last told it; where it
     has told nothing yet, and after a restart, ``actual_mib``. ``most_mib`` is what its user or its
     policy allows, at most the flavor's memory. ``guarantee_mib`` is 0 for none. ``resident_mib`` is
-    what the host holds of the guest's memory.
+    what the host holds of its QEMU: the guest's memory, and what QEMU has for itself.
 
     ``usable_mib``, ``caches_mib`` and ``reported_actual_mib``, the balloon's size at that time, are
     of its report of ``reported_s``. Those, and the counters ``swapped_in_mib``, ``faulted_mib`` and
@@ -42,11 +42,11 @@ class History:
     """What is remembered of one guest from look to look."""
 
     __slots__ = (
-        "_actual_mib", "_faulted_mib", "_hold_length_s", "_looked_s", "_numbers", "_read_mib",
-        "_reported_s", "_resident_mib", "_still_looks", "_still_since_s", "_swapped_in_mib",
-        "_usual_read_mib_s", "_void_target_mib", "caches_mib", "distress_percent", "distressed_s",
-        "growth_mib_s", "held_until_s", "is_stale", "missed_s", "resident_growth_mib_s",
-        "shrunk_s", "usable_mib", "used_mib")
+        "_actual_mib", "_excess_mib", "_faulted_mib", "_hold_length_s", "_looked_s", "_numbers",
+        "_read_mib", "_reported_s", "_resident_mib", "_still_looks", "_still_since_s",
+        "_swapped_in_mib", "_usual_read_mib_s", "_void_target_mib", "caches_mib",
+        "distress_percent", "distressed_s", "growth_mib_s", "held_until_s", "is_stale", "missed_s",
+        "qemu_mib", "resident_growth_mib_s", "shrunk_s", "usable_mib", "used_mib")
 
     def __init__(self, now_s: float, guest: GuestNow, thresholds: Thresholds) -> None:
         self._numbers = thresholds
@@ -60,6 +60,8 @@ class History:
         #: What it is to get more than it has.
         self.distress_percent = 0.0
         self.is_stale = False
+        #: What its QEMU has been seen to have for itself, which no balloon can take: at least that.
+        self.qemu_mib = self._excess_mib = 0.0
         self._hold_length_s, self._still_looks, self._still_since_s = 0.0, 0, now_s
         self._void_target_mib: float | None = None
         self._looked_s, self._reported_s = now_s, min(guest.reported_s, now_s)
@@ -122,9 +124,18 @@ class History:
             self._usual_read_mib_s = max(0.0, usual_mib_s + (read_mib_s - usual_mib_s) / 10)
         elif read_mib_s > numbers.missed_factor * usual_mib_s + numbers.missed_mib_s:
             self.missed_s = now_s
+        self._note_qemu(guest)
         self.resident_growth_mib_s = max(0.0, (guest.resident_mib - self._resident_mib) / elapsed_s)
         self._read_mib, self._resident_mib, self._looked_s = (
             guest.read_mib, guest.resident_mib, now_s)
+
+    def _note_qemu(self, guest: GuestNow) -> None:
+        """What the host holds beyond a balloon is QEMU's own. Not while the balloon moves, nor if
+        it is seen but once: the balloon's size may be a second old."""
+        excess_mib = (guest.resident_mib - guest.actual_mib
+                      if guest.actual_mib == self._actual_mib else 0.0)
+        self.qemu_mib = max(self.qemu_mib, min(excess_mib, self._excess_mib))
+        self._excess_mib = excess_mib
 
     def _note_balloon(self, now_s: float, guest: GuestNow) -> None:
         numbers, before_mib, exact_mib = self._numbers, self._actual_mib, self._numbers.exact_mib

@@ -88,12 +88,16 @@ class Planner:
         self._remember(now_s, guests)
         if not any(map(self._is_inflated, guests.values())):
             self._tension.release()
-        # what the host holds of a guest beyond its balloon is QEMU's own
         room_mib = (host.available_mib - self._numbers.reserve_percent / 100 * host.memory_mib
-                    + sum(min(guest.resident_mib, guest.actual_mib) for guest in guests.values()))
+                    + sum(self._held_mib(name, guest) for name, guest in guests.items()))
         if self._tension.is_tense:
             return self._tense(now_s, host, guests, room_mib)
         return self._calm(now_s, host, guests, room_mib)
+
+    def _held_mib(self, name: str, guest: GuestNow) -> float:
+        """What the host holds of a guest's own memory."""
+        held_mib = max(0.0, guest.resident_mib - self._histories[name].qemu_mib)
+        return min(held_mib, guest.actual_mib)
 
     def _is_inflated(self, guest: GuestNow) -> bool:
         """Whether a balloon holds something back that its guest may have."""
