@@ -7,6 +7,9 @@ import pytest
 
 from tools.bed.debian import PAYLOAD
 
+pytest.register_assert_rewrite(
+    "tests.balance.failures", "tests.balance.plays", "tests.balance.soak")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _virtual_host() -> None:

@@ -14,12 +14,13 @@ from .observer import group_of
 from .processes import wait_until
 
 _XML = """\
-<domain type="qemu">
+<domain type="{kind}">
   <name>{name}</name>
   <uuid>{uuid}</uuid>
   <memory unit="MiB">{memory_mib}</memory>
   <vcpu>{vcpus}</vcpu>
   {memory_backing}
+  {resource}
   <os>
     <type machine="pc">hvm</type>
     <kernel>{kernel}</kernel>
@@ -31,6 +32,7 @@ _XML = """\
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     {disk}
+    {swap}
     <serial type="file"><source path="{console}"/><target port="0"/></serial>
     <serial type="unix"><source mode="bind" path="{shell}"/><target port="1"/></serial>
     {interface}
@@ -43,6 +45,12 @@ _DISK = """\
       <driver name="qemu" type="{content}" cache="none"/>
       <source {source}="{path}"/>
       <target dev="vda" bus="virtio"/>
+    </disk>"""
+_SWAP = """\
+<disk type="file" device="disk">
+      <driver name="qemu" type="raw" cache="none"/>
+      <source file="{path}"/>
+      <target dev="vdb" bus="virtio"/>
     </disk>"""
 _MEMBALLOON = """\
 <memballoon model="virtio" autodeflate="on" freePageReporting="on">
@@ -71,7 +79,10 @@ class Shape:
 
     ``options`` go to the guest's kernel command line: ``noballoon`` leaves the balloon driver out.
     ``disk_directory`` puts the disk elsewhere, on a device of the test's; ``disk_device`` is the
-    disk, as it is. ``bridge`` gives it a network interface there.
+    disk, as it is. ``bridge`` gives it a network interface there. ``swap_mib`` gives it a second
+    disk that it swaps to. With ``kvm`` it is not emulated, where this machine offers that.
+    ``partition`` names the control group, as libvirt does, below which its own is made; it must be
+    there.
     """
 
     memory_mib: int = 256
@@ -82,6 +93,9 @@ class Shape:
     disk_directory: Path | None = None
     disk_device: Path | None = None
     bridge: str | None = None
+    swap_mib: int = 0
+    kvm: bool = False
+    partition: str | None = None
 
 
 class TestGuest:
@@ -115,10 +129,13 @@ class TestGuest:
             initramfs=images.initramfs,
             options=shape.options,
             disk=self._disk_xml(images, shape),
+            swap=self._swap_xml(shape),
             console=self._place / "console.log",
             shell=self._place / "shell",
             memballoon=shape.memballoon,
             memory_backing=shape.memory_backing,
+            resource=_resource_xml(shape),
+            kind="kvm" if shape.kvm else "qemu",
             interface=interface,
         )
 
@@ -128,6 +145,14 @@ class TestGuest:
         overlay = (shape.disk_directory or self._place) / f"{self.name}.qcow2"
         _overlay(images.disk, overlay)
         return _DISK.format(kind="file", content="qcow2", source="file", path=overlay)
+
+    def _swap_xml(self, shape: Shape) -> str:
+        if not shape.swap_mib:
+            return ""
+        path = self._place / "swap.raw"
+        with path.open("wb") as disk:
+            disk.truncate(shape.swap_mib * 2**20)
+        return _SWAP.format(path=path)
 
     def start(self, *flags: str) -> None:
         """Start it and wait until its shell answers. Raises TestbedError with the console's end."""
@@ -202,6 +227,12 @@ class TestGuest:
         shell.connect(str(self._place / "shell"))
         shell.sendall(command.encode() + b"\n")
         return shell
+
+
+def _resource_xml(shape: Shape) -> str:
+    if shape.partition is None:
+        return ""
+    return f"<resource><partition>{shape.partition}</partition></resource>"
 
 
 def _overlay(backing: Path, disk: Path) -> None:

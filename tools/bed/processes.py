@@ -17,13 +17,15 @@ _TAIL_LINES = 20
 _children: dict[int, "subprocess.Popen[bytes]"] = {}
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
+def wait_until(
+    condition: Callable[[], bool], timeout_s: float, poll_s: float = _POLL_S
+) -> bool:
     """Poll ``condition`` until it holds (True) or ``timeout_s`` seconds have passed (False)."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(_POLL_S)
+        time.sleep(poll_s)
     return True
 
 

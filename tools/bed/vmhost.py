@@ -27,8 +27,10 @@ PARTS = ("nova_qos", "novaclient_qos", "hooks", "tests", "tools", "pyproject.tom
 TREE = "/srv/nova-qos"
 # Debian 13 has /tmp in memory, where no swap file can be
 _SETTINGS = (f"PYTHONPATH={TREE}:{TREE}/hooks", "PYTHONDONTWRITEBYTECODE=1",
-             f"NOVA_QOS_IMAGES={payload.IMAGES}", "TMPDIR=/var/tmp",
-             f"NOVA_QOS_RECORD={os.environ.get('NOVA_QOS_RECORD', '')}")
+             f"NOVA_QOS_IMAGES={payload.IMAGES}", "TMPDIR=/var/tmp")
+#: What this machine's environment says of the tests to be run.
+_PASSED_ON = (
+    "NOVA_QOS_TEST_SIZE", "NOVA_QOS_SOAK_S", "NOVA_QOS_SOAK_SEED", "NOVA_QOS_RECORD")
 _TIMEOUT_S = 2700
 #: As tools/test.sh makes the environment of the tests, and what tells whether it is still the same.
 _WORDS = ("-r", "test-requirements.txt", ".[api,agent]", "./hooks")
@@ -80,7 +82,8 @@ def _environment(name: str) -> Path:
 
 def _work(machine: Machine, is_command: bool, words: list[str]) -> int:
     machine.send(_REPOSITORY, PARTS, TREE)
-    inside = ["env", "-C", TREE, *_SETTINGS]
+    inside = ["env", "-C", TREE, *_SETTINGS,
+              *(f"{name}={os.environ[name]}" for name in _PASSED_ON if name in os.environ)]
     if not is_command:
         inside += [payload.PYTHON, "-m", "pytest", "-p", "no:cacheprovider"]
     return machine.stream(*inside, *words, timeout_s=_TIMEOUT_S)
