@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 
-#: A commit with the wire 1.2, which knows the first resources alone and takes one server at a time.
+#: A commit with the wire 1.1, which knows the first resources alone and takes one server at a time.
 COMMIT = "4c0562329124686e6826a6d411e782fb0085a7da"
 NAME = "nova_qos_before"
 _ROOT = Path(__file__).parents[2]
