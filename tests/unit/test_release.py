@@ -44,6 +44,47 @@ def test_an_empty_list_is_no_source(apt: Path, tmp_path: Path) -> None:
     assert release._sources("trixie", tmp_path) == []
 
 
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What the trees of which environments were made need, and pip's last word for each; neither a
+    Debian nor an environment is really made."""
+    made = []
+
+    def run_in(tree: Path, *command: str | Path) -> None:
+        assert tree.name == "tree"
+        if "venv" in command:
+            Path(command[-1]).mkdir()
+        if "pip" in command:
+            source = Path(command[command.index("-C") + 1])
+            made.append(((source / "setup.cfg").read_text(), str(command[-1])))
+
+    monkeypatch.setattr(release, "bootstrap", lambda _name, tree, _names: tree.mkdir())
+    monkeypatch.setattr(release, "_run_in", run_in)
+    return made
+
+
+def source(place: Path, needs: str) -> Path:
+    place.mkdir()
+    (place / "setup.cfg").write_text(needs)
+    (place / "code.py").write_text(str(place))
+    (place / ".git").mkdir()
+    return place
+
+
+def test_an_environment_is_good_for_every_tree_that_needs_the_same(
+    tmp_path: Path, made: list[tuple[str, str]]
+) -> None:
+    trees = [source(tmp_path / name, needs) for name, needs in
+             (("one", "a"), ("same", "a"), ("other", "b"))]
+    places = [release.environment("trixie", tmp_path / "cache", tree, ["-r", "."], ["setup.cfg"])
+              for tree in trees]
+    assert made == [("a", "."), ("b", ".")]
+    assert places[0] == places[1] != places[2]
+    assert {path.name for path in trees[0].iterdir()} == {"setup.cfg", "code.py", ".git"}
+    assert release.environment(
+        "trixie", tmp_path / "cache", trees[0], ["."], ["setup.cfg"]) not in places
+
+
 def test_what_is_kept_is_made_once(tmp_path: Path) -> None:
     made = []
 
