@@ -85,6 +85,7 @@ def left(admin: Person, host: str, mib: int) -> Iterator[None]:
     finally:
         services.agent(layout).stop()
         services.agent(layout).start()
+        file.unlink()
 
 
 def _is_told(admin: Person, host: str, capacity_mib: int, needs_mib: int) -> bool:

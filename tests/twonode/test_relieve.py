@@ -85,6 +85,7 @@ def _sending(number: int) -> Iterator[None]:
     finally:
         services.worker(layout, "nova-compute", "nova-compute", conf).stop()
         services.worker(layout, "nova-compute", "nova-compute", conf).start()
+        more.unlink()
 
 
 @pytest.mark.skipif(os.environ.get("NOVA_QOS_TEST_SIZE") == "reduced",
