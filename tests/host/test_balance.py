@@ -23,7 +23,7 @@ SIZE = REDUCED if IS_REDUCED else FULL
 SOAK_S = soak.seconds(40 if IS_REDUCED else 300)
 KEPT = os.environ.get("NOVA_QOS_BALANCE_KEPT")
 
-pytestmark = pytest.mark.timeout(int(2 * SOAK_S) + 2400)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(int(2 * SOAK_S) + 2400)]
 
 
 @pytest.fixture(scope="module")
