@@ -92,9 +92,11 @@ def test_evacuation(cloud: Cloud, moving: Server) -> None:
         cloud.wait(moving, "ACTIVE")
         holds_everything(moving)
     finally:
-        down["forced_down"] = False
-        services.request("PUT", "/os-services/force-down", json.dumps(down))
+        # only when it has cleaned up after what was evacuated does nova let it be up again
         cloud.computes["compute"].start()
+        down["forced_down"] = False
+        answer = services.request("PUT", "/os-services/force-down", json.dumps(down))
+        assert answer.status == 200, answer
 
 
 def test_shelving(cloud: Cloud, moving: Server) -> None:
