@@ -76,7 +76,6 @@ class AgentManager(manager.Manager):
             busy=lambda: self.looker.roster.records.busy(host),
             hold=lambda server_uuid: self.looker.balance(server_uuid),
             released=lambda: self.loop.check_soon())
-        history = History()
         hooks = Hooks.installed(options) if hooks is None else hooks
         self._policies = Policies(
             Fetcher(options) if fetch is None else fetch, options.nova_qos.state_directory,
@@ -84,11 +83,11 @@ class AgentManager(manager.Manager):
         self.looker = Looker(
             Roster(host, Records(), owed=Owed(options.nova_qos.state_directory),
                    assigned=self._with_all_sources),
-            machine, options, hooks, history, new_since=time.time())
+            machine, options, hooks, History(), new_since=time.time())
         unfinished = Unfinished(options.nova_qos.state_directory)
         self.loop = Loop(self.looker, options, unfinished)
         self._readings = Readings(
-            machine, history, self._policies.reading, self._balancer.given.shown)
+            machine, self.looker.history, self._policies.reading, self._balancer.given.shown)
         self._sets = Sets(
             machine, options, self.looker, self._readings, later=self.loop.put,
             seek=self._policies.seek)
