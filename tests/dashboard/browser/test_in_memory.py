@@ -32,7 +32,7 @@ def test_a_hundred_servers(browser: Chrome, cloud: Double) -> None:
             idle={"io_limit": "no disk of the server can be limited"} if number == 4 else {},
             policy=gold.number if number % 5 == 0 else None)
     browser.open(HOST)
-    assert browser.count("#servers tbody tr") == 100
+    browser.wait(lambda: browser.count("#servers tbody tr") == 100, "there are a hundred rows")
     assert sum(cloud.counted.values()) <= 3
     browser.shoot("host", 900)
     # sorted by the browser, by a number
