@@ -34,6 +34,7 @@ def site(_root: None) -> Iterator[Site]:
             site.keep(Path(KEPT))
 
 
+@pytest.mark.flaky(reruns=1)
 def test_the_host_swaps_less_and_guests_do_more(site: Site) -> None:
     compared(site, SIZE)
 

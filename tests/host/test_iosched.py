@@ -139,6 +139,7 @@ def writers(bench: RealBench, slow_disk: SlowDisk) -> Iterator[Writers]:
 
 
 @pytest.mark.alone
+@pytest.mark.flaky(reruns=1)
 @pytest.mark.resources("io_priority")
 def test_weights_divide_the_disk(writers: Writers) -> None:
     with futures.ThreadPoolExecutor(1) as thread:
