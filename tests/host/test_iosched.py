@@ -149,5 +149,6 @@ def test_weights_divide_the_disk(writers: Writers) -> None:
             writers.set_weights(*weights)
             share = pytest.approx(weights[0] / weights[1], rel=TOLERANCE)
             # a guest that lacks the processor asks for less than it may have: that proves nothing
-            assert wait_until(lambda: writers.ratio(WINDOW_S) == share, SHARES_S), weights
+            assert wait_until(
+                lambda share=share: writers.ratio(WINDOW_S) == share, SHARES_S), weights
             assert not burning.done()
