@@ -50,7 +50,7 @@ def test_what_was_timed_is_read_again(tmp_path: Path) -> None:
 def test_page_has_every_section_and_picture(made: Made) -> None:
     found, done = made
     page = report.html(found, done)
-    assert len(found) == 11
+    assert len(found) == 13
     for section in found:
         assert section.pictures, section.name
         assert f'id="{section.name}"' in page

@@ -159,6 +159,44 @@ def network_record(waiting: float = 1.0, off: float = 0.0) -> Record:
                   [asked("VM2", 84, 30.0)])
 
 
+def limits_record(quantity: str = "cpu_s", table: str = "host", scale: float = 1.0,
+                  after_s: float = 0.2, off: float = 0.0) -> Record:
+    """VM1 may have 0.3, and then 0.6, of ``scale``; ``off``: by how much of it it has more."""
+    first, second = {"VM1": 0.3 * scale}, {"VM1": 0.6 * scale}
+    exchange = asked("VM1", 60, 13.0)
+
+    def speeds(moment: float) -> Mapping[str, float]:
+        if moment < 3.0:
+            return divided(scale, due(8, 1, 1))
+        mine = (first if moment < exchange.sent_s + after_s else second)["VM1"] * (1 + off)
+        return {"VM1": mine, "VM2": (scale - mine) / 2, "VM3": (scale - mine) / 2}
+
+    seen = grown(quantity, speeds, 24.0)
+    seen = with_columns(seen, host__stolen_s=constant(seen, 0.0), **{
+        f"{label}__{name}": column for label in LABELS
+        for name, column in (("wanted_s", ramp(seen)), ("waits", constant(seen, 1.0)))})
+    return Record({table: seen}, [
+        Phase("no limit", 0.0, 0.0, 3.0, {}), Phase("0.3", 2.0, 3.0, 13.0, first),
+        Phase("0.6", 13.0, 13.5, 24.0, second)], [exchange])
+
+
+def guarantee_record(after_s: float = 0.2, has: float = 0.55) -> Record:
+    """VM1 is guaranteed a half, and has that part so long after the neighbour weighs more."""
+    exchange = asked("VM2", 16384, 13.0)
+    begin = exchange.sent_s
+
+    def speeds(moment: float) -> Mapping[str, float]:
+        mine = 0.1 if begin <= moment < begin + after_s else has
+        return {"VM1": mine * 0.98, "VM2": (1 - mine) * 0.49, "VM3": (1 - mine) * 0.49}
+
+    seen = grown("cpu_s", speeds, 24.0)
+    seen = with_columns(seen, host__stolen_s=constant(seen, 0.0), **{
+        f"{label}__wanted_s": ramp(seen) for label in LABELS})
+    return Record({"host": seen}, [
+        Phase("guaranteed", 0.0, 1.0, 13.0, {"VM1": 0.5}),
+        Phase("VM2 weighs more", 13.0, begin, 24.0, {"VM1": 0.5})], [exchange])
+
+
 def answered(status: int = 200) -> list[Answered]:
     """Ours take 20 ms, nova's own 10 ms; the last one has this status."""
     found = []
@@ -187,6 +225,7 @@ def write_all(directory: Path, **outcomes: Mapping[str, object]) -> None:
         "disk-moved": job_record(moved, sizes.JOB_MIB, sizes.RATE_MIB),
         "disk-change": shares_record(quantity="written_mib", whole=sizes.RATE_MIB),
         "network-fixed": network_record(), "network-shared": network_record(),
+        "cpu-limits": limits_record(), "cpu-guarantees": guarantee_record(),
     }
     for name, record in made.items():
         records.save(record, directory / name)

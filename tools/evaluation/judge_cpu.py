@@ -31,7 +31,7 @@ def judge_shares(record: Record) -> tuple[list[Verdict], list[Grid]]:
         _accuracy("accuracy of the split", table, phases),
         Verdict(f"time until a change holds (within {BAND:.0%} over the next {WINDOW_S:g} s)",
                 largest(held[phase.name] for phase in changed), "s", "5 to 10 s", _TARGET_S,
-                [why for phase in changed for why in _why(table, phase)]),
+                [each for phase in changed for each in why(table, phase)]),
         Verdict("the same, since the first command of the change was typed",
                 largest(_since_typed(phase, held[phase.name]) for phase in changed), "s",
                 "5 to 10 s"),
@@ -79,11 +79,11 @@ def _settled(table: Table, phase: Phase) -> dict[str, float]:
 def _accuracy(what: str, table: Table, phases: list[Phase]) -> Verdict:
     off = {phase.name: max(map(abs, _settled(table, phase).values())) for phase in phases}
     worst = max(off, key=lambda name: off[name])
-    why = [why for phase in phases if phase.name == worst for why in _why(table, phase)]
-    return Verdict(what, 100 * off[worst], "%", "", _TARGET_PERCENT, why)
+    found = [each for phase in phases if phase.name == worst for each in why(table, phase)]
+    return Verdict(what, 100 * off[worst], "%", "", _TARGET_PERCENT, found)
 
 
-def _why(table: Table, phase: Phase) -> list[str]:
+def why(table: Table, phase: Phase) -> list[str]:
     """What kept the scheduler from having its way."""
     found = []
     span = phase.until_s - phase.asked_s

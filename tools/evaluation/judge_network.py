@@ -25,7 +25,7 @@ def judge(record: Record, rate_mbit: float, lends: bool) -> tuple[list[Verdict],
     worst = max(phases, key=lambda phase: _largest(received[phase.name]))
     verdicts = [Verdict(
         "accuracy of the rates, as received", 100 * _largest(received[worst.name]), "%", "",
-        _TARGET_PERCENT, _why(table, worst))]
+        _TARGET_PERCENT, why(table, worst))]
     if lends:
         verdicts += _times(table, phases, held)
     alone = next(phase for phase in phases if len(phase.due) == 1)
@@ -50,10 +50,10 @@ def _times(
     return [
         Verdict(f"time until others have what one leaves, or it has its own again ({criterion})",
                 largest(held[phase.name] for phase in traffic), "s", "", _TARGET_S,
-                [why for phase in traffic for why in _why(table, phase)]),
+                [each for phase in traffic for each in why(table, phase)]),
         Verdict(f"time until a change of priorities holds ({criterion})",
                 largest(held[phase.name] for phase in changed), "s", "", _TARGET_S,
-                [why for phase in changed for why in _why(table, phase)]),
+                [each for phase in changed for each in why(table, phase)]),
     ]
 
 
@@ -76,7 +76,8 @@ def _largest(errors: Mapping[str, float]) -> float:
     return max(map(abs, errors.values()))
 
 
-def _why(table: Table, phase: Phase) -> list[str]:
+def why(table: Table, phase: Phase) -> list[str]:
+    """What those did who should have sent as much as they could."""
     waiting = split.means(table, "waits", phase.due)(phase.asked_s, phase.until_s)
     idle = [f"at {1 - part:.0%} of the looks at tc no packet of {label} was waiting: its guest "
             "sent too slowly" for label, part in waiting.items() if part < _ALWAYS]

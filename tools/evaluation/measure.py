@@ -12,13 +12,25 @@ from pathlib import Path
 from tools.bed.errors import TestbedError
 from tools.bed.stack import leftovers
 from tools.bed.stack.layout import Layout
-from tools.evaluation import cpu, disk, load, memory, network, peers, site, softlimit, versions
+from tools.evaluation import (
+    cpu,
+    cpu_limits,
+    disk,
+    load,
+    memory,
+    network,
+    peers,
+    site,
+    softlimit,
+    versions,
+)
 from tools.evaluation.outcomes import ABOUT, EXPERIMENTS, OUTCOMES
 from tools.evaluation.site import LeftOut, Site
 
 _PERFORM: Mapping[str, Callable[[Site, Path], None]] = {
     "memory": memory.perform, "cpu": cpu.perform, "disk": disk.perform,
-    "network": network.perform, "peers": peers.perform, "load": load.perform,
+    "network": network.perform, "cpu-limits": cpu_limits.perform, "peers": peers.perform,
+    "load": load.perform,
     # the last one: its virtual machine keeps the processors busy
     "soft-limit": softlimit.perform,
 }

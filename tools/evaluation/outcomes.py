@@ -15,6 +15,7 @@ EXPERIMENTS = {
     "cpu": "CPU shares (5.2)",
     "disk": "I/O weights (5.3)",
     "network": "Network bandwidth (5.4.2)",
+    "cpu-limits": "CPU limits and guarantees",
     "peers": "Peers: bare virsh and tc",
     "load": "Load on the API",
     "soft-limit": "Memory soft limits under pressure (5.1.2)",

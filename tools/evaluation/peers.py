@@ -46,8 +46,7 @@ class _Resource:
 def perform(site: Site, out: Path) -> None:
     """Every resource of one server, in turns by each way."""
     rest, server = Rest(), site.servers[0]
-    site.openstack.ask(
-        "server", "qos", "unset", "--all", *(each.name for each in site.servers))
+    site.clear()
     done: list[Change] = []
     for resource in _resources(site, server):
         print(f"  {resource.name}: {_ROUNDS} times {resource.values} by each way", flush=True)
@@ -59,7 +58,7 @@ def perform(site: Site, out: Path) -> None:
                 rest.act(server.uuid, "set-qos", {resource.name: None})
             for way, ask in _ways(site, rest, server, resource).items():
                 done += [_timed(resource, way, number, ask, value) for value in resource.values]
-    site.openstack.ask("server", "qos", "unset", "--all", server.name)
+    site.clear()
     timings.save_changes(done, out / "peers")
 
 

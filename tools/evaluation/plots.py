@@ -39,6 +39,12 @@ def rates(
     return _timeline(record, curves, label, due, top)
 
 
+def cpu_time(record: Record, due: Callable[[Phase], Mapping[str, float]]) -> bytes:
+    """Each server's CPU time; ``due`` in percent of a processor."""
+    return rates(record, "host", "cpu_s", scale=100, label="% of a processor", smooth_s=0.5,
+                 top=105, due=due)
+
+
 def levels(record: Record, table: str, quantity: str, *, label: str, thin: str = "",
            due: Callable[[Phase], Mapping[str, float]] | None = None) -> bytes:
     """Each server's level over time; ``thin``, as TABLE.QUANTITY, is drawn beside it, dashed."""

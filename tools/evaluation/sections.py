@@ -12,15 +12,14 @@ from tools.evaluation import (
     judge_network,
     plots,
     records,
+    sections_control,
     sizes,
     split,
     timings,
 )
 from tools.evaluation.outcomes import Outcomes
 from tools.evaluation.records import Phase, Record, Table
-from tools.evaluation.verdict import Grid, Picture, Section, Verdict
-
-_Judged = tuple[list[Verdict], list[Grid]]
+from tools.evaluation.verdict import Grid, Section, Verdict
 
 
 def of(directory: Path, outcomes: Outcomes) -> list[Section]:
@@ -35,54 +34,49 @@ def of(directory: Path, outcomes: Outcomes) -> list[Section]:
     return found
 
 
-def _add(section: Section, judged: _Judged, title: str, png: bytes) -> None:
-    section.verdicts += judged[0]
-    section.grids += judged[1]
-    number = len(section.pictures) + 1
-    name = section.name if number == 1 else f"{section.name}-{number}"
-    section.pictures.append(Picture(name, title, png))
-
-
 def _memory(section: Section, directory: Path) -> None:
     record = records.load(directory / "memory")
-    _add(section, judge_memory.judge_memory(record),
-         "Each server's memory as virsh shows it (actual); dashed: what its process has of the "
-         "host's (PSS)",
-         plots.levels(record, "balloons", "actual_mib", label="MiB", thin="processes.pss_mib"))
+    section.add(
+        judge_memory.judge_memory(record),
+        "Each server's memory as virsh shows it (actual); dashed: what its process has of the "
+        "host's (PSS)",
+        plots.levels(record, "balloons", "actual_mib", label="MiB", thin="processes.pss_mib"))
 
 
 def _soft_limit(section: Section, directory: Path) -> None:
     record = records.load(directory / "soft-limit")
-    _add(section, judge_memory.judge_soft_limit(record, sizes.SPARE_MIB),
-         "What each server has of its host's memory; dotted: what it is promised",
-         plots.levels(record, "host", "resident_mib", label="MiB", due=lambda phase: phase.due))
+    section.add(
+        judge_memory.judge_soft_limit(record, sizes.SPARE_MIB),
+        "What each server has of its host's memory; dotted: what it is promised",
+        plots.levels(record, "host", "resident_mib", label="MiB", due=lambda phase: phase.due))
 
 
 def _turns(section: Section, directory: Path) -> None:
     record = records.load(directory / "cpu-turns")
-    _add(section, judge_cpu.judge_turns(record),
-         "Each server's CPU time in percent of one processor", plots.rates(
-             record, "host", "cpu_s", scale=100, label="% of a processor", smooth_s=0.5, top=105))
+    section.add(
+        judge_cpu.judge_turns(record),
+        "Each server's CPU time in percent of one processor", plots.rates(
+            record, "host", "cpu_s", scale=100, label="% of a processor", smooth_s=0.5, top=105))
 
 
 def _shares(section: Section, directory: Path) -> None:
     record = records.load(directory / "cpu-shares")
-    _add(section, judge_cpu.judge_shares(record),
-         "Each server's CPU time in percent of one processor; dotted: its part by its shares",
-         _cpu_plot(record))
+    section.add(
+        judge_cpu.judge_shares(record),
+        "Each server's CPU time in percent of one processor; dotted: its part by its shares",
+        _cpu_plot(record))
 
 
 def _bursts(section: Section, directory: Path) -> None:
     record = records.load(directory / "cpu-bursts")
-    _add(section, judge_cpu.judge_bursts(record),
-         "Each server's CPU time in percent of one processor; dotted: its part by its shares",
-         _cpu_plot(record))
+    section.add(
+        judge_cpu.judge_bursts(record),
+        "Each server's CPU time in percent of one processor; dotted: its part by its shares",
+        _cpu_plot(record))
 
 
 def _cpu_plot(record: Record) -> bytes:
-    return plots.rates(
-        record, "host", "cpu_s", scale=100, label="% of a processor", smooth_s=0.5, top=105,
-        due=_of_what_they_had(record.tables["host"], "cpu_s", 100))
+    return plots.cpu_time(record, _of_what_they_had(record.tables["host"], "cpu_s", 100))
 
 
 def _of_what_they_had(
@@ -109,16 +103,17 @@ def _jobs(section: Section, directory: Path) -> None:
         named = [Verdict(f"{each.what} ({weights})", each.ours, each.unit, each.thesis,
                          each.target, each.why) for each in verdicts]
         titled = [Grid(f"{grid.title} (figure {figure})", grid.heads, grid.rows) for grid in grids]
-        _add(section, (named, titled), f"As figure {figure}: {weights}", plots.rates(
-            record, "host", "written_mib", scale=1, label="MiB/s", smooth_s=1.2))
+        section.add((named, titled), f"As figure {figure}: {weights}", plots.rates(
+           record, "host", "written_mib", scale=1, label="MiB/s", smooth_s=1.2))
 
 
 def _weights_change(section: Section, directory: Path) -> None:
     record = records.load(directory / "disk-change")
-    _add(section, judge_disk.judge_change(record, sizes.RATE_MIB),
-         "What each writes while the weights change; dotted: its part by its weight",
-         plots.rates(record, "host", "written_mib", scale=1, label="MiB/s", smooth_s=1.2,
-                     due=_of_what_they_had(record.tables["host"], "written_mib", 1)))
+    section.add(
+        judge_disk.judge_change(record, sizes.RATE_MIB),
+        "What each writes while the weights change; dotted: its part by its weight",
+        plots.rates(record, "host", "written_mib", scale=1, label="MiB/s", smooth_s=1.2,
+                    due=_of_what_they_had(record.tables["host"], "written_mib", 1)))
 
 
 def _fixed(section: Section, directory: Path) -> None:
@@ -130,22 +125,25 @@ def _shared(section: Section, directory: Path) -> None:
 
 
 def _network(section: Section, record: Record, lends: bool) -> None:
-    _add(section, judge_network.judge(record, sizes.UPLINK_MBIT, lends),
-         "What arrives from each server, as iperf3 receives it; dotted: what is due",
-         plots.levels(record, "outside", "received_mbit_s", label="Mbit/s", due=lambda phase: {
-             label: mbit * judge_network.DATA_SHARE for label, mbit in phase.due.items()}))
+    section.add(
+        judge_network.judge(record, sizes.UPLINK_MBIT, lends),
+        "What arrives from each server, as iperf3 receives it; dotted: what is due",
+        plots.levels(record, "outside", "received_mbit_s", label="Mbit/s", due=lambda phase: {
+            label: mbit * judge_network.DATA_SHARE for label, mbit in phase.due.items()}))
 
 
 def _load(section: Section, directory: Path) -> None:
     answered = timings.load_answered(directory / "load")
-    _add(section, judge_api.judge_load(answered),
-         "Ours (blue) beside nova's own: reads plain, writes hatched", plots.load(answered))
+    section.add(
+        judge_api.judge_load(answered),
+        "Ours (blue) beside nova's own: reads plain, writes hatched", plots.load(answered))
 
 
 def _peers(section: Section, directory: Path) -> None:
     changes = timings.load_changes(directory / "peers")
-    _add(section, judge_api.judge_peers(changes), "Median time until the host holds a change",
-         plots.peers(changes))
+    section.add(
+        judge_api.judge_peers(changes), "Median time until the host holds a change",
+        plots.peers(changes))
 
 
 #: The experiment that brings it, the section's name, title and text, and what fills it.
@@ -181,6 +179,7 @@ _PLAN: tuple[tuple[str, str, str, str, Callable[[Section, Path], None]], ...] = 
     ("network", "network-shared", "Network priorities, figure 5.11", """
         The same servers with priorities from nova-qos: weights 39, 26 and 15. What one leaves, the
         others share by their weights. In the end VM2 and VM3 change places.""", _shared),
+    *sections_control.PLAN,
     ("load", "api-load", "Load on the API", """
         8 and 32 clients, spread over the three servers, that each ask again as soon as they are
         answered: ours, and nova's own, in turns.""", _load),

@@ -56,6 +56,10 @@ class Site:
         for server, value in zip(self.servers, values, strict=True):
             self.nova.ask(command, server.name, str(value))
 
+    def clear(self) -> None:
+        """Unset everything of all servers, by one request."""
+        self.openstack.ask("server", "qos", "unset", "--all", *(each.name for each in self.servers))
+
     def change(
         self, recording: Recording, command: str, changes: Mapping[str, int]
     ) -> list[Exchange]:

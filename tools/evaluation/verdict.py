@@ -77,6 +77,16 @@ class Section:
     grids: list[Grid] = field(default_factory=list)
     absent: str = ""
 
+    def add(
+        self, judged: tuple[Sequence[Verdict], Sequence[Grid]], title: str, png: bytes
+    ) -> None:
+        """Another plot, and what was judged by the same figures."""
+        self.verdicts += judged[0]
+        self.grids += judged[1]
+        number = len(self.pictures) + 1
+        name = self.name if number == 1 else f"{self.name}-{number}"
+        self.pictures.append(Picture(name, title, png))
+
 
 def written(value: float, unit: str) -> str:
     """A number with its unit, as exact as one wants to read it."""
