@@ -5,7 +5,7 @@ import pytest
 
 from tests.evaluation import world
 from tests.evaluation.test_judges import named
-from tools.evaluation import judge_limits
+from tools.evaluation import judge_api, judge_limits
 
 
 def test_limits_that_hold() -> None:
@@ -47,3 +47,60 @@ def test_a_guarantee_that_comes_late() -> None:
     held = named(verdicts, "time until it is there")
     assert held.ours == pytest.approx(2.0, abs=0.1)
     assert held.missed_by.startswith("by ")
+
+
+@pytest.mark.parametrize(("quantity", "measure", "seen"), [
+    ("written_mib", judge_limits.WRITTEN, "VM1 3.0"),
+    ("requests", judge_limits.REQUESTS, "VM1 3.0")])
+def test_disk_limits(quantity: str, measure: judge_limits.Measure, seen: str) -> None:
+    verdicts, (grid,) = judge_limits.judge(
+        world.limits_record(quantity, scale=10), measure, "limits")
+    assert all(verdict.met for verdict in verdicts)
+    assert grid.rows[0][2] == seen
+
+
+def test_outbound_limits() -> None:
+    verdicts, (grid,) = judge_limits.judge_sent(world.network_limits_record(), "limits")
+    assert [verdict.met for verdict in verdicts] == [True, True, True]
+    assert grid.rows[0][1] == "VM1 5.0, VM2 20.0, VM3 50.0"
+    verdicts, _ = judge_limits.judge_sent(world.network_limits_record(received=0.95), "limits")
+    assert [verdict.met for verdict in verdicts] == [True, True, False]
+    assert verdicts[-1].ours == pytest.approx(5, abs=0.1)
+
+
+def test_inbound_shares() -> None:
+    verdicts, grids = judge_limits.judge_received(world.inbound_record(), "inbound shares")
+    assert [verdict.met for verdict in verdicts] == [True, True, True, True]
+    assert grids[0].rows[0][1] == "VM1 40.0, VM2 20.0, VM3 10.0"
+    assert named(verdicts, "time until others").ours == pytest.approx(0.3, abs=0.1)
+
+
+def test_inbound_shares_that_come_late_or_do_not_arrive() -> None:
+    verdicts, _ = judge_limits.judge_received(world.inbound_record(back_s=2), "inbound shares")
+    assert named(verdicts, "time until others").ours == pytest.approx(2, abs=0.1)
+    assert named(verdicts, "time until others").met is False
+    verdicts, _ = judge_limits.judge_received(world.inbound_record(passed_on=0.9), "shares")
+    assert [verdict.met for verdict in verdicts] == [True, True, True, False]
+
+
+def test_many_servers_in_one_request() -> None:
+    verdicts, (grid,) = judge_api.judge_many(world.many_answered(), 3)
+    assert [verdict.met for verdict in verdicts] == [True, True, True, True]
+    assert named(verdicts, "time for each server").ours == pytest.approx(200 / 3, abs=0.1)
+    assert grid.rows[0] == ["POST /os-qos", "50.0", "20 ms", "20 ms", "150.0"]
+
+
+@pytest.mark.parametrize(("status", "seconds", "missed"), [
+    (503, 0.02, [0]), (202, 0.02, [1]), (200, 0.04, [2]), (200, 16.0, [2, 3])])
+def test_many_servers_with_trouble(status: int, seconds: float, missed: list[int]) -> None:
+    verdicts, _ = judge_api.judge_many(world.many_answered(status, seconds), 3)
+    assert [number for number, each in enumerate(verdicts) if not each.met] == missed
+
+
+def test_edits_of_a_policy() -> None:
+    verdicts, (grid,) = judge_api.judge_policy(world.edits())
+    assert [(each.ours, each.met) for each in verdicts] == [(0.6, True), (0.6, True)]
+    assert grid.rows[0][1:5] == ["2", "0.40 s", "0.50 s", "0.60 s"]
+    verdicts, _ = judge_api.judge_policy(world.edits(longest_s=7))
+    assert verdicts[0].met is False
+    assert verdicts[0].missed_by.startswith("by 2 s")

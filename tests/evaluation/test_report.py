@@ -50,7 +50,7 @@ def test_what_was_timed_is_read_again(tmp_path: Path) -> None:
 def test_page_has_every_section_and_picture(made: Made) -> None:
     found, done = made
     page = report.html(found, done)
-    assert len(found) == 13
+    assert len(found) == 18
     for section in found:
         assert section.pictures, section.name
         assert f'id="{section.name}"' in page
@@ -87,6 +87,17 @@ def test_document_is_good_text_with_its_pictures(made: Made, tmp_path: Path) -> 
     assert uris == {f"evaluation/{path.name}" for path in (directory / "evaluation").iterdir()}
     titles = {title.astext() for title in tree.findall(nodes.title)}
     assert {"CPU shares, figure 5.5", "Made with"} <= titles
+
+
+def test_header_of_the_script_names_every_experiment() -> None:
+    script = Path(__file__).parents[2] / "tools/evaluate.sh"
+    listed = re.search(r"several times:\n((?:# {15,}.*\n)+)", script.read_text())
+    assert listed is not None
+    assert set(re.findall(r"[a-z-]+", listed[1])) == set(outcomes.EXPERIMENTS)
+
+
+def test_every_experiment_has_a_section() -> None:
+    assert {experiment for experiment, *_ in sections.PLAN} == set(outcomes.EXPERIMENTS)
 
 
 def test_terminal(made: Made, capsys: pytest.CaptureFixture[str]) -> None:

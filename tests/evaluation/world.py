@@ -180,6 +180,42 @@ def limits_record(quantity: str = "cpu_s", table: str = "host", scale: float = 1
         Phase("0.6", 13.0, 13.5, 24.0, second)], [exchange])
 
 
+def network_limits_record(received: float = 1.0) -> Record:
+    """Limits of 5, 20 and 50 Mbit/s that change places; ``received``: of what was due."""
+    exchange = asked("VM1", 50000, 12.0)
+    phases = [Phase("at first", 0.0, 0.0, 12.0, due(5, 20, 50)),
+              Phase("after the change", 12.0, 12.5, 24.0, due(50, 20, 5))]
+
+    def speeds(moment: float) -> Mapping[str, float]:
+        return phases[moment >= exchange.sent_s + 0.2].due
+
+    table = grown("sent_mbit", speeds, 24.0)
+    outside = {f"{label}.received_mbit_s": [
+        speeds(moment)[label] * received * 1448 / 1514 for moment in table.times]
+        for label in LABELS}
+    table = with_columns(table, **{f"{label}__waits": constant(table, 1.0) for label in LABELS})
+    return Record({"uplink": table, "outside": Table(table.times, outside)}, phases, [exchange])
+
+
+def inbound_record(passed_on: float = 1.0, back_s: float = 0.3) -> Record:
+    """4:2:1; VM1 stops, and comes back after ``back_s``; VM1 and VM3 change places."""
+    phases = [Phase("all receive", 0.0, 0.0, 10.0, divided(70, due(4, 2, 1))),
+              Phase("VM1 has stopped", 10.0, 10.0, 20.0, divided(70, {"VM2": 2, "VM3": 1})),
+              Phase("it is back", 20.0, 20.0, 30.0, divided(70, due(4, 2, 1))),
+              Phase("swapped", 30.0, 30.5, 40.0, divided(70, due(1, 2, 4)))]
+
+    def speeds(moment: float) -> Mapping[str, float]:
+        begins = (0.0, 10.0, 20.0 + back_s, 30.5)
+        return phases[max(number for number, begin in enumerate(begins) if begin <= moment)].due
+
+    classes = grown("received_mbit", speeds, 40.0)
+    classes = with_columns(
+        classes, **{f"{label}__waits": constant(classes, 1.0) for label in LABELS})
+    taps = grown("arrived_mbit", lambda moment: {
+        label: mbit * passed_on for label, mbit in speeds(moment).items()}, 40.0)
+    return Record({"receiver": classes, "taps": taps}, phases, [asked("VM1", 89, 30.0)])
+
+
 def guarantee_record(after_s: float = 0.2, has: float = 0.55) -> Record:
     """VM1 is guaranteed a half, and has that part so long after the neighbour weighs more."""
     exchange = asked("VM2", 16384, 13.0)
@@ -208,6 +244,23 @@ def answered(status: int = 200) -> list[Answered]:
     return [*found, Answered(32, "get-qos", 0, 2.0, 0.02, status)]
 
 
+def many_answered(status: int = 200, seconds: float = 0.02) -> list[Answered]:
+    """A request for three servers takes so long, one for one of them 10 ms; the last one of three
+    has this status."""
+    found = []
+    for operation, took in (
+            ("POST /os-qos", seconds), ("set-qos", 0.01), ("lock and unlock", 0.005)):
+        found += [Answered(64, operation, 0, round(number * took, 3), took, 200)
+                  for number in range(100)]
+    return [*found, Answered(64, "POST /os-qos", 0, 100 * seconds, seconds, status)]
+
+
+def edits(longest_s: float = 0.6) -> list[Change]:
+    """Of two edits by each way, the second reaches VM3 so late."""
+    return [Change(label, way, number, longest_s if (label, number) == ("VM3", 1) else 0.4, 0.3)
+            for way in (Way.API, Way.OPENSTACK) for number in range(2) for label in LABELS]
+
+
 def changes() -> list[Change]:
     took = {Way.BARE: 0.02, Way.API: 0.05, Way.NOVA: 0.8, Way.OPENSTACK: 1.5}
     return [Change(resource, way, number, seconds, seconds)
@@ -226,11 +279,17 @@ def write_all(directory: Path, **outcomes: Mapping[str, object]) -> None:
         "disk-change": shares_record(quantity="written_mib", whole=sizes.RATE_MIB),
         "network-fixed": network_record(), "network-shared": network_record(),
         "cpu-limits": limits_record(), "cpu-guarantees": guarantee_record(),
+        "disk-rates": limits_record("written_mib", scale=10),
+        "disk-requests": limits_record("requests", scale=400),
+        "network-limits": network_limits_record(), "network-guarantees": network_limits_record(),
+        "inbound": inbound_record(),
     }
     for name, record in made.items():
         records.save(record, directory / name)
     timings.save_answered(answered(), directory / "load")
+    timings.save_answered(many_answered(), directory / "many")
     timings.save_changes(changes(), directory / "peers")
+    timings.save_changes(edits(), directory / "policy")
     (directory / ABOUT).write_text(json.dumps({
         "seed": 7, "when": "2026-01-02 03:04 UTC",
         "versions": {"kernel": "6.1.0", "nova": "34.0.0"}}))

@@ -42,13 +42,17 @@ class SlowDisk:
     util-linux. All files lie in ``place``; what a killed run has left there is taken away first.
     """
 
-    def __init__(self, place: Path, parts: int, *, rate_mib: int = 16) -> None:
+    def __init__(
+        self, place: Path, parts: int, *, rate_mib: int = 16, divides: bool = True
+    ) -> None:
         """Prepare ``parts`` partitions, start nothing.
 
-        ``rate_mib`` is MiB a second of the whole disk, of reads and writes together.
+        ``rate_mib`` is MiB a second of the whole disk, of reads and writes together. Without
+        ``divides`` there is no I/O scheduler, and requests go through as they come.
         """
         self.place = place.absolute()
         self._numbers = range(1, parts + 1)
+        self._divides = divides
         self._throttled = self.place / "throttled.raw"
         self._device: Path | None = None
         size_mib = parts * _PART_MIB + 1  # the partitions begin behind the first MiB
@@ -96,8 +100,8 @@ class SlowDisk:
         options = ("--find", "--show", "--direct-io=on")
         self._device = Path(run("losetup", *options, self._throttled).strip())
         queue = Path("/sys/block", self._device.name, "queue")
-        (queue / "scheduler").write_text("bfq")
-        for name, value in _BFQ.items():
+        (queue / "scheduler").write_text("bfq" if self._divides else "none")
+        for name, value in _BFQ.items() if self._divides else ():
             (queue / "iosched" / name).write_text(value)
         # by hand: not every kernel reads partition tables
         for number in self._numbers:

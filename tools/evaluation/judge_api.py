@@ -10,13 +10,18 @@ from tools.evaluation.verdict import Grid, Verdict
 
 #: Ours, and nova's own that it stands beside.
 PAIRS = (("get-qos", "show"), ("set-cpu-priority", "lock and unlock"))
+#: A change of several servers by one request, of one server, and nova's own beside them.
+MANY, ONE, NOVAS = "POST /os-qos", "set-qos", "lock and unlock"
+_SAVED = 202
+#: [nova_qos] rpc_timeout of the demo's cloud: then nobody waits for the host any more.
+_ANSWER_S = 15
+#: In which an edit of a policy is in force on every running server.
+_EDIT_S = 5
 
 
 def judge_load(answered: Sequence[Answered]) -> tuple[list[Verdict], list[Grid]]:
     """Ratios to nova's own actions under the same load."""
-    refused = [each for each in answered if each.is_error]
-    kinds = sorted({f"{each.operation}: {each.status}" for each in refused})
-    verdicts = [Verdict(f"errors in {len(answered)} requests", len(refused), "", "", 0, kinds)]
+    verdicts = [_errors(answered)]
     rows, ratios = [], []
     for clients in sorted({each.clients for each in answered}):
         speeds = {}
@@ -31,6 +36,34 @@ def judge_load(answered: Sequence[Answered]) -> tuple[list[Verdict], list[Grid]]
     return verdicts, [
         Grid("Ratios", ("load", "ours / nova's", "throughput", "p50", "p99"), ratios),
         Grid("Figures", ("load", "operation", "requests a second", "p50", "p99"), rows)]
+
+
+def judge_many(
+    answered: Sequence[Answered], servers: int
+) -> tuple[list[Verdict], list[Grid]]:
+    """Requests that each change so many servers beside those that change one of them."""
+    speeds = {name: Speed.of([each for each in answered if each.operation == name])
+              for name in (MANY, ONE, NOVAS)}
+    late = sum(each.status == _SAVED for each in answered)
+    changed = {MANY: servers * speeds[MANY].per_s, ONE: speeds[ONE].per_s}
+    verdicts = [
+        _errors(answered),
+        Verdict("answers that a change is saved, and not in force yet", late, "", "", 0),
+        Verdict(f"time for each server that {MANY} changes, of that of {ONE}",
+                100 * changed[ONE] / changed[MANY], "%", "", 100),
+        Verdict(f"99 percent of the answers to {MANY} come within",
+                speeds[MANY].p99_ms / 1000, "s", "", _ANSWER_S),
+    ]
+    rows = [[name, *speed.cells(), f"{changed.get(name, speed.per_s):.1f}"]
+            for name, speed in speeds.items()]
+    heads = ("operation", "requests a second", "p50", "p99", "servers a second")
+    return verdicts, [Grid("Figures", heads, rows)]
+
+
+def _errors(answered: Sequence[Answered]) -> Verdict:
+    refused = [each for each in answered if each.is_error]
+    kinds = sorted({f"{each.operation}: {each.status}" for each in refused})
+    return Verdict(f"errors in {len(answered)} requests", len(refused), "", "", 0, kinds)
 
 
 class Speed:
@@ -79,3 +112,26 @@ def held_s(changes: Sequence[Change], resource: str, way: Way) -> float:
     """The median of the time until the host holds a change."""
     return statistics.median(
         each.held_s for each in changes if (each.resource, each.way) == (resource, way))
+
+
+def judge_policy(changes: Sequence[Change]) -> tuple[list[Verdict], list[Grid]]:
+    """How long edits took to be in force on the last of the servers."""
+    verdicts, rows = [], []
+    for way in dict.fromkeys(each.way for each in changes):
+        took = last_held_s(changes, way)
+        ended = [each.ended_s for each in changes if each.way is way]
+        verdicts.append(Verdict(
+            f"time until an edit by {way.named} is in force on all servers: the longest of "
+            f"{len(took)}", max(took), "s", "", _EDIT_S))
+        rows.append([way.named, str(len(took)), *(
+            f"{value:.2f} s" for value in (min(took), statistics.median(took), max(took),
+                                           statistics.median(ended)))])
+    heads = ("edit by", "edits", "shortest", "median", "longest", "asking took (median)")
+    return verdicts, [Grid("Until the last server holds it", heads, rows)]
+
+
+def last_held_s(changes: Sequence[Change], way: Way) -> list[float]:
+    """Of each edit by that way, when the last server held it."""
+    rounds = sorted({each.round for each in changes if each.way is way})
+    return [max(each.held_s for each in changes if (each.way, each.round) == (way, number))
+            for number in rounds]

@@ -10,6 +10,7 @@ from tools.evaluation.verdict import Grid, Verdict, largest, signed_percent, wri
 
 _TARGET_S = 1.0
 _GUARANTEE_POINTS = 3.0
+_RECEIVED_PERCENT = 3.0
 Why = Callable[[Table, Phase], list[str]]
 
 
@@ -40,6 +41,9 @@ SENT = Measure("uplink", "sent_mbit", "Mbit/s", 2.0, judge_network.BAND, judge_n
                why=judge_network.why)
 RECEIVED = Measure("receiver", "received_mbit", "Mbit/s", 3.0, judge_network.BAND,
                    judge_network.WINDOW_S, why=judge_network.why)
+#: The same as the servers' taps pass it on.
+ARRIVED = Measure("taps", "arrived_mbit", "Mbit/s", 3.0, judge_network.BAND,
+                  judge_network.WINDOW_S)
 
 
 def judge(record: Record, measure: Measure, what: str) -> tuple[list[Verdict], list[Grid]]:
@@ -60,11 +64,33 @@ def judge(record: Record, measure: Measure, what: str) -> tuple[list[Verdict], l
         Verdict(f"time until a change of {what} holds (within {measure.band:.0%} over the next "
                 f"{measure.window_s:g} s)", largest(held[phase.name] for phase in changed), "s", "",
                 _TARGET_S, [each for phase in changed for each in measure.why(table, phase)])]
+    if others := [phase for phase in phases if phase not in changed][1:]:
+        verdicts.append(Verdict(
+            "time until others have what one leaves, or it has its own again",
+            largest(held[phase.name] for phase in others), "s", "", _TARGET_S,
+            [each for phase in others for each in measure.why(table, phase)]))
     rows = [[phase.name, _row(phase.due, measure.scale),
              _row(_settled(table, measure, phase, held[phase.name]), measure.scale),
              _after(held[phase.name]), _signed(off[phase.name])] for phase in phases]
     heads = ("phase", f"due, {measure.unit}", "seen", "holds after", "then off by")
     return verdicts, [Grid(f"Each phase of {what}", heads, rows)]
+
+
+def judge_sent(record: Record, what: str) -> tuple[list[Verdict], list[Grid]]:
+    """What servers send: as tc counts it, and as iperf3 receives it."""
+    verdicts, grids = judge(record, SENT, what)
+    table, outside = record.tables[SENT.table], record.tables["outside"]
+    off = max(_largest(judge_network.received(outside, phase, _held(table, SENT, phase)))
+              for phase in record.phases if phase.due)
+    return [*verdicts, Verdict(f"accuracy of {what}, as received", 100 * off, "%", "",
+                               _RECEIVED_PERCENT)], grids
+
+
+def judge_received(record: Record, what: str) -> tuple[list[Verdict], list[Grid]]:
+    """What servers receive: as tc counts it, and as their taps pass it on."""
+    verdicts, grids = judge(record, RECEIVED, what)
+    (accuracy, *_), passed_on = judge(record, ARRIVED, f"{what}, as the taps pass it on")
+    return [*verdicts, accuracy], [*grids, *passed_on]
 
 
 def judge_guarantee(record: Record) -> tuple[list[Verdict], list[Grid]]:

@@ -21,10 +21,10 @@ def judge(record: Record, rate_mbit: float, lends: bool) -> tuple[list[Verdict],
     table, outside = record.tables["uplink"], record.tables["outside"]
     phases = [phase for phase in record.phases if phase.due]
     held = {phase.name: _held(table, phase) for phase in phases}
-    received = {phase.name: _received(outside, phase, held[phase.name]) for phase in phases}
-    worst = max(phases, key=lambda phase: _largest(received[phase.name]))
+    arrived = {phase.name: received(outside, phase, held[phase.name]) for phase in phases}
+    worst = max(phases, key=lambda phase: _largest(arrived[phase.name]))
     verdicts = [Verdict(
-        "accuracy of the rates, as received", 100 * _largest(received[worst.name]), "%", "",
+        "accuracy of the rates, as received", 100 * _largest(arrived[worst.name]), "%", "",
         _TARGET_PERCENT, why(table, worst))]
     if lends:
         verdicts += _times(table, phases, held)
@@ -36,7 +36,7 @@ def judge(record: Record, rate_mbit: float, lends: bool) -> tuple[list[Verdict],
     rows = [[phase.name, _row(phase.due), _row(_sent(table, phase)),
              "-" if held[phase.name] is None else written(held[phase.name] or 0.0, "s"),
              ", ".join(f"{label} {signed_percent(error)}"
-                       for label, error in received[phase.name].items())] for phase in phases]
+                       for label, error in arrived[phase.name].items())] for phase in phases]
     heads = ("phase", "due, Mbit/s", "tc: sent", "holds after", "iperf3: received, off by")
     return verdicts, [Grid("Each phase", heads, rows)]
 
@@ -66,7 +66,8 @@ def _sent(table: Table, phase: Phase) -> Mapping[str, float]:
     return split.rates(table, "sent_mbit", phase.due)(phase.asked_s + 1.0, phase.until_s)
 
 
-def _received(outside: Table, phase: Phase, held_s: float | None) -> dict[str, float]:
+def received(outside: Table, phase: Phase, held_s: float | None) -> dict[str, float]:
+    """By how much of what was due each was off, as iperf3 tells, once it was held."""
     seen = split.means(outside, "received_mbit_s", phase.due)
     due = {label: mbit * DATA_SHARE for label, mbit in phase.due.items()}
     return split.settled(seen, due, phase, (held_s or 0.0) + _LATE_S)

@@ -16,10 +16,15 @@ from tools.evaluation import (
     cpu,
     cpu_limits,
     disk,
+    disk_limits,
+    inbound,
     load,
+    many,
     memory,
     network,
+    network_limits,
     peers,
+    policy,
     site,
     softlimit,
     versions,
@@ -29,8 +34,10 @@ from tools.evaluation.site import LeftOut, Site
 
 _PERFORM: Mapping[str, Callable[[Site, Path], None]] = {
     "memory": memory.perform, "cpu": cpu.perform, "disk": disk.perform,
-    "network": network.perform, "cpu-limits": cpu_limits.perform, "peers": peers.perform,
-    "load": load.perform,
+    "network": network.perform, "cpu-limits": cpu_limits.perform,
+    "disk-limits": disk_limits.perform, "network-limits": network_limits.perform,
+    "inbound": inbound.perform, "policy": policy.perform, "peers": peers.perform,
+    "load": load.perform, "many": many.perform,
     # the last one: its virtual machine keeps the processors busy
     "soft-limit": softlimit.perform,
 }

@@ -11,7 +11,7 @@ from tools.bed.stack import traffic
 from tools.bed.stack.host import uplink
 from tools.bed.stack.traffic import Stream
 from tools.bed.together import together
-from tools.bed.uplink import MOST_WEIGHT
+from tools.bed.uplink import MOST_WEIGHT, Uplink
 from tools.evaluation.recording import Look, Recording
 from tools.evaluation.site import LABELS, Site
 from tools.evaluation.sizes import UPLINK_MBIT
@@ -34,13 +34,21 @@ def perform(site: Site, out: Path) -> None:
         _send(site, Recording(out / "network-fixed"), classes, lends=False)
     site.give(_COMMAND, _PRIORITIES)
     try:
-        macs = [site.observer.interface(server.uuid)[1] for server in site.servers]
-        names = [uplink.class_of(mac) for mac in macs]
-        if None in names:
-            raise TestbedError(f"nft shows no class for one of {macs}")
-        _send(site, Recording(out / "network-shared"), [str(name) for name in names], lends=True)
+        _send(site, Recording(out / "network-shared"), class_names(site), lends=True)
     finally:
         _remove(site)
+
+
+def class_names(site: Site) -> list[str]:
+    """The servers' classes on the uplink, in their order.
+
+    :raises TestbedError: one has none
+    """
+    macs = [site.observer.interface(server.uuid)[1] for server in site.servers]
+    names = [name for name in map(uplink.class_of, macs) if name]
+    if len(names) != len(macs):
+        raise TestbedError(f"nft shows no class for one of {macs}")
+    return names
 
 
 def _remove(site: Site) -> None:
@@ -50,8 +58,8 @@ def _remove(site: Site) -> None:
 def _send(site: Site, recording: Recording, classes: Sequence[str], lends: bool) -> None:
     """All send; VM1 stops, VM2 stops, both come back; and two of them change places."""
     with traffic.streams(site.layout, site.servers) as streams, \
-            recording.sampling("uplink", _sent(classes), _EVERY_S), \
-            recording.sampling("outside", _received(streams, recording), _EVERY_S):
+            recording.sampling("uplink", sent(classes), _EVERY_S), \
+            recording.sampling("outside", received(streams, recording), _EVERY_S):
         one, two, _ = streams
         together(Stream.start, streams)
         recording.hold("start", _SETTLE_S, {})
@@ -76,19 +84,22 @@ def _due(weights: Sequence[int], lends: bool) -> dict[str, float]:
             for label, weight in zip(LABELS, weights, strict=True) if weight}
 
 
-def _sent(classes: Sequence[str]) -> Look:
+def sent(
+    classes: Sequence[str], device: Uplink = uplink, quantity: str = "sent_mbit"
+) -> Look:
+    """What each class of a device has sent, and whether packets wait in it, as tc shows it."""
     def look() -> Mapping[str, float]:
-        now = uplink.classes()
+        now = device.classes()
         seen: dict[str, float] = {}
         for label, name in zip(LABELS, classes, strict=True):
-            seen[f"{label}.sent_mbit"] = now[name].sent * 8 / 1e6
+            seen[f"{label}.{quantity}"] = now[name].sent * 8 / 1e6
             seen[f"{label}.waits"] = float(now[name].waits)
         return seen
 
     return look
 
 
-def _received(streams: Sequence[Stream], recording: Recording) -> Look:
+def received(streams: Sequence[Stream], recording: Recording) -> Look:
     """The newest interval that each receiver has told of; 0 when it tells nothing."""
     told = dict.fromkeys(LABELS, (0, -traffic.INTERVAL_S * 2))
 

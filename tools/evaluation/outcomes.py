@@ -16,8 +16,13 @@ EXPERIMENTS = {
     "disk": "I/O weights (5.3)",
     "network": "Network bandwidth (5.4.2)",
     "cpu-limits": "CPU limits and guarantees",
+    "disk-limits": "Disk limits",
+    "network-limits": "Outbound limits and guarantees",
+    "inbound": "What servers receive",
+    "policy": "Edits of a policy",
     "peers": "Peers: bare virsh and tc",
     "load": "Load on the API",
+    "many": "Many servers in one request, by many clients",
     "soft-limit": "Memory soft limits under pressure (5.1.2)",
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from tools.evaluation.judge_api import PAIRS, Speed, held_s
+from tools.evaluation.judge_api import MANY, NOVAS, ONE, PAIRS, Speed, held_s
 from tools.evaluation.records import Exchange, Phase, Record, Table
 from tools.evaluation.timings import Answered, Change, Way
 
@@ -126,17 +126,28 @@ _MEASURES: tuple[tuple[str, Callable[[Speed], float]], ...] = (
 
 def load(answered: Sequence[Answered]) -> bytes:
     """Throughput and latency of each pair, under each load."""
+    looks = [(operation, _OURS if operation == ours else _NOVAS, "//" if number else "")
+             for number, (ours, novas) in enumerate(PAIRS) for operation in (ours, novas)]
+    return _speeds(answered, looks)
+
+
+def many(answered: Sequence[Answered]) -> bytes:
+    """The same of a change of several servers, beside one of one server and nova's own."""
+    return _speeds(answered, [(MANY, _OURS, ""), (ONE, "#56B4E9", ""), (NOVAS, _NOVAS, "")])
+
+
+def _speeds(answered: Sequence[Answered], looks: Sequence[tuple[str, str, str]]) -> bytes:
+    """Bars of operations, each with its colour and hatching."""
     loads = sorted({each.clients for each in answered})
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=_SIZE, dpi=_DPI, layout="constrained")
         for axes, (title, of) in zip(figure.subplots(1, 3), _MEASURES, strict=True):
-            for number, operation in enumerate(name for pair in PAIRS for name in pair):
+            for number, (operation, colour, hatch) in enumerate(looks):
                 heights = [of(Speed.of([each for each in answered if (
                     each.clients, each.operation) == (clients, operation)])) for clients in loads]
-                places = [index + (number - 1.5) * 0.2 for index in range(len(loads))]
-                ours = operation in {ours for ours, _ in PAIRS}
-                axes.bar(places, heights, 0.18, label=operation,
-                         color=_OURS if ours else _NOVAS, hatch="//" if number > 1 else "",
+                places = [index + (number - (len(looks) - 1) / 2) * 0.2
+                          for index in range(len(loads))]
+                axes.bar(places, heights, 0.18, label=operation, color=colour, hatch=hatch,
                          edgecolor="white")
             axes.set_title(title, fontsize=9.5, color=_GREY)
             axes.set_xticks(range(len(loads)), [f"{clients} clients" for clients in loads])
@@ -160,6 +171,27 @@ def peers(changes: Sequence[Change]) -> bytes:
         axes.set_ylabel("ms until the host holds it")
         axes.set_xticks(range(len(resources)), resources)
         axes.grid(visible=False, axis="x")
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        return _png(figure)
+
+
+def edits(changes: Sequence[Change]) -> bytes:
+    """Of each edit of a policy, when each server held it."""
+    edits_made = list(dict.fromkeys((each.way, each.round) for each in changes))
+    places = {edit: number + 1 for number, edit in enumerate(edits_made)}
+    with mpl.rc_context(_STYLE):
+        figure, axes = _figure()
+        for number, (label, colour) in enumerate(COLOURS.items()):
+            own = [each for each in changes if each.resource == label]
+            axes.plot([places[each.way, each.round] + (number - 1) * 0.15 for each in own],
+                      [each.held_s for each in own], "o", color=colour, label=label)
+        for way in dict.fromkeys(way for way, _ in edits_made):
+            axes.annotate(way.named, (places[way, 0], 1.01), fontsize=8, color=_GREY,
+                          xycoords=axes.get_xaxis_transform())
+        axes.set_xticks(list(places.values()))
+        axes.set_xlabel("edit")
+        axes.set_ylabel("seconds until the server holds it")
+        axes.set_ylim(0, None)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return _png(figure)
 

@@ -3,11 +3,15 @@
 
 import http.client
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from tools.bed.stack import tenants
 from tools.bed.stack.layout import PORTS
 
 _TIMEOUT_S = 60
+#: Of a request for several servers that has a result for each.
+_RESULTS = (200, 202, 207)
 
 
 class Rest:
@@ -20,18 +24,34 @@ class Rest:
 
     def show(self, server: str) -> int:
         """Show a server; the status."""
-        return self._send("GET", f"/v2.1/servers/{server}", None)
+        return self.request("GET", f"/servers/{server}")[0]
 
     def act(self, server: str, action: str, value: object = None) -> int:
         """Send an action; the status."""
-        return self._send("POST", f"/v2.1/servers/{server}/action", json.dumps({action: value}))
+        return self.request("POST", f"/servers/{server}/action", {action: value})[0]
 
-    def _send(self, method: str, path: str, body: str | None) -> int:
+    def set_many(self, servers: Sequence[str], settings: dict[str, object]) -> int:
+        """Give several servers the same by one request; the largest code of their results."""
+        status, answer = self.request("POST", "/os-qos", {
+            "changes": [{"server": server, "settings": settings} for server in servers]})
+        return max([each["code"] for each in answer["results"]] if status in _RESULTS else [status])
+
+    def request(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Status and body, None for none."""
         connection = http.client.HTTPConnection("127.0.0.1", PORTS["nova"], timeout=_TIMEOUT_S)
         try:
-            connection.request(method, path, body, self._headers)
+            connection.request(method, f"/v2.1{path}", None if body is None else json.dumps(body),
+                               self._headers)
             response = connection.getresponse()
-            response.read()
-            return response.status
+            content = response.read()
+            return response.status, _decoded(content)
         finally:
             connection.close()
+
+
+def _decoded(content: bytes) -> Any:
+    """None for what is no JSON, such as the answer of a server in between."""
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None

@@ -25,7 +25,7 @@ from tools.evaluation.verdict import Grid, Section, Verdict
 def of(directory: Path, outcomes: Outcomes) -> list[Section]:
     """All sections in the order of the thesis' chapter, from what the measurements have left."""
     found = []
-    for experiment, name, title, text, fill in _PLAN:
+    for experiment, name, title, text, fill in PLAN:
         section = Section(name, title, " ".join(text.split()))
         section.absent = outcomes.why_absent(experiment) or ""
         if not section.absent:
@@ -147,7 +147,7 @@ def _peers(section: Section, directory: Path) -> None:
 
 
 #: The experiment that brings it, the section's name, title and text, and what fills it.
-_PLAN: tuple[tuple[str, str, str, str, Callable[[Section, Path], None]], ...] = (
+PLAN: tuple[tuple[str, str, str, str, Callable[[Section, Path], None]], ...] = (
     ("memory", "memory", "Memory, figure 5.2", """
         Servers of 2048 MiB are given 512, 512 and 1024 MiB, of which their guests hold some in use.
         512 MiB move from VM3 to VM2, which then uses them, and back.""", _memory),
@@ -183,6 +183,7 @@ _PLAN: tuple[tuple[str, str, str, str, Callable[[Section, Path], None]], ...] = 
     ("load", "api-load", "Load on the API", """
         8 and 32 clients, spread over the three servers, that each ask again as soon as they are
         answered: ours, and nova's own, in turns.""", _load),
+    sections_control.MANY,
     ("peers", "peers", "Peers: bare virsh and tc", """
         The same change of one server by the bare tool on its host, by one request to nova's API,
         and by the two command lines, which are programs that have to start first.""", _peers),

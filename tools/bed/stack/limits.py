@@ -11,6 +11,7 @@ from tools.bed.uplink import Class, Uplink
 
 #: The device whose classes divide what servers receive.
 RECEIVER = "nova-qos-in"
+receiver = Uplink(RECEIVER)
 
 
 def outbound_class(host: Observer, server: str) -> Class | None:
@@ -22,13 +23,19 @@ def outbound_class(host: Observer, server: str) -> Class | None:
 
 def inbound_class(host: Observer, server: str) -> Class | None:
     """The class that packets to the server's tap are forwarded to; None while they are not."""
+    name = inbound_class_name(host, server)
+    return receiver.classes().get(name) if name and has_receiver() else None
+
+
+def inbound_class_name(host: Observer, server: str) -> str | None:
+    """As nft shows it."""
     tap, _mac = host.interface(server)
     listed = subprocess.run(
         ["nft", "list", "table", "netdev", "nova_qos_in"], capture_output=True, text=True)
     found = re.search(
         rf'hook egress device "{tap}"[^}}]*meta priority set (\S+) fwd to "{RECEIVER}"',
         listed.stdout)
-    return Uplink(RECEIVER).classes().get(found[1]) if found and has_receiver() else None
+    return found[1] if found else None
 
 
 def has_receiver() -> bool:

@@ -17,66 +17,75 @@ DATA_SHARE = 1448 / 1514
 _FIRST_PORT = 5201
 _LONGEST_S = 120
 _TIMEOUT_S = 15
-# the remainder of an interval at a test's end, and its summary, do not match
-_LINE = re.compile(r"^\[ *\d+\] +([\d.]+)-([\d.]+) +sec .* ([\d.]+) Kbits/sec *$", re.MULTILINE)
+# Who sends tells of retransmits and its window, too. The remainder of an interval at a test's end,
+# and its summary, do not match.
+_LINE = re.compile(
+    r"^\[ *\d+\] +([\d.]+)-([\d.]+) +sec .* ([\d.]+) Kbits/sec *(?:\d+ +[\d.]+ \w+ *)?$",
+    re.MULTILINE)
 
 
 class Stream:
-    """One guest's stream to an iperf3 server of its own.
+    """One guest's stream to an iperf3 server of its own; with ``inbound`` the other way.
 
-    The guest's window is small enough that its packets wait a moment and none is dropped.
+    The sender's window is small enough that its packets wait a moment and none is dropped.
     """
 
-    def __init__(self, layout: Layout, server: Server, number: int) -> None:
+    def __init__(
+        self, layout: Layout, server: Server, number: int, inbound: bool = False
+    ) -> None:
         self.server = server
+        self._options = " --reverse" if inbound else ""
         self._port = str(_FIRST_PORT + number)
         command = ["iperf3", "--server", "--port", self._port, "--interval", str(INTERVAL_S),
                    "--format", "k", "--forceflush"]
-        self._receiver = Daemon(f"iperf3-{self._port}", ["ip", "netns", "exec", OUTSIDE, *command],
-                                layout.run, ready=lambda: "listening" in self._printed())
+        self._daemon = Daemon(f"iperf3-{self._port}", ["ip", "netns", "exec", OUTSIDE, *command],
+                              layout.run, ready=lambda: "listening" in self._printed())
 
     def open(self) -> None:
-        """Start the receiver; one that an earlier run has left is ended."""
+        """Start the iperf3 server; one that an earlier run has left is ended."""
         self.close()
-        self._receiver.log_file.unlink(missing_ok=True)
-        self._receiver.start()
+        self._daemon.log_file.unlink(missing_ok=True)
+        self._daemon.start()
 
     def close(self) -> None:
-        """End the receiver."""
-        self._receiver.stop()
+        """End the iperf3 server."""
+        self._daemon.stop()
 
     def start(self) -> None:
-        """Let the guest send and wait until something arrives."""
+        """Let the traffic begin and wait until there is some."""
         before = len(self.received_mbit())
         self.server.inside(
             f"iperf3 --client {OUTSIDE_ADDRESS} --port {self._port} --time {_LONGEST_S}"
-            " --window 256K > /tmp/iperf3.log 2>&1 & echo $! > /tmp/iperf3.pid")
+            f" --window 256K{self._options} > /tmp/iperf3.log 2>&1 & echo $! > /tmp/iperf3.pid")
         if not wait_until(lambda: len(self.received_mbit()) > before, _TIMEOUT_S):
             raise TestbedError(f"nothing arrives from {self.server.name}: {self._printed()}")
 
     def stop(self) -> None:
-        """Let the guest send no more."""
+        """Let there be no more traffic."""
         self.server.inside("kill $(cat /tmp/iperf3.pid)")
 
     def received_mbit(self) -> list[float]:
-        """What arrived in each whole interval until now, in Mbit/s."""
+        """What arrived in each whole interval until now, in Mbit/s; of one that is inbound, what
+        was sent."""
         return [float(kbit) / 1000 for since, until, kbit in _LINE.findall(self._printed())
                 if float(until) - float(since) > INTERVAL_S * 0.9]
 
     def _printed(self) -> str:
-        log = self._receiver.log_file
+        log = self._daemon.log_file
         return log.read_text() if log.exists() else ""
 
 
 @contextlib.contextmanager
-def streams(layout: Layout, three: Sequence[Server]) -> Iterator[list[Stream]]:
-    """A stream for each server, its receiver waiting; all are ended at the end."""
-    made = [Stream(layout, server, number) for number, server in enumerate(three)]
+def streams(
+    layout: Layout, three: Sequence[Server], inbound: bool = False
+) -> Iterator[list[Stream]]:
+    """A stream for each server, its iperf3 server waiting; all are ended at the end."""
+    made = [Stream(layout, server, number, inbound) for number, server in enumerate(three)]
     try:
         for stream in made:
             stream.open()
         yield made
     finally:
         for stream in made:
-            # without its receiver the guest's iperf3 ends too
+            # without its server the guest's iperf3 ends too
             stream.close()
