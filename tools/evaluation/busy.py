@@ -24,6 +24,26 @@ def bound(site: Site, processor: int) -> Iterator[None]:
         _bind(site, everywhere)
 
 
+@contextlib.contextmanager
+def kept_on(site: Site, processor: int) -> Iterator[None]:
+    """The same without libvirt: a server that libvirt binds to one processor is taken for one with
+    a dedicated CPU, which is guaranteed nothing."""
+    everywhere = os.sched_getaffinity(0)
+    try:
+        _keep(site, {processor})
+        yield
+    finally:
+        _keep(site, everywhere)
+
+
+def _keep(site: Site, processors: set[int]) -> None:
+    for server in site.servers:
+        for task in Path(f"/proc/{site.observer.process(server.uuid)}/task").iterdir():
+            # a thread that only did some I/O may have ended meanwhile
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(int(task.name), processors)
+
+
 def _bind(site: Site, processors: str) -> None:
     for server in site.servers:
         site.libvirt.virsh("vcpupin", server.uuid, "0", processors, "--live")

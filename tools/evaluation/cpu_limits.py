@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from tools.bed import observer
-from tools.evaluation.busy import bound, computing, look_at
+from tools.evaluation.busy import computing, kept_on, look_at
 from tools.evaluation.recording import Look, Recording
 from tools.evaluation.site import LeftOut, Site
 
@@ -30,10 +30,10 @@ def perform(site: Site, out: Path) -> None:
     if not observer.has_cgroup_v1():
         raise LeftOut("the cloud's own host has cgroup v2, where libvirt needs systemd")
     processor = max(os.sched_getaffinity(0))
-    print(f"  all three servers are bound to processor {processor} (virsh vcpupin)", flush=True)
+    print(f"  all three servers are kept on processor {processor} (sched_setaffinity)", flush=True)
     site.clear()
     try:
-        with bound(site, processor):
+        with kept_on(site, processor):
             look = look_at(site, processor)
             _limit(site, Recording(out / "cpu-limits"), look)
             site.clear()

@@ -191,7 +191,7 @@ def edits(changes: Sequence[Change]) -> bytes:
         axes.set_xticks(list(places.values()))
         axes.set_xlabel("edit")
         axes.set_ylabel("seconds until the server holds it")
-        axes.set_ylim(0, None)
+        axes.set_ylim(0, 1.1 * max(each.held_s for each in changes))
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return _png(figure)
 
