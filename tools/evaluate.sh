@@ -8,7 +8,7 @@
 #
 #   --only NAME     of all experiments only this one; may be given several times:
 #                   memory, cpu, disk, network, cpu-limits, disk-limits, network-limits, inbound,
-#                   policy, peers, load, many, soft-limit
+#                   guarantees, policy, peers, load, many, soft-limit
 #   --seed N        of the order in which things that are done in turns are done (1)
 #   --report-only   measure nothing: make the report of what is in DIRECTORY already
 #   --write-doc     write doc/source/admin/evaluation.rst and its plots, too

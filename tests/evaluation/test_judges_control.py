@@ -5,7 +5,7 @@ import pytest
 
 from tests.evaluation import world
 from tests.evaluation.test_judges import named
-from tools.evaluation import judge_api, judge_limits
+from tools.evaluation import judge_api, judge_guarantees, judge_limits
 
 
 def test_limits_that_hold() -> None:
@@ -81,6 +81,31 @@ def test_inbound_shares_that_come_late_or_do_not_arrive() -> None:
     assert named(verdicts, "time until others").met is False
     verdicts, _ = judge_limits.judge_received(world.inbound_record(passed_on=0.9), "shares")
     assert [verdict.met for verdict in verdicts] == [True, True, True, False]
+
+
+def test_memory_guarantee_that_holds() -> None:
+    verdicts, (grid,) = judge_guarantees.judge_memory(world.floor_record(), world.attempts(), 1024)
+    assert [verdict.met for verdict in verdicts] == [True, True, True]
+    assert verdicts[0].ours == pytest.approx(0.1, abs=0.01)
+    assert [row[:3] for row in grid.rows] == [
+        ["as guaranteed", "1024 MiB", "1024 MiB"], ["without a guarantee", "512 MiB", "512 MiB"]]
+    assert grid.rows[0][3] == "1 s"
+
+
+def test_memory_guarantee_that_does_not_hold() -> None:
+    verdicts, _ = judge_guarantees.judge_memory(
+        world.floor_record(1000), world.attempts(202), 1024)
+    assert [verdict.met for verdict in verdicts] == [True, False, False]
+    assert verdicts[1].missed_by == "by 1: POST /os-qos"
+    assert verdicts[2].ours == 24
+
+
+@pytest.mark.parametrize(("net_kbit", "percent", "met"), [
+    (80000, 100, True), (120000, 150, False)])
+def test_guarantees_of_more_than_there_is(net_kbit: int, percent: int, met: bool) -> None:
+    (verdict,), (grid,) = judge_guarantees.judge_promises(world.promised(net_kbit))
+    assert (verdict.ours, verdict.met) == (percent, met)
+    assert grid.rows[0] == ["cpu_guarantee", "3 x 100 percent", "1", "200 percent", "200 percent"]
 
 
 def test_many_servers_in_one_request() -> None:

@@ -10,7 +10,7 @@ from docutils import nodes
 from docutils.core import publish_doctree
 
 from tests.evaluation import world
-from tools.evaluation import outcomes, records, report, sections, timings
+from tools.evaluation import outcomes, promises, records, report, sections, timings
 from tools.evaluation.verdict import Section
 
 _PNG = b"\x89PNG\r\n"
@@ -45,12 +45,14 @@ def test_what_was_timed_is_read_again(tmp_path: Path) -> None:
     timings.save_changes(world.changes(), tmp_path)
     assert timings.load_answered(tmp_path) == world.answered(503)
     assert timings.load_changes(tmp_path) == world.changes()
+    promises.save(world.promised(), tmp_path)
+    assert promises.load(tmp_path) == world.promised()
 
 
 def test_page_has_every_section_and_picture(made: Made) -> None:
     found, done = made
     page = report.html(found, done)
-    assert len(found) == 18
+    assert len(found) == 19
     for section in found:
         assert section.pictures, section.name
         assert f'id="{section.name}"' in page

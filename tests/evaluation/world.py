@@ -5,8 +5,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tools.evaluation import records, sizes, timings
+from tools.evaluation import promises, records, sizes, timings
 from tools.evaluation.outcomes import ABOUT, EXPERIMENTS, OUTCOMES
+from tools.evaluation.promises import Promised
 from tools.evaluation.records import Exchange, Phase, Record, Table
 from tools.evaluation.timings import Answered, Change, Way
 
@@ -233,6 +234,39 @@ def guarantee_record(after_s: float = 0.2, has: float = 0.55) -> Record:
         Phase("VM2 weighs more", 13.0, begin, 24.0, {"VM1": 0.5})], [exchange])
 
 
+def floor_record(least_mib: float = 1024.0) -> Record:
+    """VM1 shrinks to the 1024 MiB that it is guaranteed, has ``least_mib`` for a moment when less
+    was asked for, and in the end gets down to 512 MiB."""
+    given, asked_s = asked("VM1", 1024, 1.0), 6.5
+
+    def mib(moment: float) -> float:
+        if 12.0 <= moment < 12.3:
+            return least_mib
+        return 2048 if moment < asked_s + 1 else 1024 if moment < 17.5 else 512
+
+    moments = times(23.0)
+    columns = {f"{label}.actual_mib": [2048.0] * len(moments) for label in LABELS}
+    columns["VM1.actual_mib"] = [mib(moment) for moment in moments]
+    return Record({"balloons": Table(moments, columns)}, [
+        Phase("guaranteed", 1.0, given.sent_s, 6.0, {}),
+        Phase("as guaranteed", 6.0, asked_s, 11.0, {"VM1": 1024.0}),
+        Phase("less was asked for", 11.5, 11.5, 16.5, {"VM1": 1024.0}),
+        Phase("without a guarantee", 16.5, 17.0, 23.0, {"VM1": 512.0})],
+        [given, asked("VM1", 1024, 6.0), asked("VM1", 512, 16.5)])
+
+
+def attempts(status: int = 400) -> list[Answered]:
+    """Each asks for less memory than is guaranteed; the last one has this status."""
+    return [Answered(1, way, 0, float(number), 0.05, 400 if number < 2 else status)
+            for number, way in enumerate(("set-current-memory", "set-qos", "POST /os-qos"))]
+
+
+def promised(net_kbit: int = 80000) -> list[Promised]:
+    """Three servers asked for one and a half times what there is."""
+    return [Promised("cpu_guarantee", "percent", 100, 3, 1, 200, 200),
+            Promised("net_guarantee", "kbit", 40000, 3, 1, net_kbit, 80000)]
+
+
 def answered(status: int = 200) -> list[Answered]:
     """Ours take 20 ms, nova's own 10 ms; the last one has this status."""
     found = []
@@ -282,12 +316,14 @@ def write_all(directory: Path, **outcomes: Mapping[str, object]) -> None:
         "disk-rates": limits_record("written_mib", scale=10),
         "disk-requests": limits_record("requests", scale=400),
         "network-limits": network_limits_record(), "network-guarantees": network_limits_record(),
-        "inbound": inbound_record(),
+        "inbound": inbound_record(), "guarantees": floor_record(),
     }
     for name, record in made.items():
         records.save(record, directory / name)
     timings.save_answered(answered(), directory / "load")
     timings.save_answered(many_answered(), directory / "many")
+    timings.save_answered(attempts(), directory / "guarantees-refused")
+    promises.save(promised(), directory / "guarantees-refused")
     timings.save_changes(changes(), directory / "peers")
     timings.save_changes(edits(), directory / "policy")
     (directory / ABOUT).write_text(json.dumps({

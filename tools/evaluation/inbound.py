@@ -15,15 +15,17 @@ from tools.evaluation.site import LABELS, Site
 from tools.evaluation.sizes import UPLINK_MBIT
 
 _PRIORITY, _LIMIT = "tc-set-net-in-priority", "tc-set-net-in-limit"
+_GUARANTEE = "tc-set-net-in-guarantee"
 _EVERY_S = 0.2
 _HOLD_S, _SETTLE_S = 12, 2
 _KBIT = 1000
 _WEIGHTS, _SWAPPED = (40, 20, 10), (10, 20, 40)
-_LIMITED = 20
+_LIMITED, _GUARANTEED = 20, UPLINK_MBIT // 2
 
 
 def perform(site: Site, out: Path) -> None:
-    """Weights 4:2:1; one stops and comes back; two change places; one of them is limited."""
+    """Weights 4:2:1; one stops and comes back; two change places; one of them is limited, and the
+    other guaranteed a half."""
     site.clear()
     try:
         site.give(_PRIORITY, [MOST_WEIGHT - weight for weight in _WEIGHTS])
@@ -55,6 +57,9 @@ def _receive(site: Site, recording: Recording) -> None:
         rest = UPLINK_MBIT - _LIMITED
         recording.hold(f"VM3 may have {_LIMITED}", _HOLD_S,
                        {**_due((*_SWAPPED[:2], 0), rest), "VM3": _LIMITED}, asked)
+        asked = site.change(recording, _GUARANTEE, {"VM1": _GUARANTEED * _KBIT})
+        recording.hold(f"VM1 must have {_GUARANTEED}", _HOLD_S, {
+            "VM1": _GUARANTEED, "VM2": rest - _GUARANTEED, "VM3": _LIMITED}, asked)
     recording.save()
 
 

@@ -17,6 +17,7 @@ from tools.evaluation import (
     cpu_limits,
     disk,
     disk_limits,
+    guarantees,
     inbound,
     load,
     many,
@@ -36,8 +37,8 @@ _PERFORM: Mapping[str, Callable[[Site, Path], None]] = {
     "memory": memory.perform, "cpu": cpu.perform, "disk": disk.perform,
     "network": network.perform, "cpu-limits": cpu_limits.perform,
     "disk-limits": disk_limits.perform, "network-limits": network_limits.perform,
-    "inbound": inbound.perform, "policy": policy.perform, "peers": peers.perform,
-    "load": load.perform, "many": many.perform,
+    "inbound": inbound.perform, "guarantees": guarantees.perform, "policy": policy.perform,
+    "peers": peers.perform, "load": load.perform, "many": many.perform,
     # the last one: its virtual machine keeps the processors busy
     "soft-limit": softlimit.perform,
 }

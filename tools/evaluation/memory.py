@@ -14,7 +14,7 @@ _COMMAND = "lv-set-mem"
 _START = (512, 512, 1024)
 #: What the guests' consumers hold: user 1 does not use all that VM1 has.
 _USED, _USED_BY_MORE = (128, 256, 256), 700
-_ACTUAL_EVERY_S, _RESIDENT_EVERY_S = 0.15, 0.5
+ACTUAL_EVERY_S, _RESIDENT_EVERY_S = 0.15, 0.5
 _BEFORE_S, _AFTER_S, _SETTLE_S = 8, 6, 3
 
 
@@ -24,7 +24,7 @@ def perform(site: Site, out: Path) -> None:
     for server, used in zip(site.servers, _USED, strict=True):
         _occupy(site, server, used)
     recording = Recording(out / "memory")
-    with recording.sampling("balloons", _actual(site), _ACTUAL_EVERY_S), \
+    with recording.sampling("balloons", actual(site), ACTUAL_EVERY_S), \
             recording.sampling("processes", _resident(site), _RESIDENT_EVERY_S), \
             contextlib.ExitStack() as at_end:
         at_end.callback(site.each, lambda server: _occupy(site, server, 0))
@@ -56,7 +56,8 @@ def _occupy(site: Site, server: Server, mib: int) -> None:
     server.inside(f"occupy-memory {mib}")
 
 
-def _actual(site: Site) -> Look:
+def actual(site: Site) -> Look:
+    """The size of each server's balloon device, as virsh tells it."""
     script = "; ".join(f"dommemstat {server.uuid}" for server in site.servers)
 
     def look() -> Mapping[str, float]:

@@ -19,6 +19,7 @@ EXPERIMENTS = {
     "disk-limits": "Disk limits",
     "network-limits": "Outbound limits and guarantees",
     "inbound": "What servers receive",
+    "guarantees": "What guarantees refuse",
     "policy": "Edits of a policy",
     "peers": "Peers: bare virsh and tc",
     "load": "Load on the API",

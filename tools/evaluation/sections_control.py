@@ -7,9 +7,11 @@ from pathlib import Path
 
 from tools.evaluation import (
     judge_api,
+    judge_guarantees,
     judge_limits,
     judge_network,
     plots,
+    promises,
     records,
     sizes,
     timings,
@@ -61,6 +63,19 @@ def _inbound(section: Section, directory: Path) -> None:
                 _limited(record, judge_limits.ARRIVED))
 
 
+def _guarantees(section: Section, directory: Path) -> None:
+    record = records.load(directory / "guarantees")
+    refused = directory / "guarantees-refused"
+    of_memory, of_the_host = (
+        judge_guarantees.judge_memory(
+            record, timings.load_answered(refused), sizes.GUARANTEED_MIB),
+        judge_guarantees.judge_promises(promises.load(refused)))
+    section.add(
+        ([*of_memory[0], *of_the_host[0]], [*of_memory[1], *of_the_host[1]]),
+        "Each server's memory as virsh shows it; dotted: what is due of VM1",
+        plots.levels(record, "balloons", "actual_mib", label="MiB", due=lambda phase: phase.due))
+
+
 def _policy(section: Section, directory: Path) -> None:
     changes = timings.load_changes(directory / "policy")
     section.add(judge_api.judge_policy(changes), "When each server holds each edit",
@@ -103,7 +118,13 @@ PLAN: tuple[tuple[str, str, str, str, Callable[[Section, Path], None]], ...] = (
         of them.""", _network_limits),
     ("inbound", "inbound", "What servers receive", f"""
         All receive from outside, by weights 4:2:1 of {sizes.UPLINK_MBIT} Mbit/s. VM1 stops and
-        comes back; VM1 and VM3 change places; then VM3 is limited to 20 Mbit/s.""", _inbound),
+        comes back; VM1 and VM3 change places; then VM3 is limited to 20 Mbit/s, and VM1 guaranteed
+        the half of all.""", _inbound),
+    ("guarantees", "guarantees", "What guarantees refuse", f"""
+        VM1 is guaranteed {sizes.GUARANTEED_MIB} MiB of its 2048 and shrinks to that. It is asked
+        for less by three actions of the API, and again when it has no guarantee any more. Then all
+        three servers ask for guarantees that the host cannot keep together. On cgroup v1 the kernel
+        has no protection to offer, so a memory guarantee is no more than that.""", _guarantees),
     ("policy", "policy", "Edits of a policy", """
         A policy sets the CPU priority of three running servers; it is edited at moments of chance,
         and their control groups are looked at. The command is a program that has to start first,

@@ -9,5 +9,7 @@ UPLINK_MBIT = HTB_RATE_MBIT
 RATE_MIB, JOB_MIB = 16, 120
 #: Soft limits under pressure: what is promised, what there is beyond, what each guest works on.
 PROMISED_MIB, SPARE_MIB, USED_MIB = 320, 48, 128
+#: What one of them is guaranteed.
+GUARANTEED_MIB = 1024
 #: How many servers there are.
 SERVERS = 3
