@@ -6,6 +6,7 @@ import pytest
 from tests.evaluation import world
 from tests.evaluation.test_judges import named
 from tools.evaluation import judge_api, judge_guarantees, judge_limits
+from tools.evaluation.records import Table
 
 
 def test_limits_that_hold() -> None:
@@ -30,6 +31,17 @@ def test_limits_that_are_exceeded_or_come_late() -> None:
         world.limits_record(off=0.5, after_s=0.0), judge_limits.CPU, "limits")
     assert named(verdicts, "time until").ours is None
     assert grid.rows[1][3:] == ["-", "VM1 +50.0 %"]
+
+
+def test_a_limit_on_a_processor_that_others_use() -> None:
+    record = world.limits_record()
+    table = record.tables["host"]
+    record.tables["host"] = Table(table.times, {
+        name: [value / 2 for value in column] if name.endswith(".cpu_s") else column
+        for name, column in table.columns.items()})
+    verdicts, _ = judge_limits.judge(record, judge_limits.CPU, "limits")
+    assert named(verdicts, "accuracy").missed_by.endswith(
+        ": the servers had 50% of the processor, and others the rest")
 
 
 @pytest.mark.parametrize(("has", "missing", "met"), [

@@ -44,7 +44,8 @@ def judge_many(
     """Requests that each change so many servers beside those that change one of them."""
     speeds = {name: Speed.of([each for each in answered if each.operation == name])
               for name in (MANY, ONE, NOVAS)}
-    late = sum(each.status == _SAVED for each in answered)
+    # nova answers its own actions so, too
+    late = sum(each.status == _SAVED for each in answered if each.operation != NOVAS)
     changed = {MANY: servers * speeds[MANY].per_s, ONE: speeds[ONE].per_s}
     verdicts = [
         _errors(answered),

@@ -11,11 +11,21 @@ from tools.evaluation.verdict import Grid, Verdict, largest, signed_percent, wri
 _TARGET_S = 1.0
 _GUARANTEE_POINTS = 3.0
 _RECEIVED_PERCENT = 3.0
+_ALL = 0.98
 Why = Callable[[Table, Phase], list[str]]
 
 
 def _unexplained(table: Table, phase: Phase) -> list[str]:
     return []
+
+
+def _why_less_cpu(table: Table, phase: Phase) -> list[str]:
+    """A limit can only be seen where the servers have the processor for themselves."""
+    taken = sum(split.rates(table, "cpu_s", _labels(table))(phase.asked_s, phase.until_s).values())
+    found = judge_cpu.why(table, phase)
+    if taken < _ALL:
+        found.append(f"the servers had {taken:.0%} of the processor, and others the rest")
+    return found
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,7 @@ class Measure:
 
 
 CPU = Measure("host", "cpu_s", "% of a processor", 3.0, judge_cpu.BAND, judge_cpu.WINDOW_S, 100,
-              judge_cpu.why)
+              _why_less_cpu)
 WRITTEN = Measure("host", "written_mib", "MiB/s", 3.0, 0.10, 1.0)
 REQUESTS = Measure("host", "requests", "requests/s", 3.0, 0.10, 1.0)
 SENT = Measure("uplink", "sent_mbit", "Mbit/s", 2.0, judge_network.BAND, judge_network.WINDOW_S,
