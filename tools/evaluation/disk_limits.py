@@ -45,7 +45,7 @@ def _limit(
 ) -> None:
     site.give(command, [value * unit for value in first])
     due: dict[str, float] = dict(zip(LABELS, first, strict=True))
-    block_kib = 256 if unit > 1 else 4
+    block_kib = 64 if unit > 1 else 4
     with writing(site, _DEVICES, writers=4, block_kib=block_kib, blocks=_BLOCKS), \
             recording.sampling("host", look_at(site, _DEVICES), _EVERY_S):
         recording.hold("start", _SETTLE_S, {})

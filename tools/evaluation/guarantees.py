@@ -89,7 +89,7 @@ def _promised(site: Site, rest: Rest, family: str, setting: str, each: int) -> P
         raise TestbedError(f"nova answers {status}: {answer}")
     refused = [result["code"] for result in answer["results"] if result["code"] >= 400]
     time.sleep(_OLD_S)
-    host = _host(rest)[family]
+    host = _host(rest, site.servers[0].uuid)[family]
     return Promised(setting, str(host["unit"]), each, len(site.servers), _count(refused),
                     host["guaranteed"], host["capacity"])
 
@@ -104,7 +104,10 @@ def _count(codes: Sequence[int]) -> int:
     return len(codes)
 
 
-def _host(rest: Rest) -> dict[str, Any]:
-    _, answer = rest.request("GET", "/os-qos/hosts")
+def _host(rest: Rest, server: str) -> dict[str, Any]:
+    """What nova tells of the server's host."""
+    _, shown = rest.request("GET", f"/servers/{server}")
+    _, answer = rest.request(
+        "GET", f"/os-qos/hosts?host={shown['server']['OS-EXT-SRV-ATTR:host']}")
     (host,) = answer["hosts"]
     return dict(host)

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from tools.bed.errors import TestbedError
 from tools.bed.stack import leftovers
@@ -56,7 +57,7 @@ def main() -> int:
     leftovers.mark(layout)  # so that taking the cloud down ends what this has started
     options.directory.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    outcomes = {}
+    outcomes: dict[str, dict[str, Any]] = {}
     try:
         print("\nthree servers boot", flush=True)
         with site.opened(layout, options.seed) as here:
@@ -69,6 +70,7 @@ def main() -> int:
     _write(options.directory / ABOUT, {
         "seed": options.seed, "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "versions": versions.all_of_them(layout.repository)})
+    _print_times(outcomes, time.monotonic() - began)
     # of an experiment that was not made now, what an earlier run has left counts
     path = options.directory / OUTCOMES
     earlier = json.loads(path.read_text()) if options.only and path.exists() else {}
@@ -76,10 +78,17 @@ def main() -> int:
     return 1 if any(outcome.get("failed") for outcome in outcomes.values()) else 0
 
 
-def _perform(name: str, here: Site, directory: Path) -> dict[str, object]:
+def _print_times(outcomes: Mapping[str, Mapping[str, Any]], whole_s: float) -> None:
+    print("\nminutes")
+    for name, outcome in outcomes.items():
+        print(f"  {name:<16}{outcome['seconds'] / 60:5.1f}")
+    print(f"  {'with boots':<16}{whole_s / 60:5.1f}", flush=True)
+
+
+def _perform(name: str, here: Site, directory: Path) -> dict[str, Any]:
     print(f"\n{EXPERIMENTS[name]}", flush=True)
     began = time.monotonic()
-    outcome: dict[str, object] = {}
+    outcome: dict[str, Any] = {}
     try:
         _PERFORM[name](here, directory)
     except LeftOut as reason:

@@ -109,7 +109,7 @@ PLAN: tuple[tuple[str, str, str, str, Callable[[Section, Path], None]], ...] = (
         host, so VM1 should have at least that part of what the three have of the one that they are
         bound to.""", _cpu_guarantees),
     ("disk-limits", "disk-limits", "Disk limits", """
-        Each guest writes to two disks, past its page cache: 256 KiB at a time with limits of 8, 4
+        Each guest writes to two disks, past its page cache: 64 KiB at a time with limits of 8, 4
         and 2 MiB/s, then 4 KiB at a time with limits of 200, 100 and 50 requests/s. A limit is of
         both disks together. VM1 and VM3 change places while they write.""", _disk_limits),
     ("network-limits", "network-limits", "Outbound limits and guarantees", f"""

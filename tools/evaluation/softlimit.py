@@ -22,7 +22,7 @@ from tools.bed.stack.node import Node, joined
 from tools.bed.stack.servers import Server
 from tools.bed.together import together
 from tools.evaluation.recording import Look, Recording
-from tools.evaluation.site import LABELS, Site, delete
+from tools.evaluation.site import LABELS, Site, delete, on_this_machine
 from tools.evaluation.sizes import PROMISED_MIB, SPARE_MIB, USED_MIB
 
 #: Where the packages are listed that virtual hosts need.
@@ -118,9 +118,8 @@ def _pressed(host: Node) -> Iterator[list[Server]]:
     cloud = tenants.connect()
     delete(cloud, _NAMES)
     began = time.monotonic()
-    (here,) = cloud.compute.services(binary="nova-scheduler")
     try:
-        uuids = [servers.made(cloud, name, _FLAVOR, availability_zone=f"nova:{here.host}")
+        uuids = [servers.made(cloud, name, _FLAVOR, availability_zone=on_this_machine(cloud))
                  for name in _NAMES]
         three = [servers.awaited(cloud, name, uuid)
                  for name, uuid in zip(_NAMES, uuids, strict=True)]
