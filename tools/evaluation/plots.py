@@ -83,7 +83,8 @@ def _timeline(
         axes.set_xlabel("seconds")
         axes.set_ylabel(label)
         axes.set_ylim(0, top)
-        axes.set_xlim(0, max(phase.until_s for phase in record.phases))
+        axes.set_xlim(min(times[0] for times, _ in curves.values()),
+                      max(phase.until_s for phase in record.phases))
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return _png(figure)
 
