@@ -11,7 +11,7 @@
 #                   guarantees, policy, peers, load, many, soft-limit
 #   --seed N        of the order in which things that are done in turns are done (1)
 #   --report-only   measure nothing: make the report of what is in DIRECTORY already
-#   --write-doc     write doc/source/admin/evaluation.rst and its plots, too
+#   --write-doc     write the pages of doc/source/admin on the evaluation and their plots, too
 #
 # CSV files and report.html go to DIRECTORY (./evaluation). Brings the demo's cloud up first and leaves
 # it up; tools/demo.sh --down takes it away. Needs root on Debian 12 and installs what is missing. Takes

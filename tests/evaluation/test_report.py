@@ -10,7 +10,16 @@ from docutils import nodes
 from docutils.core import publish_doctree
 
 from tests.evaluation import world
-from tools.evaluation import outcomes, promises, records, report, sections, timings
+from tools.evaluation import (
+    outcomes,
+    pages,
+    promises,
+    records,
+    report,
+    sections,
+    sections_control,
+    timings,
+)
 from tools.evaluation.verdict import Section
 
 _PNG = b"\x89PNG\r\n"
@@ -51,7 +60,7 @@ def test_what_was_timed_is_read_again(tmp_path: Path) -> None:
 
 def test_page_has_every_section_and_picture(made: Made) -> None:
     found, done = made
-    page = report.html(found, done)
+    page = pages.html(found, done)
     assert len(found) == 19
     for section in found:
         assert section.pictures, section.name
@@ -65,30 +74,50 @@ def test_page_has_every_section_and_picture(made: Made) -> None:
 
 
 def test_same_figures_give_the_same_page(made: Made, tmp_path: Path) -> None:
-    assert report.html(*made) == report.html(*make(tmp_path))
+    assert pages.html(*made) == pages.html(*make(tmp_path))
 
 
 def test_experiments_that_are_absent_are_told_of(tmp_path: Path) -> None:
     found, done = make(
         tmp_path, disk={"seconds": 1, "left_out": "no <cgroup v1>"},
         load={"seconds": 2, "failed": "it broke"})
-    page = report.html(found, done)
+    page = pages.html(found, done)
     assert "left out: no &lt;cgroup v1&gt;" in page
     assert "it failed: it broke" in page
     absent = {section.name for section in found if section.absent}
     assert absent == {"disk-jobs", "disk-change", "api-load"}
 
 
-def test_document_is_good_text_with_its_pictures(made: Made, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "title", "heads"), [
+    ("evaluation", "CPU shares, figure 5.5", ["what", "ours", "thesis", "target"]),
+    ("evaluation-control", "CPU limits", ["what", "measured", "target"])])
+def test_document_is_good_text_with_its_pictures(
+    made: Made, tmp_path: Path, name: str, title: str, heads: list[str]
+) -> None:
     found, done = made
     directory = tmp_path / "doc"
-    report.write_document(found, done, directory)
-    text = (directory / "evaluation.rst").read_text()
+    pages.write_document(found, done, directory)
+    # the other page is told of by a role of Sphinx, which docutils alone does not know
+    text = re.sub(r":doc:`[^`]+`", "the other", (directory / f"{name}.rst").read_text())
     tree = publish_doctree(text, settings_overrides={"report_level": 2, "halt_level": 2})
     uris = {image["uri"] for image in tree.findall(nodes.image)}
-    assert uris == {f"evaluation/{path.name}" for path in (directory / "evaluation").iterdir()}
-    titles = {title.astext() for title in tree.findall(nodes.title)}
-    assert {"CPU shares, figure 5.5", "Made with"} <= titles
+    assert uris == {f"{name}/{path.name}" for path in (directory / name).iterdir()}
+    titles = {each.astext() for each in tree.findall(nodes.title)}
+    assert {title, "Made with"} <= titles
+    row = next(iter(tree.findall(nodes.row)))
+    assert [entry.astext() for entry in row.findall(nodes.entry)] == [*heads, ""]
+
+
+def test_page_of_which_nothing_was_measured_stays(tmp_path: Path) -> None:
+    ends = {name: {"seconds": 1, "failed": "it broke"}
+            for name, *_ in (*sections_control.PLAN, sections_control.MANY)}
+    found, done = make(tmp_path / "made", **ends)
+    directory = tmp_path / "doc"
+    directory.mkdir()
+    (directory / "evaluation-control.rst").write_text("earlier")
+    pages.write_document(found, done, directory)
+    assert (directory / "evaluation.rst").read_text().startswith("Evaluation\n")
+    assert (directory / "evaluation-control.rst").read_text() == "earlier"
 
 
 def test_header_of_the_script_names_every_experiment() -> None:
