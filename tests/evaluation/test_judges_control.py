@@ -80,6 +80,16 @@ def test_outbound_limits() -> None:
     assert verdicts[-1].ours == pytest.approx(5, abs=0.1)
 
 
+@pytest.mark.parametrize(("mbit", "after_s", "met"), [
+    (48, 0.2, [True, True, True]), (40, 0.2, [True, True, True]),
+    (36, 0.2, [False, False, False]), (48, 3.0, [True, False, True])])
+def test_outbound_guarantee_is_no_limit(mbit: float, after_s: float, met: list[bool]) -> None:
+    verdicts, (grid,) = judge_limits.judge_sent(
+        world.guaranteed_record(mbit, after_s), "guarantees")
+    assert [verdict.met for verdict in verdicts] == met
+    assert grid.rows[0][1] == "VM1 40.0"
+
+
 def test_inbound_shares() -> None:
     verdicts, grids = judge_limits.judge_received(world.inbound_record(), "inbound shares")
     assert [verdict.met for verdict in verdicts] == [True, True, True, True]

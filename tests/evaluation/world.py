@@ -198,6 +198,20 @@ def network_limits_record(received: float = 1.0) -> Record:
     return Record({"uplink": table, "outside": Table(table.times, outside)}, phases, [exchange])
 
 
+def guaranteed_record(mbit: float = 48.0, after_s: float = 0.2) -> Record:
+    """VM1 is guaranteed 40 Mbit/s, and has ``mbit`` so long after that was asked."""
+    exchange = asked("VM1", 40000, 12.0)
+    begin = exchange.sent_s + after_s
+    table = grown("sent_mbit", lambda moment: (
+        due(20, 40, 20) if moment < begin else due(mbit, (80 - mbit) / 2, (80 - mbit) / 2)), 24.0)
+    outside = {f"{label}.received_mbit_s": [
+        (20.0 if moment < begin else mbit) * 1448 / 1514 for moment in table.times]
+        for label in LABELS}
+    table = with_columns(table, **{f"{label}__waits": constant(table, 1.0) for label in LABELS})
+    return Record({"uplink": table, "outside": Table(table.times, outside)}, [
+        Phase(sizes.GUARANTEED_PHASE, 12.0, exchange.sent_s, 24.0, {"VM1": 40.0})], [exchange])
+
+
 def inbound_record(passed_on: float = 1.0, back_s: float = 0.3) -> Record:
     """4:2:1; VM1 stops, and comes back after ``back_s``; VM1 and VM3 change places."""
     phases = [Phase("all receive", 0.0, 0.0, 10.0, divided(70, due(4, 2, 1))),

@@ -12,7 +12,7 @@ from tools.bed.uplink import MOST_WEIGHT
 from tools.evaluation.network import sent
 from tools.evaluation.recording import Look, Recording
 from tools.evaluation.site import LABELS, Site
-from tools.evaluation.sizes import UPLINK_MBIT
+from tools.evaluation.sizes import GUARANTEED_PHASE, UPLINK_MBIT
 
 _PRIORITY, _LIMIT = "tc-set-net-in-priority", "tc-set-net-in-limit"
 _GUARANTEE = "tc-set-net-in-guarantee"
@@ -58,8 +58,7 @@ def _receive(site: Site, recording: Recording) -> None:
         recording.hold(f"VM3 may have {_LIMITED}", _HOLD_S,
                        {**_due((*_SWAPPED[:2], 0), rest), "VM3": _LIMITED}, asked)
         asked = site.change(recording, _GUARANTEE, {"VM1": _GUARANTEED * _KBIT})
-        recording.hold(f"VM1 must have {_GUARANTEED}", _HOLD_S, {
-            "VM1": _GUARANTEED, "VM2": rest - _GUARANTEED, "VM3": _LIMITED}, asked)
+        recording.hold(GUARANTEED_PHASE, _HOLD_S, {"VM1": _GUARANTEED}, asked)
     recording.save()
 
 

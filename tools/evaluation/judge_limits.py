@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tools.evaluation import judge_cpu, judge_network, split
 from tools.evaluation.records import Phase, Record, Table
+from tools.evaluation.sizes import GUARANTEED_PHASE
 from tools.evaluation.verdict import Grid, Verdict, largest, signed_percent, written
 
 _TARGET_S = 1.0
@@ -64,8 +65,8 @@ def judge(record: Record, measure: Measure, what: str) -> tuple[list[Verdict], l
     table = record.tables[measure.table]
     phases = [phase for phase in record.phases if phase.due]
     held = {phase.name: _held(table, measure, phase) for phase in phases}
-    off = {phase.name: split.settled(_seen(table, measure, phase), phase.due, phase,
-                                     held[phase.name]) for phase in phases}
+    off = {phase.name: _off(split.settled(_seen(table, measure, phase), phase.due, phase,
+                                          held[phase.name]), phase) for phase in phases}
     worst = max(phases, key=lambda phase: _largest(off[phase.name]))
     changed = [phase for phase in phases if phase.typed_s < phase.asked_s]
     verdicts = [
@@ -90,8 +91,9 @@ def judge_sent(record: Record, what: str) -> tuple[list[Verdict], list[Grid]]:
     """What servers send: as tc counts it, and as iperf3 receives it."""
     verdicts, grids = judge(record, SENT, what)
     table, outside = record.tables[SENT.table], record.tables["outside"]
-    off = max(_largest(judge_network.received(outside, phase, _held(table, SENT, phase)))
-              for phase in record.phases if phase.due)
+    off = max(_largest(_off(
+        judge_network.received(outside, phase, _held(table, SENT, phase)), phase))
+        for phase in record.phases if phase.due)
     return [*verdicts, Verdict(f"accuracy of {what}, as received", 100 * off, "%", "",
                                _RECEIVED_PERCENT)], grids
 
@@ -129,9 +131,22 @@ def _seen(table: Table, measure: Measure, phase: Phase) -> split.Seen:
     return split.rates(table, measure.quantity, phase.due)
 
 
+def _off(errors: Mapping[str, float], phase: Phase) -> Mapping[str, float]:
+    """Who has more than is guaranteed is not off: what idle servers leave is lent to all."""
+    if phase.name != GUARANTEED_PHASE:
+        return errors
+    return {label: min(error, 0.0) for label, error in errors.items()}
+
+
 def _held(table: Table, measure: Measure, phase: Phase) -> float | None:
-    return split.hold_s(_seen(table, measure, phase), phase.due, phase, band=measure.band,
-                        window_s=measure.window_s)
+    seen = _seen(table, measure, phase)
+    return split.hold_s(_at_most_due(seen, phase) if phase.name == GUARANTEED_PHASE else seen,
+                        phase.due, phase, band=measure.band, window_s=measure.window_s)
+
+
+def _at_most_due(seen: split.Seen, phase: Phase) -> split.Seen:
+    return lambda begin_s, end_s: {
+        label: min(amount, phase.due[label]) for label, amount in seen(begin_s, end_s).items()}
 
 
 def _settled(
@@ -154,14 +169,8 @@ def _labels(table: Table) -> dict[str, None]:
 
 
 def _held_at_least(table: Table, phase: Phase) -> float | None:
-    parts = _parts(table, phase)
-
-    def no_more_than_due(begin_s: float, end_s: float) -> Mapping[str, float]:
-        return {label: min(part, phase.due[label])
-                for label, part in parts(begin_s, end_s).items()}
-
-    return split.hold_s(no_more_than_due, phase.due, phase, band=judge_cpu.BAND,
-                        window_s=judge_cpu.WINDOW_S)
+    return split.hold_s(_at_most_due(_parts(table, phase), phase), phase.due, phase,
+                        band=judge_cpu.BAND, window_s=judge_cpu.WINDOW_S)
 
 
 def _largest(errors: Mapping[str, float]) -> float:

@@ -12,7 +12,7 @@ from tools.bed.uplink import MOST_WEIGHT
 from tools.evaluation.network import class_names, received, sent
 from tools.evaluation.recording import Recording
 from tools.evaluation.site import LABELS, Site
-from tools.evaluation.sizes import UPLINK_MBIT
+from tools.evaluation.sizes import GUARANTEED_PHASE, UPLINK_MBIT
 
 _LIMIT, _GUARANTEE, _PRIORITY = "tc-set-net-limit", "tc-set-net-guarantee", "tc-set-net-priority"
 _EVERY_S = 0.2
@@ -57,16 +57,9 @@ def _guarantee(site: Site, recording: Recording) -> None:
         recording.hold("start", _SETTLE_S, {})
         recording.hold("priorities alone", _HOLD_S, _due(_WEIGHTS))
         asked = site.change(recording, _GUARANTEE, {"VM1": _GUARANTEED * _KBIT})
-        recording.hold("VM1 is guaranteed a half", _HOLD_S, _due_beside_the_guarantee(), asked)
+        recording.hold(GUARANTEED_PHASE, _HOLD_S, {"VM1": _GUARANTEED}, asked)
     recording.save()
 
 
 def _due(mbit: Sequence[float]) -> dict[str, float]:
     return dict(zip(LABELS, mbit, strict=True))
-
-
-def _due_beside_the_guarantee() -> dict[str, float]:
-    """What is not guaranteed goes to the others by their weights."""
-    _, two, three = _WEIGHTS
-    rest = UPLINK_MBIT - _GUARANTEED
-    return _due((_GUARANTEED, rest * two / (two + three), rest * three / (two + three)))

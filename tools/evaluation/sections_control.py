@@ -115,11 +115,12 @@ PLAN: tuple[tuple[str, str, str, str, Callable[[Section, Path], None]], ...] = (
     ("network-limits", "network-limits", "Outbound limits and guarantees", f"""
         All send. Limits of 5, 20 and 50 Mbit/s, without any total; VM1 and VM3 change places. Then
         priorities with weights 1:2:1 on {sizes.UPLINK_MBIT} Mbit/s, and VM1 is guaranteed the half
-        of them.""", _network_limits),
+        of them: it should have that at least, since what idle servers leave is lent to all by
+        weight.""", _network_limits),
     ("inbound", "inbound", "What servers receive", f"""
         All receive from outside, by weights 4:2:1 of {sizes.UPLINK_MBIT} Mbit/s. VM1 stops and
         comes back; VM1 and VM3 change places; then VM3 is limited to 20 Mbit/s, and VM1 guaranteed
-        the half of all.""", _inbound),
+        the half of all at least.""", _inbound),
     ("guarantees", "guarantees", "What guarantees refuse", f"""
         VM1 is guaranteed {sizes.GUARANTEED_MIB} MiB of its 2048 and shrinks to that. It is asked
         for less by three actions of the API, and again when it has no guarantee any more. Then all

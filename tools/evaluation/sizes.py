@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers that measurements and report have to agree on."""
+"""Numbers, and a name, that measurements and report have to agree on."""
 
 from tools.bed.stack.config import HTB_RATE_MBIT
 
@@ -11,5 +11,7 @@ RATE_MIB, JOB_MIB = 16, 120
 PROMISED_MIB, SPARE_MIB, USED_MIB = 320, 48, 128
 #: What one of them is guaranteed.
 GUARANTEED_MIB = 1024
+#: In a phase of this name, what is due is due at least.
+GUARANTEED_PHASE = "VM1 is guaranteed a half"
 #: How many servers there are.
 SERVERS = 3
