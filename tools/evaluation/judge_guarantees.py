@@ -38,7 +38,7 @@ def judge_memory(
         rows.append([name, f"{phase.due['VM1']:g} MiB",
                      f"{table.at('VM1.actual_mib', phase.until_s):.0f} MiB",
                      "-" if held is None else written(held, "s")])
-    heads = ("VM1", "asked for", "actual", "reached after")
+    heads = ("VM1", "requested", "actual", "reached after")
     return verdicts, [Grid("Beside the memory guarantee", heads, rows)]
 
 
@@ -51,5 +51,5 @@ def judge_promises(promised: Sequence[Promised]) -> tuple[list[Verdict], list[Gr
     rows = [[each.setting, f"{each.servers} x {each.each} {each.unit}", str(each.refused),
              f"{each.guaranteed} {each.unit}", f"{each.capacity} {each.unit}"]
             for each in promised]
-    heads = ("guarantee", "asked for", "refused", "promised then", "the host can guarantee")
+    heads = ("guarantee", "requested", "refused", "promised then", "the host can guarantee")
     return verdicts, [Grid("Guarantees of more than there is", heads, rows)]

@@ -46,7 +46,7 @@ class Outcomes:
         """Why there are no figures of an experiment; None when there are."""
         outcome = self.experiments.get(name)
         if outcome is None:
-            return "it was not asked for"
+            return "it was not measured"
         if "left_out" in outcome:
             return f"left out: {outcome['left_out']}"
         return f"it failed: {outcome['failed']}" if "failed" in outcome else None

@@ -122,9 +122,9 @@ PLAN: tuple[tuple[str, str, str, str, Callable[[Section, Path], None]], ...] = (
         comes back; VM1 and VM3 change places; then VM3 is limited to 20 Mbit/s, and VM1 guaranteed
         the half of all at least.""", _inbound),
     ("guarantees", "guarantees", "What guarantees refuse", f"""
-        VM1 is guaranteed {sizes.GUARANTEED_MIB} MiB of its 2048 and shrinks to that. It is asked
-        for less by three actions of the API, and again when it has no guarantee any more. Then all
-        three servers ask for guarantees that the host cannot keep together. On cgroup v1 the kernel
+        VM1 is guaranteed {sizes.GUARANTEED_MIB} MiB of its 2048 and shrinks to that. Less is
+        requested by three actions of the API, and again when it has no guarantee any more. Then all
+        three servers request guarantees that the host cannot keep together. On cgroup v1 the kernel
         has no protection to offer, so a memory guarantee is no more than that.""", _guarantees),
     ("policy", "policy", "Edits of a policy", """
         A policy sets the CPU priority of three running servers; it is edited at moments of chance,
