@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.balance.overcommitted import CALM_REPORT_S
-from tests.balance.parts import MEMORY_MIB
-from tests.balance.site import Site, is_apart
+from tools.bed.balance.overcommitted import CALM_REPORT_S
+from tools.bed.balance.parts import MEMORY_MIB
+from tools.bed.balance.site import Site, is_apart
 from tools.bed.processes import wait_until
 
 SOON_S, CALM_S, START_S = 60, 180, 240

@@ -14,11 +14,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from tests.balance.agent import Balancing
-from tests.balance.overcommitted import CALM_REPORT_S
-from tests.balance.parts import MEMORY_MIB
-from tests.balance.recorder import Recorder, Sample, crossings
-from tests.balance.site import Site
+from tools.bed.balance.agent_process import Balancing
+from tools.bed.balance.overcommitted import CALM_REPORT_S
+from tools.bed.balance.parts import MEMORY_MIB
+from tools.bed.balance.recorder import Recorder, Sample, crossings
+from tools.bed.balance.site import Site
 from tools.bed.processes import wait_until
 
 #: New ones find new things; at reduced size, a change is blamed only for what it has changed.

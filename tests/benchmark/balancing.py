@@ -22,7 +22,7 @@ from nova_qos.agent.roster import Roster
 from nova_qos.balance_options import thresholds_of
 from tests.benchmark.compare import status, verdict
 from tests.fakehost import FakeHost
-from tests.unit.agent.records import HOST, MemoryRecords
+from tools.bed.memory_records import HOST, MemoryRecords
 
 #: Percent of one CPU, by the state of the host.
 GOALS = {"calm": 0.5, "tense": 3.0}

@@ -26,7 +26,7 @@ from nova_qos.host import Interfaces, SeenNetwork
 from tests.benchmark.compare import status, verdict
 from tests.benchmark.network import Host
 from tests.fakehost import FakeHost
-from tests.unit.agent.records import HOST, MemoryRecords
+from tools.bed.memory_records import HOST, MemoryRecords
 
 _CPU_S = 0.5
 

@@ -32,10 +32,10 @@ from nova_qos.net.outbound import Outbound
 from nova_qos.virt.host import LibvirtHost
 from tests.benchmark.compare import status, verdict
 from tests.fakehost import FakeHost
-from tests.unit.agent.records import HOST, MemoryRecords
 from tools.bed.domain import Shape, TestGuest
 from tools.bed.guest import GuestImages
 from tools.bed.libvirtd import PrivateLibvirt
+from tools.bed.memory_records import HOST, MemoryRecords
 
 #: Of the agent's CPU time for each server, besides libvirt's own: 150 ms for 200.
 _MS_A_SERVER, _MORE_MIB = 0.75, 15.0

@@ -17,7 +17,7 @@ from tools.bed.guest import GuestImages
 from tools.bed.libvirtd import PrivateLibvirt
 
 pytest.register_assert_rewrite(
-    "tests.balance.failures", "tests.balance.plays", "tests.balance.soak",
+    "tests.balance.comparison", "tests.balance.failures", "tests.balance.soak",
     "tests.contract.domain", "tests.contract.memory", "tests.host.bench")
 
 from tests.host.bench import BRIDGE, OUTER, UPLINK, RealBench, RealServer  # noqa: E402

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.balance import soak
+from tests.balance.comparison import compared
 from tests.balance.failures import Failures, tense
-from tests.balance.machine import on_this_machine
-from tests.balance.plays import FULL, REDUCED, compared
-from tests.balance.site import Site
+from tools.bed.balance.machine import on_this_machine
+from tools.bed.balance.plays import FULL, REDUCED
+from tools.bed.balance.site import Site
 
 IS_REDUCED = os.environ.get("NOVA_QOS_TEST_SIZE") == "reduced"
 SIZE = REDUCED if IS_REDUCED else FULL

@@ -25,8 +25,8 @@ from nova_qos.host import Domain
 from nova_qos.virt.host import LibvirtHost
 from tests.host.bench import RealBench, RealServer
 from tests.knobs import apply, read, write
-from tests.unit.agent.records import HOST, MemoryRecord, MemoryRecords
 from tools.bed.domain import Shape, TestGuest
+from tools.bed.memory_records import HOST, MemoryRecord, MemoryRecords
 from tools.bed.observer import group_of
 from tools.bed.processes import wait_until
 

@@ -16,8 +16,8 @@ from nova_qos.resources.memory import guard
 from tests.host.bench import RealBench, RealServer
 from tests.host.test_cpu import used_s
 from tests.knobs import apply, certain_balloon, write
-from tests.unit.agent.records import MemoryRecord
 from tools.bed.domain import Shape, TestGuest
+from tools.bed.memory_records import MemoryRecord
 
 MIB = 1024
 RESERVE = Limits(reserve_kib=16 * MIB)

@@ -26,8 +26,8 @@ from nova_qos.virt.host import LibvirtHost
 from tests.host.bench import RealBench, RealServer
 from tests.host.ear import Ear
 from tests.knobs import certain_balloon, read, write
-from tests.unit.agent.records import HOST, MemoryRecord, MemoryRecords
 from tools.bed.domain import Shape, TestGuest
+from tools.bed.memory_records import HOST, MemoryRecord, MemoryRecords
 
 _Answer = TypeVar("_Answer")
 HANGS = r"the guest's QEMU does not answer, since \d+ s"

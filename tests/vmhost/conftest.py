@@ -8,7 +8,7 @@ import pytest
 from tools.bed.debian import PAYLOAD
 
 pytest.register_assert_rewrite(
-    "tests.balance.failures", "tests.balance.plays", "tests.balance.soak")
+    "tests.balance.comparison", "tests.balance.failures", "tests.balance.soak")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 from tests.balance import soak
+from tests.balance.comparison import compared
 from tests.balance.failures import CALM_S, SOON_S, Failures, tense, wait
-from tests.balance.overcommitted import Overcommitted
-from tests.balance.plays import VIRTUAL, VIRTUAL_REDUCED, compared
-from tests.balance.scarce import in_use
-from tests.balance.site import Site
 from tests.vmhost.kvm import kvm
 from tests.vmhost.servers import IMAGES, SystemLibvirt
 from tests.vmhost.whole_host import WholeHost
+from tools.bed.balance.overcommitted import Overcommitted
+from tools.bed.balance.plays import VIRTUAL, VIRTUAL_REDUCED
+from tools.bed.balance.scarce import in_use
+from tools.bed.balance.site import Site
 from tools.bed.domain import Shape
 from tools.bed.guest import GuestImages
 

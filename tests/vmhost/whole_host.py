@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from tests.balance.scarce import HostFigures, SwapFile, host_memory_mib, paging_mib
+from tools.bed.balance.scarce import HostFigures, SwapFile, host_memory_mib, paging_mib
 
 _HUGE_PAGES, _HUGE_MIB = Path("/proc/sys/vm/nr_hugepages"), 2
 _DROP_CACHES = Path("/proc/sys/vm/drop_caches")

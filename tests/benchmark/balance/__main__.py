@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tests.benchmark.balance.controller import Product
 from tests.benchmark.balance.published import PROTOTYPE, PROTOTYPE_VARIANTS
-from tests.benchmark.balance.simulator import AS_IT_IS, TRACES, VARIANTS, Figures, Nothing, run
 from tests.benchmark.balance.speed import look_ms
 from tests.benchmark.compare import status, verdict
+from tools.bed.balance.model.controller import Product
+from tools.bed.balance.model.simulator import AS_IT_IS, TRACES, VARIANTS, Figures, Nothing, run
 
 #: Milliseconds of CPU time that a look may take, by number of guests.
 _LOOK_MS = {100: 1.0, 1000: 15.0}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The figures of the rule's prototype on the made traces, as they were published with the model."""
 
-from tests.benchmark.balance.simulator import Figures
+from tools.bed.balance.model.simulator import Figures
 
 PROTOTYPE = {
     "burster": Figures(0, 0, 0, 0, 10, 0.00, 0),

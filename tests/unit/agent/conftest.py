@@ -13,7 +13,7 @@ from nova_qos.agent.hooks import Hooks
 from nova_qos.agent.look import Looker
 from nova_qos.agent.roster import Roster
 from tests.fakehost import FakeDomain, FakeHost
-from tests.unit.agent.records import HOST, MemoryRecord, MemoryRecords
+from tools.bed.memory_records import HOST, MemoryRecord, MemoryRecords
 
 
 @dataclass

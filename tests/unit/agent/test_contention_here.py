@@ -14,7 +14,7 @@ from nova_qos.core import errors
 from nova_qos.core.server import Entry
 from tests.fakehost import ROOM
 from tests.unit.agent.conftest import Site
-from tests.unit.agent.records import FLAVOR
+from tools.bed.memory_records import FLAVOR
 
 FLAVOR_MIB = FLAVOR.memory_mib
 USED_MIB, RESERVE_MIB = 64, 32

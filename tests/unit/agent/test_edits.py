@@ -22,7 +22,7 @@ from nova_qos.core.server import Entry
 from nova_qos.resources import TABLE
 from tests.fakehost import FakeDomain
 from tests.unit.agent.conftest import Site
-from tests.unit.agent.records import MemoryRecord
+from tools.bed.memory_records import MemoryRecord
 
 
 class Cloud:

@@ -17,7 +17,7 @@ from nova_qos.core import errors
 from nova_qos.core.server import Entry
 from nova_qos.host import Floating
 from tests.unit.agent.conftest import Site
-from tests.unit.agent.records import HOST
+from tools.bed.memory_records import HOST
 
 
 @pytest.fixture

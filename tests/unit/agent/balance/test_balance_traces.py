@@ -3,8 +3,8 @@
 
 import pytest
 
-from tests.benchmark.balance.controller import Product
-from tests.benchmark.balance.simulator import TRACES, Nothing, run
+from tools.bed.balance.model.controller import Product
+from tools.bed.balance.model.simulator import TRACES, Nothing, run
 
 _SECONDS = 900
 #: Mean stall in that time, percent: a tenth more than with the rule's prototype.

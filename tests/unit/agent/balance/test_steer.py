@@ -16,7 +16,7 @@ from nova_qos.core.server import SavedServer
 from nova_qos.resources import TABLE
 from tests.fakehost import FakeDomain
 from tests.unit.agent.conftest import Site
-from tests.unit.agent.records import HOST
+from tools.bed.memory_records import HOST
 
 MIB = 1024
 

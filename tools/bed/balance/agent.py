@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's balancing as a process that can be killed: ``python -m tests.balance.agent FILE``
+"""The agent's balancing as a process that can be killed: ``python -m tools.bed.balance.agent FILE``
 
 The servers are in memory instead of nova. FILE is JSON: ``servers`` by uuid, each with
 ``memory_mib`` and settings of its own; ``uri`` of libvirt; ``options`` of the section
@@ -11,13 +11,10 @@ import json
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +33,10 @@ from nova_qos.balance_options import thresholds_of
 from nova_qos.core.server import Flavor
 from nova_qos.virt import events
 from nova_qos.virt.host import LibvirtHost
-from tests.balance.overcommitted import CALM_REPORT_S
-from tests.unit.agent.records import HOST, MemoryRecord, MemoryRecords
+from tools.bed.balance.overcommitted import CALM_REPORT_S
+from tools.bed.memory_records import HOST, MemoryRecord, MemoryRecords
 
-_SECOND_S, _END_S = 1.0, 60
-_REPOSITORY = Path(__file__).parents[2]
-#: Some lines of a journal.
-_TAIL = 2**16
+_SECOND_S = 1.0
 
 
 def _configured(settings: Mapping[str, Any], state: Path) -> cfg.ConfigOpts:
@@ -106,68 +100,6 @@ def main(file: Path) -> None:
             journal.write(_line(balancer.account) + "\n")
     balancer.stop()
     loop.stop()
-
-
-@dataclass
-class Balancing:
-    """Such a process, while it runs."""
-
-    process: "subprocess.Popen[bytes]"
-    asked: Path
-    journal: Path
-
-    def lines(self) -> list[dict[str, Any]]:
-        """What it wrote; the last line may be under way."""
-        text = self.journal.read_text() if self.journal.exists() else ""
-        return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
-
-    def last(self) -> dict[str, Any]:
-        """What it said last; nothing before the first line."""
-        if self.journal.exists():
-            with self.journal.open("rb") as journal:
-                journal.seek(max(0, journal.seek(0, os.SEEK_END) - _TAIL))
-                # the first of these may have lost its beginning, the last may be under way
-                for line in reversed(journal.read().decode().splitlines()):
-                    with suppress(ValueError):
-                        found: dict[str, Any] = json.loads(line)
-                        return found
-        return {"state": None, "reasons": [], "moves": 0, "plans": {}, "at_s": 0.0}
-
-    def log(self) -> str:
-        """The end of what it logged."""
-        return self.asked.with_suffix(".log").read_text()[-2000:]
-
-    def set(self, servers: Mapping[str, Mapping[str, int]]) -> None:
-        """Give servers other settings."""
-        new = self.asked.with_suffix(".new")
-        new.write_text(json.dumps({**json.loads(self.asked.read_text()), "servers": servers}))
-        new.replace(self.asked)
-        self.process.send_signal(signal.SIGHUP)
-
-    def kill(self) -> None:
-        """End it without a chance to do anything."""
-        self.process.kill()
-        self.process.wait()
-
-
-@contextmanager
-def balancing(
-    place: Path, name: str, uri: str, servers: Mapping[str, Mapping[str, int]], **options: Any
-) -> Iterator[Balancing]:
-    """Balance with these options; the log lies in ``NAME.log``."""
-    place.mkdir(exist_ok=True)
-    journal, asked = place / f"{name}.jsonl", place / f"{name}.json"
-    asked.write_text(json.dumps(
-        {"servers": servers, "uri": uri, "options": options, "journal": str(journal)}))
-    with (place / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.balance.agent", str(asked)], cwd=_REPOSITORY,
-            stdout=log, stderr=log)
-    try:
-        yield Balancing(process, asked, journal)
-    finally:
-        process.terminate()
-        process.wait(_END_S)
 
 
 if __name__ == "__main__":

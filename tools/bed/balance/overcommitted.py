@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.balance.parts import END, Pace, Part
-from tests.balance.recorder import Recorder, Sample, domain_statistics, mib
-from tests.balance.scarce import Scarce
+from tools.bed.balance.parts import END, Pace, Part
+from tools.bed.balance.recorder import Recorder, Sample, domain_statistics, mib
+from tools.bed.balance.scarce import Scarce
 from tools.bed.domain import Shape, TestGuest, memballoon_xml
+from tools.bed.errors import TestbedError
 from tools.bed.guest import GuestImages
 from tools.bed.libvirtd import Libvirt
 from tools.bed.processes import wait_until
@@ -90,7 +91,8 @@ class Overcommitted:
         self.end()
         for part in self.parts:
             self.libvirt.virsh("setmem", part.name, f"{part.memory_mib}M", "--live")
-        assert wait_until(self.is_whole, _QUIET_S, _POLL_S), self.actual_mib()
+        if not wait_until(self.is_whole, _QUIET_S, _POLL_S):
+            raise TestbedError(f"balloons are not empty: {self.actual_mib()}")
         self.scarce.bring_back()
 
     def actual_mib(self) -> dict[str, float]:

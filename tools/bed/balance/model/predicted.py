@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from nova_qos.agent.balance.thresholds import Thresholds
-from tests.balance.parts import Pace, Part
-from tests.benchmark.balance.controller import Product
-from tests.benchmark.balance.simulator import Nothing, sim
+from tools.bed.balance.model.controller import Product
+from tools.bed.balance.model.simulator import Nothing, sim
+from tools.bed.balance.parts import Pace, Part
 
 #: What a kernel without processes has of a guest that small.
 _KERNEL_MIB = 60.0

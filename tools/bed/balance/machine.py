@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.balance.group import PARTITION, GuestsGroup
-from tests.balance.overcommitted import Overcommitted
-from tests.balance.parts import Pace, Part
-from tests.balance.scarce import in_use
-from tests.balance.site import Site
+from tools.bed.balance.group import PARTITION, GuestsGroup
+from tools.bed.balance.overcommitted import Overcommitted
+from tools.bed.balance.parts import Pace, Part
+from tools.bed.balance.scarce import in_use
+from tools.bed.balance.site import Site
 from tools.bed.domain import Shape
 from tools.bed.errors import TestbedError
 from tools.bed.guest import GuestImages
@@ -58,7 +58,8 @@ def _small_pages() -> Iterator[None]:
     balloon takes of one is used until the kernel splits it, and how soon that comes would be most
     of what is measured."""
     libc = ctypes.CDLL(None, use_errno=True)
-    assert libc.prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0, os.strerror(ctypes.get_errno())
+    if libc.prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0):
+        raise TestbedError(f"huge pages stay: {os.strerror(ctypes.get_errno())}")
     try:
         yield
     finally:

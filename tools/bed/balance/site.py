@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.balance.agent import Balancing, balancing
-from tests.balance.overcommitted import Overcommitted, Played, cpu_s
-from tests.balance.recorder import crossings, save
+from tools.bed.balance.agent_process import Balancing, balancing
+from tools.bed.balance.overcommitted import Overcommitted, Played, cpu_s
+from tools.bed.balance.recorder import crossings, save
+from tools.bed.errors import TestbedError
 from tools.bed.processes import wait_until
 
 #: The thresholds in MiB are made for guests of gigabytes: for these small ones they are smaller,
@@ -45,7 +46,8 @@ class Site:
         self.host.quiet()
         self.host.scarce.leave(available_mib)
         with self.balancing(mode=mode) as agent:
-            assert wait_until(lambda: agent.last()["at_s"] > 0, _START_S, _POLL_S), agent.log()
+            if not wait_until(lambda: agent.last()["at_s"] > 0, _START_S, _POLL_S):
+                raise TestbedError(f"balancing does not begin: {agent.log()}")
             agent_s = cpu_s(agent.process.pid)
             played = self.played[mode] = self.host.play(seconds)
             last = agent.last()

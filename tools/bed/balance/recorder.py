@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from tests.balance.parts import Part
-from tests.balance.scarce import HostFigures, Scarce
+from tools.bed.balance.parts import Part
+from tools.bed.balance.scarce import HostFigures, Scarce
 from tools.bed.errors import TestbedError
 from tools.bed.libvirtd import Libvirt
 

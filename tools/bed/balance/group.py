@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from tests.balance.scarce import HostFigures, SwapFile, paging_mib
+from tools.bed.balance.scarce import HostFigures, SwapFile, paging_mib
 from tools.bed.debian import run
+from tools.bed.errors import TestbedError
 from tools.bed.observer import has_cgroup_v1
 from tools.bed.processes import wait_until
 
@@ -151,7 +152,8 @@ def _end_processes(group: Path) -> None:
     for pid in pids():
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    assert wait_until(lambda: not pids(), _GONE_S), f"{group} is not empty"
+    if not wait_until(lambda: not pids(), _GONE_S):
+        raise TestbedError(f"{group} is not empty")
 
 
 def _remove_tree(group: Path) -> None:
@@ -161,4 +163,5 @@ def _remove_tree(group: Path) -> None:
                 each.rmdir()
         return not group.exists()
 
-    assert wait_until(is_removed, _GONE_S), f"{group} stays"
+    if not wait_until(is_removed, _GONE_S):
+        raise TestbedError(f"{group} stays")
