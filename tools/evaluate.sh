@@ -2,20 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Makes the evaluation of the thesis again on the demo's cloud, measures what has come since, limits,
-# guarantees, inbound traffic, policies and many clients, and makes a report of it.
+# guarantees, inbound traffic, policies, many clients and balancing, and makes a report of it.
 #
 #   tools/evaluate.sh [OPTION]... [DIRECTORY]
 #
 #   --only NAME     of all experiments only this one; may be given several times:
 #                   memory, cpu, disk, network, cpu-limits, disk-limits, network-limits, inbound,
-#                   guarantees, policy, peers, load, many, soft-limit
+#                   guarantees, policy, peers, load, many, balancing, soft-limit
 #   --seed N        of the order in which things that are done in turns are done (1)
 #   --report-only   measure nothing: make the report of what is in DIRECTORY already
 #   --write-doc     write the pages of doc/source/admin on the evaluation and their plots, too
 #
 # CSV files and report.html go to DIRECTORY (./evaluation). Brings the demo's cloud up first and leaves
 # it up; tools/demo.sh --down takes it away. Needs root on Debian 12 and installs what is missing. Takes
-# three quarters of an hour or less; the machine should do nothing else.
+# less than an hour; the machine should do nothing else.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd) || exit
 state=${NOVA_QOS_DEMO_DIR:-/var/lib/nova-qos-demo}

@@ -61,7 +61,7 @@ def test_what_was_timed_is_read_again(tmp_path: Path) -> None:
 def test_page_has_every_section_and_picture(made: Made) -> None:
     found, done = made
     page = pages.html(found, done)
-    assert len(found) == 19
+    assert len(found) == 20
     for section in found:
         assert section.pictures, section.name
         assert f'id="{section.name}"' in page

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tests.evaluation import balanced
 from tools.evaluation import promises, records, sizes, timings
 from tools.evaluation.outcomes import ABOUT, EXPERIMENTS, OUTCOMES
 from tools.evaluation.promises import Promised
@@ -341,6 +342,7 @@ def write_all(directory: Path, **outcomes: Mapping[str, object]) -> None:
     promises.save(promised(), directory / "guarantees-refused")
     timings.save_changes(changes(), directory / "peers")
     timings.save_changes(edits(), directory / "policy")
+    balanced.write(directory)
     (directory / ABOUT).write_text(json.dumps({
         "seed": 7, "when": "2026-01-02 03:04 UTC",
         "versions": {"kernel": "6.1.0", "nova": "34.0.0"}}))

@@ -14,6 +14,7 @@ from tools.bed.errors import TestbedError
 from tools.bed.stack import leftovers
 from tools.bed.stack.layout import Layout
 from tools.evaluation import (
+    balancing,
     cpu,
     cpu_limits,
     disk,
@@ -40,6 +41,7 @@ _PERFORM: Mapping[str, Callable[[Site, Path], None]] = {
     "disk-limits": disk_limits.perform, "network-limits": network_limits.perform,
     "inbound": inbound.perform, "guarantees": guarantees.perform, "policy": policy.perform,
     "peers": peers.perform, "load": load.perform, "many": many.perform,
+    "balancing": balancing.perform,
     # the last one: its virtual machine keeps the processors busy
     "soft-limit": softlimit.perform,
 }

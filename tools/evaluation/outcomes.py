@@ -24,6 +24,7 @@ EXPERIMENTS = {
     "peers": "Peers: bare virsh and tc",
     "load": "Load on the API",
     "many": "Many servers in one request, by many clients",
+    "balancing": "Balancing of memory",
     "soft-limit": "Memory soft limits under pressure (5.1.2)",
 }
 

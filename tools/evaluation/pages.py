@@ -31,9 +31,9 @@ _OF_THE_THESIS = _Page("evaluation", "Evaluation", """\
 This page repeats the evaluation of the thesis that nova-qos grew out of (chapter 5 of Andreas
 Gruhler, *Investigation of Resource Reallocation Capabilities of KVM and OpenStack*, University of
 Zurich, 2015); :doc:`evaluation-control` has what the thesis did not have.""")
-_OF_THE_REST = _Page("evaluation-control", "Evaluation of limits and guarantees", """\
+_OF_THE_REST = _Page("evaluation-control", "Evaluation of limits, guarantees and balancing", """\
 This page has what the thesis did not have that :doc:`evaluation` repeats: limits, guarantees,
-inbound traffic, policies and many clients.""")
+inbound traffic, policies, balancing and many clients.""")
 
 
 def html(found: Sequence[Section], done: Outcomes) -> str:

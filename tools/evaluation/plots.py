@@ -18,7 +18,8 @@ _WIDTHS = {"VM1": 2.8, "VM2": 2.0, "VM3": 1.3}
 _GREY, _OURS, _NOVAS = "#5f6b7a", "#0072B2", "#b8c2cc"
 _NAMES_IN_A_ROW = 5
 _SIZE, _DPI = (9.0, 3.9), 110
-_STYLE: Any = {
+#: How all plots look.
+STYLE: Any = {
     "font.size": 9.5, "axes.spines.top": False, "axes.spines.right": False,
     "axes.edgecolor": _GREY, "axes.labelcolor": _GREY, "xtick.color": _GREY, "ytick.color": _GREY,
     "axes.grid": True, "grid.color": "#e6e9ed", "grid.linewidth": 0.8, "legend.frameon": False,
@@ -67,7 +68,7 @@ def _timeline(
     due: Callable[[Phase], Mapping[str, float]] | None, top: float | None,
     beside: _Curves | None = None,
 ) -> bytes:
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, axes = _figure()
         for name, (times, values) in (beside or {}).items():
             axes.plot(times, values, color=COLOURS[name], linewidth=1.0, linestyle=(0, (3, 2)),
@@ -86,7 +87,7 @@ def _timeline(
         axes.set_xlim(min(times[0] for times, _ in curves.values()),
                       max(phase.until_s for phase in record.phases))
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-        return _png(figure)
+        return png(figure)
 
 
 def _mark(axes: Any, phases: Sequence[Phase], exchanges: Sequence[Exchange]) -> None:
@@ -140,7 +141,7 @@ def many(answered: Sequence[Answered]) -> bytes:
 def _speeds(answered: Sequence[Answered], looks: Sequence[tuple[str, str, str]]) -> bytes:
     """Bars of operations, each with its colour and hatching."""
     loads = sorted({each.clients for each in answered})
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=_SIZE, dpi=_DPI, layout="constrained")
         for axes, (title, of) in zip(figure.subplots(1, 3), _MEASURES, strict=True):
             for number, (operation, colour, hatch) in enumerate(looks):
@@ -155,14 +156,14 @@ def _speeds(answered: Sequence[Answered], looks: Sequence[tuple[str, str, str]])
             axes.grid(visible=False, axis="x")
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center",
                       ncols=4)
-        return _png(figure)
+        return png(figure)
 
 
 def peers(changes: Sequence[Change]) -> bytes:
     """The time until the host holds a change, by each way, on a scale of powers of ten."""
     resources = list(dict.fromkeys(each.resource for each in changes))
     colours = dict(zip(Way, (_NOVAS, _OURS, "#56B4E9", "#E69F00"), strict=True))
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, axes = _figure()
         for number, way in enumerate(Way):
             places = [index + (number - 1.5) * 0.2 for index in range(len(resources))]
@@ -173,14 +174,14 @@ def peers(changes: Sequence[Change]) -> bytes:
         axes.set_xticks(range(len(resources)), resources)
         axes.grid(visible=False, axis="x")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-        return _png(figure)
+        return png(figure)
 
 
 def edits(changes: Sequence[Change]) -> bytes:
     """Of each edit of a policy, when each server held it."""
     edits_made = list(dict.fromkeys((each.way, each.round) for each in changes))
     places = {edit: number + 1 for number, edit in enumerate(edits_made)}
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, axes = _figure()
         for number, (label, colour) in enumerate(COLOURS.items()):
             own = [each for each in changes if each.resource == label]
@@ -194,7 +195,7 @@ def edits(changes: Sequence[Change]) -> bytes:
         axes.set_ylabel("seconds until the server holds it")
         axes.set_ylim(0, 1.1 * max(each.held_s for each in changes))
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-        return _png(figure)
+        return png(figure)
 
 
 def _figure() -> tuple[Figure, Any]:
@@ -202,7 +203,8 @@ def _figure() -> tuple[Figure, Any]:
     return figure, figure.subplots()
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """A figure as a file."""
     buffer = io.BytesIO()
     # the same figures give the same file
     figure.savefig(buffer, format="png", metadata={"Software": None})

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report's sections on what the thesis did not have: limits, guarantees, what is received, and
-policies."""
+"""The report's sections on what the thesis did not have: limits, guarantees, what is received,
+policies, and balancing."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +13,7 @@ from tools.evaluation import (
     plots,
     promises,
     records,
+    section_balancing,
     sizes,
     timings,
 )
@@ -130,6 +131,7 @@ PLAN: tuple[tuple[str, str, str, str, Callable[[Section, Path], None]], ...] = (
         A policy sets the CPU priority of three running servers; it is edited at moments of chance,
         and their control groups are looked at. The command is a program that has to start first,
         and waits until the host tells that it has the edit.""", _policy),
+    section_balancing.BALANCING,
 )
 
 #: The last one, beside the other loads.

@@ -30,7 +30,7 @@ def predicted(
     parts: Sequence[Part], pace: Pace, seconds: int, at_rest_mib: float, budget_mib: float,
     options: Mapping[str, Any] | None,
 ) -> list[Moment]:
-    """Each second of a play.
+    """Each second of a play, in which KSM merges nothing.
 
     :param at_rest_mib: what all guests have with their QEMUs before they begin
     :param options: those of balancing; None = there is none
@@ -48,11 +48,12 @@ def predicted(
             {each.name: each.usage() - swapped[each.name] + overhead_mib for each in now.guests},
             sum(swapped.values()), came + now.inn, went + now.out))
 
-    touched_s, sim.TAU_HOT = sim.TAU_HOT, pace.each_s
+    before = sim.TAU_HOT, sim.KSM_SHARE
+    sim.TAU_HOT, sim.KSM_SHARE = pace.each_s, 0.0
     try:
         sim.run(host, seconds, _controller(options), log=(1, note))
     finally:
-        sim.TAU_HOT = touched_s
+        sim.TAU_HOT, sim.KSM_SHARE = before
     return moments
 
 
