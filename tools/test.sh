@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Runs the tests: tools/test.sh [TIER]...; without arguments, all.
+# Runs the tests: tools/test.sh [TIER]...; without arguments, all but tempest.
 #
 #   lint        ruff, mypy, the rooms' imports, bandit, bashate, doc8, codespell
 #   unit        our own code alone
@@ -20,6 +20,8 @@
 #   dashboard   Horizon with the panel, also in a browser on that cloud; needs root
 #   releases    the pages and release notes, other releases of nova, and the panel on Horizon 25
 #   twonode     two virtual machines as further hosts of that cloud; needs root
+#   tempest     nova's own tests on that cloud, with and without nova-qos, and those of the plug-in
+#               for Tempest; needs root
 #
 # With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out. vmhost runs
 # beside those before it, metrics beside unit, prepare beside functional, install and releases
@@ -36,6 +38,7 @@ venv=$home/venv
 . "$root/tools/bed/install.sh" || exit
 all="lint unit metrics evaluation functional prepare vmhost net host benchmark cloud dashboard"
 all+=" install releases twonode"
+by_name_only="tempest"
 whole=(-e "$root[api,agent]" -e "$root/hooks")
 cloud_is_ours=no
 declare -A beside=()
@@ -186,6 +189,14 @@ tier_twonode() {
     need_packages tools/bed/{host,machine}.apt && in_cloud tests/twonode
 }
 
+# twice nova's own tests: half an hour and more
+tier_tempest() {
+    local place=$home/tempest
+    make_other "$place" -r "$root/tools/bed/tempest.txt" -e "$root[tempest]" || return
+    tools/demo.sh --is-up || cloud_is_ours=yes
+    tools/demo.sh --up && python_in "$place/venv/bin/python" -m tools.tempest "$place/run"
+}
+
 in_cloud() { # TEST...
     tools/demo.sh --is-up || cloud_is_ours=yes
     tools/demo.sh --up && run_pytest "$@"
@@ -247,7 +258,7 @@ make_other() { # PLACE PIP-ARGUMENT...
     stamp=$(stamp_of requirements.txt test-requirements.txt doc/requirements.txt setup.cfg \
         {hooks,nova_qos_dashboard}/pyproject.toml nova_qos_dashboard/setup.py \
         nova_qos_dashboard/nova_qos_dashboard/locale/*/*/*.po tests/dashboard/requirements.txt \
-        tools/bed/dashboard25.txt ${PIP_CONSTRAINT:+"$PIP_CONSTRAINT"})
+        tools/bed/{dashboard25,tempest}.txt ${PIP_CONSTRAINT:+"$PIP_CONSTRAINT"})
     is_made "$place/stamp" "$stamp" && return
     echo "making the virtual environment $place/venv (log: $place/pip.log)"
     logged "$place/pip.log" install_into "$place/venv" "$place/stamp" "$stamp" -q "$@" ||
@@ -366,7 +377,8 @@ perform() { # NAME
 
 run_tier() { # NAME
     local began=$SECONDS outcome=passed
-    if [[ $1 =~ ^(prepare|net|host|benchmark|vmhost|cloud|dashboard|twonode)$ ]] && ! am_root; then
+    if [[ $1 =~ ^(prepare|net|host|benchmark|vmhost|cloud|dashboard|twonode|tempest)$ ]] &&
+        ! am_root; then
         echo "SKIPPED tier $1: needs root"
         summary+=("$1 skipped")
         return
@@ -381,7 +393,8 @@ run_tier() { # NAME
 by_name=$(($# == 1))
 [ $# -gt 0 ] || set -- $all
 for tier in "$@"; do
-    [[ " $all " == *" $tier "* ]] || fail "there is no tier '$tier'; there are: $all"
+    [[ " $all $by_name_only " == *" $tier "* ]] ||
+        fail "there is no tier '$tier'; there are: $all $by_name_only"
 done
 cd "$root" && mkdir -p "$home" || exit
 need_packages tools/bed/{python,test}.apt || fail "the Debian packages could not be installed"

@@ -91,6 +91,20 @@ def test_the_extra_of_the_report_draws(installed: Callable[[str], Run]) -> None:
     assert done.stdout == "<svg\n", done.stderr
 
 
+def test_the_extra_of_tempest_brings_tests(installed: Callable[[str], Run]) -> None:
+    run = installed("[tempest]")
+    assert distributions(run).isdisjoint(HEAVY)
+    done = run("python", "-c", "import unittest; from tempest.test_discover import plugins; "
+               "found = plugins.TempestTestPluginManager().get_plugin_load_tests_tuple(); "
+               "tests, top = found['nova_qos']; loader = unittest.TestLoader(); "
+               "suite = loader.discover(tests, top_level_dir=top); "
+               "print(loader.errors, suite.countTestCases() > 10)")
+    assert done.stdout == "[] True\n", done.stdout + done.stderr
+    sample = run("oslo-config-generator", "--namespace", "tempest.config").stdout
+    assert "[nova_qos]" in sample
+    assert "#apply_timeout = 60" in sample
+
+
 def test_the_extra_of_the_api_mounts(installed: Callable[[str], Run]) -> None:
     run = installed("[api]")
     assert "libvirt-python" not in distributions(run)

@@ -41,6 +41,7 @@ PLANTED = [
     ("nova_qos_dashboard.cloud", "import nova"),
     ("nova_qos_dashboard.cloud", "from nova_qos.api import rules"),
     ("nova_qos.dry_run.runs", "from novaclient_qos.osc import cloud"),
+    ("nova_qos.tempest_plugin.client", "import nova"),
     ("nova_qos.tomorrow", "from nova_qos.core import errors"),
     ("nova_qos.net.outbound", "from . import view"),
 ]

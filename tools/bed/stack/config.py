@@ -159,16 +159,22 @@ def _write_nova(layout: Layout) -> None:
     }
     # nova-compute and the agent reach the database through nova-conductor only
     write(layout.etc("nova-compute") / "nova.conf", common)
+    paste = layout.etc("nova") / "api-paste.ini"
     write(layout.etc("nova") / "nova.conf", {
         **common,
         "database": {"connection": layout.database_url("nova")},
         "api_database": {"connection": layout.database_url("nova_api")},
         "nova_qos_database": {"connection": layout.database_url("nova_qos")},
-        "wsgi": {"api_paste_config": layout.etc("nova") / "api-paste.ini"},
+        "wsgi": {"api_paste_config": paste},
         "api": {"auth_strategy": "keystone"},
     })
-    shutil.copy(layout.state / "venv/etc/nova/api-paste.ini", layout.etc("nova"))
-    run(layout.program("nova-qos-paste"), "enable", layout.etc("nova") / "api-paste.ini")
+    shutil.copy(novas_paste(layout), paste)
+    run(layout.program("nova-qos-paste"), "enable", paste)
+
+
+def novas_paste(layout: Layout) -> Path:
+    """The api-paste.ini that nova brings, without nova-qos."""
+    return layout.state / "venv/etc/nova/api-paste.ini"
 
 
 def _nova_defaults(layout: Layout) -> dict[str, object]:

@@ -16,6 +16,8 @@ PROMETHEUS_PORT = 19090
 DASHBOARD_PORT = 18080
 #: Of Watcher's API.
 WATCHER_PORT = 19322
+#: Of a second nova API, which has no nova-qos.
+PLAIN_API_PORT = 18775
 PORTS = {"keystone": 15000, "glance": 19292, "placement": 18778, "neutron": 19696, "nova": 18774}
 DATABASES = ("keystone", "glance", "placement", "neutron", "nova_api", "nova", "nova_cell0",
              "nova_qos")

@@ -4,14 +4,16 @@
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tools.bed.libvirtd import PrivateLibvirt
 from tools.bed.processes import Daemon
-from tools.bed.stack.layout import BROKER_PORT, CACHE_PORT, PORTS, Layout
+from tools.bed.stack.layout import BROKER_PORT, CACHE_PORT, PLAIN_API_PORT, PORTS, Layout
 from tools.bed.stack.shell import try_run
 
+#: The name of the second nova API, and of its configuration directory.
+PLAIN = "nova-plain-api"
 _LOOPBACK = "127.0.0.1"
 
 
@@ -79,12 +81,26 @@ def web(
     venv: str = "venv", port: int | None = None,
 ) -> Daemon:
     """One REST API under uWSGI; more: arguments of that."""
-    etc, port = layout.etc(service), port or PORTS[service]
-    environment = {f"OS_{service.upper()}_CONFIG_DIR": str(etc), **_environment(layout)}
+    environment = {f"OS_{service.upper()}_CONFIG_DIR": str(layout.etc(service))}
     if service == "neutron":
         environment["OS_NEUTRON_CONFIG_FILES"] = "neutron.conf;ml2.ini"
+    return _uwsgi(layout, f"{service}-api", port or PORTS[service], module, processes, environment,
+                  *more, venv=venv)
+
+
+def plain_api(layout: Layout) -> Daemon:
+    """A second nova API, which has no nova-qos; it is no part of ``everything``."""
+    return _uwsgi(
+        layout, PLAIN, PLAIN_API_PORT, "nova.wsgi.osapi_compute", 2,
+        {"OS_NOVA_CONFIG_DIR": str(layout.etc(PLAIN))})
+
+
+def _uwsgi(
+    layout: Layout, name: str, port: int, module: str, processes: int,
+    environment: Mapping[str, str], *more: str, venv: str = "venv",
+) -> Daemon:
     return Daemon(
-        f"{service}-api",
+        name,
         [layout.program("uwsgi"), "--http-socket", f"{_LOOPBACK}:{port}",
          "--module", f"{module}:application", "--virtualenv", str(layout.state / venv),
          "--master", "--die-on-term", "--processes", str(processes), "--threads", "4",
@@ -94,7 +110,8 @@ def web(
          # a host under emulation takes an image slowly
          "--socket-timeout", "120", "--buffer-size", "65535",
          "--add-header", "Connection: close", "--disable-logging", *more],
-        layout.run, ready=_serves(port), ready_timeout_s=60, environment=environment)
+        layout.run, ready=_serves(port), ready_timeout_s=60,
+        environment={**environment, **_environment(layout)})
 
 
 def worker(

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tempest's configuration for this cloud, as data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tools.bed.stack import tenants
+from tools.bed.stack.config import Sections
+from tools.bed.stack.layout import PASSWORD, REGION, url
+
+#: Of every account, server, flavor and so on that the tests make.
+PREFIX = "tempest"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The ids of what the tests use: they start servers of the smaller flavor, and resize to and
+    rebuild from the others."""
+
+    image: str
+    other_image: str
+    flavor: str
+    larger_flavor: str
+    network: str
+
+    @classmethod
+    def of(cls, cloud: Any) -> "Parts":
+        """As ``tenants`` has made them."""
+        image, other = (cloud.image.find_image(name, ignore_missing=False).id
+                        for name in (tenants.IMAGE, tenants.IMAGE_WITHOUT_BALLOON))
+        small, large = (cloud.compute.find_flavor(name, ignore_missing=False).id
+                        for name in sorted(tenants.FLAVORS, key=tenants.FLAVORS.__getitem__))
+        network = cloud.network.find_network(tenants.NETWORK, ignore_missing=False).id
+        return cls(image, other, small, large, network)
+
+
+def sections(parts: Parts, place: Path, catalog_type: str, has_nova_qos: bool) -> Sections:
+    """A tempest.conf that asks the nova API of this type in keystone's catalogue.
+
+    :param place: the directory for locks and logs
+    """
+    return {
+        "DEFAULT": {"log_file": place / "tempest.log", "debug": False,
+                    "resource_name_prefix": PREFIX},
+        "oslo_concurrency": {"lock_path": place / "lock"},
+        "auth": {
+            "use_dynamic_credentials": True, "tempest_roles": "member",
+            # the shared network has DHCP, and each network more would need an agent's time
+            "create_isolated_networks": False,
+            "admin_username": "admin", "admin_password": PASSWORD, "admin_project_name": "admin",
+            "admin_domain_name": "Default",
+        },
+        "identity": {"uri_v3": url("keystone"), "auth_version": "v3", "region": REGION},
+        "service_available": {
+            "nova": True, "glance": True, "neutron": True, "cinder": False, "swift": False,
+            "horizon": False, "nova_qos": has_nova_qos,
+        },
+        "network": {"public_network_id": parts.network,
+                    "floating_network_name": tenants.NETWORK},
+        "compute": {
+            "catalog_type": catalog_type, "image_ref": parts.image,
+            "image_ref_alt": parts.other_image, "flavor_ref": parts.flavor,
+            "flavor_ref_alt": parts.larger_flavor, "fixed_network_name": tenants.NETWORK,
+            "max_microversion": "latest", "min_compute_nodes": 1, "hypervisor_type": "QEMU",
+            "build_timeout": 300,
+        },
+        "compute-feature-enabled": _features(),
+        # nothing in these guests answers SSH
+        "validation": {"run_validation": False},
+    }
+
+
+def _features() -> dict[str, object]:
+    absent = ("cold_migration", "live_migration", "metadata_service", "personality",
+              "config_drive", "attach_encrypted_volume", "ide_bus", "stable_rescue")
+    present = ("resize", "hostname_fqdn_sanitization")
+    return {**dict.fromkeys(absent, False), **dict.fromkeys(present, True)}
