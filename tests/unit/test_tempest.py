@@ -153,6 +153,12 @@ def test_the_priority_that_the_plugin_sets_is_one() -> None:
     assert option.default * 100 % 1024 == 0
 
 
+def test_the_page_has_every_option_with_its_default() -> None:
+    page = (ROOT / "doc/source/admin/tempest.rst").read_text()
+    for each in (*options.AVAILABLE, *options.OPTIONS):
+        assert f"    {each.name} = {str(each.default).lower()}\n" in page
+
+
 @pytest.mark.parametrize("body", [
     {"badRequest": {"code": 400, "message": "share: no"}}, {"code": 400, "message": "share: no"}])
 def test_a_fault_is_found_in_either_form(body: object) -> None:
