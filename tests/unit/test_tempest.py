@@ -19,7 +19,7 @@ from nova_qos.resources import TABLE
 from nova_qos.tempest_plugin import options
 from nova_qos.tempest_plugin.fault import fault_of
 from tools.bed.errors import TestbedError
-from tools.bed.stack import config, plain, tempest
+from tools.bed.stack import config, plain, services, tempest
 from tools.bed.stack.layout import Layout
 from tools.tempest import outcomes
 from tools.tempest.outcomes import Result
@@ -96,13 +96,19 @@ def test_tempest_asks_the_api_that_is_meant(
 
 def test_the_plain_api_differs_in_its_paste_file_alone(tmp_path: Path) -> None:
     layout = Layout(tmp_path, ROOT)
-    text = f"[wsgi]\napi_paste_config = {layout.etc('nova')}/api-paste.ini\n[api]\nx = 1\n"
-    changed = plain.plain_conf(text, layout)
-    assert changed.splitlines()[1] == f"api_paste_config = {config.novas_paste(layout)}"
-    assert [line for line in text.splitlines() if line not in changed.splitlines()] == [
-        text.splitlines()[1]]
-    with pytest.raises(TestbedError, match="api_paste_config"):
-        plain.plain_conf("[wsgi]\n", layout)
+    first, own = layout.etc("nova"), layout.etc(services.PLAIN)
+    novas, ours = config.novas_paste(layout), first / "api-paste.ini"
+    for place, content in ((novas, "nova's"), (ours, "ours")):
+        place.parent.mkdir(parents=True)
+        place.write_text(content)
+    conf = first / "nova.conf"
+    conf.write_text(f"[wsgi]\napi_paste_config = {first}/api-paste.ini\n[api]\nx = 1\n")
+    plain.configure(layout)
+    assert (own / "api-paste.ini").read_text() == "nova's"
+    assert (own / "nova.conf").read_text() == conf.read_text().replace(str(first), str(own))
+    conf.write_text("[wsgi]\n")
+    with pytest.raises(TestbedError, match=r"api-paste\.ini"):
+        plain.configure(layout)
 
 
 @pytest.mark.parametrize("name", ["nova", "plugin"])

@@ -22,12 +22,10 @@ def running(layout: Layout, cloud: Any) -> Iterator[None]:
 
     :raises TestbedError: it does not start
     """
-    directory, daemon = layout.etc(services.PLAIN), services.plain_api(layout)
+    daemon = services.plain_api(layout)
     _forget(cloud)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        text = layout.etc("nova").joinpath("nova.conf").read_text()
-        directory.joinpath("nova.conf").write_text(plain_conf(text, layout))
+        configure(layout)
         daemon.start()
         entry = cloud.identity.create_service(name=services.PLAIN, type=CATALOG_TYPE)
         cloud.identity.create_endpoint(
@@ -36,18 +34,22 @@ def running(layout: Layout, cloud: Any) -> Iterator[None]:
     finally:
         _forget(cloud)
         daemon.stop()
-        shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(layout.etc(services.PLAIN), ignore_errors=True)
 
 
-def plain_conf(text: str, layout: Layout) -> str:
-    """The first API's nova.conf with another api-paste.ini.
+def configure(layout: Layout) -> None:
+    """Write its files: the first API's nova.conf, which names another api-paste.ini.
 
-    :raises TestbedError: it does not name the first API's
+    :raises TestbedError: that nova.conf does not name the first API's api-paste.ini
     """
-    line = f"api_paste_config = {layout.etc('nova') / 'api-paste.ini'}\n"
-    if text.count(line) != 1:
-        raise TestbedError(f"nova.conf of the API lacks the line {line}")
-    return text.replace(line, f"api_paste_config = {config.novas_paste(layout)}\n")
+    first, own = layout.etc("nova"), layout.etc(services.PLAIN)
+    text, paste = first.joinpath("nova.conf").read_text(), str(first / "api-paste.ini")
+    if text.count(paste) != 1:
+        raise TestbedError(f"{first / 'nova.conf'} does not name {paste} once")
+    own.mkdir(parents=True, exist_ok=True)
+    own.joinpath("nova.conf").write_text(text.replace(paste, str(own / "api-paste.ini")))
+    # nova looks for it beside nova.conf
+    shutil.copy(config.novas_paste(layout), own)
 
 
 def _forget(cloud: Any) -> None:
