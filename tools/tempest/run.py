@@ -11,9 +11,8 @@ from pathlib import Path
 from tools.bed.errors import TestbedError
 from tools.bed.stack import config
 from tools.bed.stack.config import Sections
-from tools.tempest import outcomes
+from tools.tempest import outcomes, selection
 
-_SELECTIONS = Path(__file__).parent
 # more would wait for each other: every server starts on one host, under emulation
 _CONCURRENCY = 2
 _PROGRAM = Path(sys.executable).with_name("tempest")
@@ -51,7 +50,7 @@ class Run:
     def _command(self, conf: Path) -> list[str]:
         return [str(self.program), "run", "--subunit",
                 "--config-file", str(conf), "--concurrency", str(_CONCURRENCY),
-                "--include-list", str(_SELECTIONS / f"{self.selection}.txt")]
+                "--include-list", str(selection.path_of(self.selection))]
 
 
 def _environment() -> dict[str, str]:
