@@ -6,7 +6,6 @@ import ast
 import configparser
 import datetime
 import io
-import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from nova_qos.tempest_plugin.fault import fault_of
 from tools.bed.errors import TestbedError
 from tools.bed.stack import config, plain, services, tempest
 from tools.bed.stack.layout import Layout
-from tools.tempest import outcomes
+from tools.tempest import outcomes, selection
 from tools.tempest.outcomes import Result
 from tools.tempest.run import Run
 
@@ -50,11 +49,15 @@ def stream(*events: tuple[str, str, dict[str, str]]) -> io.BytesIO:
 def test_a_stream_is_read() -> None:
     assert outcomes.read(stream(
         ("a.Test.test_one[id-1,smoke]", "success", {"pythonlogging:''": "much"}),
+        ("a.Absent.test_three[id-3]", "exists", {}),
         ("setUpClass (a.Absent)", "skip", {"reason": "no cinder"}),
+        ("a.Lost.test_four[id-4]", "exists", {}),
+        ("a.Test.test_one[id-1,smoke]", "exists", {}),
         ("a.Test.test_two[id-2]", "fail", {"traceback": "Traceback\n  line\nServerFault: 500\n"}),
         ("a.Test.test_hung", "inprogress", {}),
     )) == {
-        "a.Test.test_one": PASSED, "a.Absent": SKIPPED,
+        "a.Test.test_one": PASSED, "a.Absent.test_three": SKIPPED,
+        "a.Lost.test_four": Result("failed", "it did not run"),
         "a.Test.test_two": Result("failed", "ServerFault: 500"),
         "a.Test.test_hung": Result("failed", "no reason given"),
     }
@@ -65,6 +68,27 @@ def test_outcomes_are_counted_and_explained() -> None:
     assert outcomes.counted(tests) == "4 tests: 1 passed, 2 skipped, 1 failed"
     assert list(outcomes.skips(tests)) == ["skipped 2: no cinder"]
     assert list(outcomes.failures(tests)) == ["failed: d: 500"]
+
+
+def test_a_class_that_failed_is_one_line() -> None:
+    assert list(outcomes.failures({
+        "a.Test.test_1": FAILED, "a.Test.test_2": FAILED, "a.Test.test_3": Result("failed", "404"),
+        "b.Test.test_4": FAILED, "b.Test.test_5": PASSED,
+    })) == ["failed: 2 of a.Test: 500", "failed: a.Test.test_3: 404", "failed: b.Test.test_4: 500"]
+
+
+def test_a_reason_is_told_in_one_line() -> None:
+    (line,) = outcomes.skips({"a": Result("skipped", "Found shared networks: " + "[{}] " * 99)})
+    assert line.startswith("skipped 1: Found shared networks: [{}] [{}]")
+    assert len(line) < 120
+
+
+def test_a_skip_needs_a_reason_that_is_known() -> None:
+    tests = {"a": PASSED, "b": SKIPPED, "c": Result("skipped", "no such image"), "d": FAILED}
+    assert list(outcomes.unexplained(tests, ["^no (cinder|console)"])) == [
+        "skipped: c: no such image"]
+    assert list(outcomes.unexplained(tests, ["^no "])) == []
+    assert len(list(outcomes.unexplained(tests, []))) == 2
 
 
 def test_every_difference_is_found() -> None:
@@ -111,13 +135,22 @@ def test_the_plain_api_differs_in_its_paste_file_alone(tmp_path: Path) -> None:
         plain.configure(layout)
 
 
-@pytest.mark.parametrize("name", ["nova", "plugin"])
-def test_selections_are_expressions(name: str) -> None:
-    lines = (ROOT / f"tools/tempest/{name}.txt").read_text().splitlines()
-    expressions = [line for line in lines if not line.startswith("#")]
-    assert expressions
-    for each in expressions:
-        assert re.compile(each).pattern.startswith("^")
+@pytest.mark.parametrize("reason", [
+    "AttachSCSIVolumeTestJSON skipped as Cinder is not available",
+    "LiveMigrationTest skipped as live-migration is not available",
+    "Live migration is not enabled", "Validation must be enabled",
+    "Less than 2 compute nodes, skipping multi-nodes test."])
+def test_what_the_cloud_has_not_explains_a_skip(reason: str) -> None:
+    known = selection.expressions("absent")
+    assert list(outcomes.unexplained({"a": Result("skipped", reason)}, known)) == []
+
+
+@pytest.mark.parametrize("reason", [
+    "no reason given", "Resize not available.", "Suspend is not available.",
+    "This test is not compatible with the image"])
+def test_what_the_cloud_has_explains_none(reason: str) -> None:
+    known = selection.expressions("absent")
+    assert len(list(outcomes.unexplained({"a": Result("skipped", reason)}, known))) == 1
 
 
 def program(place: Path, body: str) -> Path:

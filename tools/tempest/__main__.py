@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m tools.tempest DIRECTORY`` runs Tempest against the demo's cloud, in its environment.
 
-Nova's tests run twice, against an API without nova-qos and against the demo's; every test has to
-have the same outcome, and none may fail. Then those of our plug-in run.
+Nova's tests run twice, against an API without nova-qos and against the demo's. Every test has to
+have the same outcome, none may fail, and none may be skipped but for a reason in ``absent.txt``.
+Then those of our plug-in run.
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tools.bed import progress
 from tools.bed.errors import TestbedError
 from tools.bed.stack import leftovers, plain, tempest, tenants
 from tools.bed.stack.layout import Layout
-from tools.tempest import outcomes
+from tools.tempest import outcomes, selection
 from tools.tempest.leftovers import removed
 from tools.tempest.run import Run
 
@@ -28,7 +29,8 @@ def main() -> int:
     leftovers.mark(layout)
     cloud = tenants.connect("admin", "admin")
     try:
-        wrong = [*compared(layout, cloud, place), *own(cloud, place)]
+        with tempest.parts(cloud) as parts:
+            wrong = [*compared(layout, cloud, parts, place), *own(parts, place)]
     except TestbedError as error:
         wrong = [str(error)]
     wrong += removed(cloud)
@@ -38,25 +40,30 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def compared(layout: Layout, cloud: Any, place: Path) -> Iterable[str]:
+def compared(
+    layout: Layout, cloud: Any, parts: tempest.Parts, place: Path
+) -> Iterable[str]:
     """Run nova's tests on both APIs; a line for each that failed or differs."""
-    parts = tempest.Parts.of(cloud)
     with plain.running(layout, cloud):
         require_mounts(cloud)
         without = _tests("nova's tests without nova-qos", place / "plain", "nova",
                          tempest.sections(parts, place / "plain", plain.CATALOG_TYPE, False))
     with_it = _tests("nova's tests with nova-qos", place / "mounted", "nova",
                      tempest.sections(parts, place / "mounted", "compute", True))
-    return [*outcomes.failures(without), *outcomes.failures(with_it),
+    absent = selection.expressions("absent")
+    return [*_wrong(without, absent), *_wrong(with_it, absent),
             *outcomes.differences(without, with_it)]
 
 
-def own(cloud: Any, place: Path) -> Iterable[str]:
-    """Run the plug-in's tests, none of which this cloud gives a reason to skip; a line for each
-    that did not pass."""
+def own(parts: tempest.Parts, place: Path) -> Iterable[str]:
+    """Run the plug-in's tests; a line for each that did not pass: this cloud has all they need."""
     found = _tests("the plug-in's tests", place / "plugin", "plugin", tempest.sections(
-        tempest.Parts.of(cloud), place / "plugin", "compute", True))
-    return [*outcomes.failures(found), *outcomes.skips(found)]
+        parts, place / "plugin", "compute", True))
+    return _wrong(found)
+
+
+def _wrong(found: outcomes.Results, reasons: Sequence[str] = ()) -> list[str]:
+    return [*outcomes.failures(found), *outcomes.unexplained(found, reasons)]
 
 
 def require_mounts(cloud: Any) -> None:
@@ -71,11 +78,11 @@ def require_mounts(cloud: Any) -> None:
                            "by the one that is to have no nova-qos")
 
 
-def _tests(what: str, place: Path, selection: str, sections: Any) -> dict[str, outcomes.Result]:
+def _tests(what: str, place: Path, name: str, sections: Any) -> dict[str, outcomes.Result]:
     found: dict[str, outcomes.Result] = {}
 
     def perform() -> None:
-        found.update(Run(place, selection).perform(sections))
+        found.update(Run(place, name).perform(sections))
 
     progress.step(what, perform, Path("/dev/null"))
     print(f"  {outcomes.counted(found)}", flush=True)

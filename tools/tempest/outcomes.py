@@ -2,8 +2,9 @@
 """What a run of Tempest came to: read from its stream, told in lines, and compared."""
 
 import re
+import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -12,6 +13,7 @@ import testtools
 
 PASSED, SKIPPED, FAILED = "passed", "skipped", "failed"
 _OUTCOME = {"success": PASSED, "skip": SKIPPED}
+_REASON_LENGTH = 100
 # what a set-up of a class that fails is called
 _CLASS = re.compile(r"^(setUpClass|tearDownClass) \((?P<name>.*)\)$")
 
@@ -29,18 +31,38 @@ Results = Mapping[str, Result]
 
 
 def read(stream: BinaryIO) -> dict[str, Result]:
-    """The tests of a subunit stream by name. A test that did not end has failed."""
+    """The tests of a subunit stream by name. One that did not end has failed; those of a class that
+    was skipped or could not be set up have the class's outcome."""
     found: dict[str, Result] = {}
+    announced: set[str] = set()
 
     def take(test: Mapping[str, Any]) -> None:
-        outcome = _OUTCOME.get(test["status"], FAILED)
-        found[name_of(test["id"])] = Result(outcome, _why(outcome, test["details"]))
+        name, status = name_of(test["id"]), test["status"]
+        if status == "exists":
+            announced.add(name)
+        else:
+            outcome = _OUTCOME.get(status, FAILED)
+            found[name] = Result(outcome, _why(outcome, test["details"]))
 
     taken = testtools.StreamToDict(take)
     taken.startTestRun()
     subunit.ByteStreamToStreamResult(stream, non_subunit_name="output").run(taken)
     taken.stopTestRun()
-    return found
+    return _with_those_of_classes(found, announced - found.keys())
+
+
+def class_of(name: str) -> str:
+    """The class of a test."""
+    return name.rpartition(".")[0]
+
+
+def _with_those_of_classes(found: Results, absent: Collection[str]) -> dict[str, Result]:
+    """Give what did not run by itself the outcome of its class, which then needs no own entry."""
+    classes = {class_of(name) for name in absent}
+    told = {name: result for name, result in found.items() if name not in classes}
+    missing = {name: found.get(class_of(name), Result(FAILED, "it did not run"))
+               for name in absent}
+    return {**told, **missing}
 
 
 def name_of(test_id: str) -> str:
@@ -67,16 +89,32 @@ def counted(tests: Results) -> str:
 
 def skips(tests: Results) -> Iterator[str]:
     """A line for each reason why tests were skipped."""
-    reasons = Counter(test.why for test in tests.values() if test.outcome == SKIPPED)
+    reasons = Counter(_short(test.why) for test in tests.values() if test.outcome == SKIPPED)
     for reason, number in sorted(reasons.items()):
         yield f"skipped {number}: {reason}"
 
 
+def unexplained(tests: Results, reasons: Collection[str]) -> Iterator[str]:
+    """A line for each test that was skipped for a reason that none of these expressions matches."""
+    for name, test in sorted(tests.items()):
+        if test.outcome == SKIPPED and not any(re.search(each, test.why) for each in reasons):
+            yield f"skipped: {name}: {_short(test.why)}"
+
+
+def _short(reason: str) -> str:
+    # one of Tempest's reasons has whole networks in it
+    return textwrap.shorten(reason, _REASON_LENGTH)
+
+
 def failures(tests: Results) -> Iterator[str]:
-    """A line for each test that failed."""
+    """A line for each test that failed, or for all of a class that failed for the same reason."""
+    alike: dict[tuple[str, str], list[str]] = {}
     for name, test in sorted(tests.items()):
         if test.outcome == FAILED:
-            yield f"failed: {name}: {test.why}"
+            alike.setdefault((class_of(name), test.why), []).append(name)
+    for (of_class, why), names in alike.items():
+        which = names[0] if len(names) == 1 else f"{len(names)} of {of_class}"
+        yield f"failed: {which}: {why}"
 
 
 def differences(without: Results, with_it: Results) -> Iterator[str]:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tempest's configuration for this cloud, as data."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,11 @@ from tools.bed.stack.layout import PASSWORD, REGION, url
 
 #: Of every account, server, flavor and so on that the tests make.
 PREFIX = "tempest"
+
+
+#: MiB of the servers. The demo's own flavors have no disk, and only administrators may use such.
+_FLAVORS = {"for-tempest-small": 256, "for-tempest-large": 512}
+_DISK_GIB = 1
 
 
 @dataclass(frozen=True)
@@ -24,15 +31,27 @@ class Parts:
     larger_flavor: str
     network: str
 
-    @classmethod
-    def of(cls, cloud: Any) -> "Parts":
-        """As ``tenants`` has made them."""
-        image, other = (cloud.image.find_image(name, ignore_missing=False).id
-                        for name in (tenants.IMAGE, tenants.IMAGE_WITHOUT_BALLOON))
-        small, large = (cloud.compute.find_flavor(name, ignore_missing=False).id
-                        for name in sorted(tenants.FLAVORS, key=tenants.FLAVORS.__getitem__))
-        network = cloud.network.find_network(tenants.NETWORK, ignore_missing=False).id
-        return cls(image, other, small, large, network)
+
+@contextlib.contextmanager
+def parts(cloud: Any) -> Iterator[Parts]:
+    """What ``tenants`` has made, and two flavors for a while."""
+    image, other = (cloud.image.find_image(name, ignore_missing=False).id
+                    for name in (tenants.IMAGE, tenants.IMAGE_WITHOUT_BALLOON))
+    network = cloud.network.find_network(tenants.NETWORK, ignore_missing=False).id
+    # a run that was ended may have left them
+    _remove_flavors(cloud)
+    try:
+        small, large = (
+            cloud.compute.create_flavor(name=name, ram=ram, vcpus=1, disk=_DISK_GIB).id
+            for name, ram in _FLAVORS.items())
+        yield Parts(image, other, small, large, network)
+    finally:
+        _remove_flavors(cloud)
+
+
+def _remove_flavors(cloud: Any) -> None:
+    for each in [each for each in cloud.compute.flavors() if each.name in _FLAVORS]:
+        cloud.compute.delete_flavor(each)
 
 
 def sections(parts: Parts, place: Path, catalog_type: str, has_nova_qos: bool) -> Sections:
