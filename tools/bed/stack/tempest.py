@@ -84,6 +84,8 @@ def sections(parts: Parts, place: Path, catalog_type: str, has_nova_qos: bool) -
             "max_microversion": "latest", "min_compute_nodes": 1, "hypervisor_type": "QEMU",
             "build_timeout": 300,
         },
+        # the servers' network is the one outside, where floating addresses come from
+        "network-feature-enabled": {"floating_ips": False},
         "compute-feature-enabled": _features(),
         # nothing in these guests answers SSH
         "validation": {"run_validation": False},
