@@ -13,8 +13,6 @@ from tools.bed.stack.layout import PASSWORD, REGION, url
 
 #: Of every account, server, flavor and so on that the tests make.
 PREFIX = "tempest"
-
-
 #: MiB of the servers. The demo's own flavors have no disk, and only administrators may use such.
 _FLAVORS = {"for-tempest-small": 256, "for-tempest-large": 512}
 _DISK_GIB = 1
