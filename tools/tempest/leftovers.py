@@ -12,7 +12,7 @@ def removed(cloud: Any) -> Iterator[str]:
     compute, identity = cloud.compute, cloud.identity
     kinds = (
         ("server", compute.servers(details=False, all_projects=True), compute.delete_server),
-        ("flavor", compute.flavors(is_public=None), compute.delete_flavor),
+        ("flavor", compute.flavors(is_public="None"), compute.delete_flavor),
         ("aggregate", compute.aggregates(), compute.delete_aggregate),
         ("image", cloud.image.images(), cloud.image.delete_image),
         ("user", identity.users(), identity.delete_user),

@@ -35,17 +35,32 @@ class Run:
         self.place.mkdir(parents=True)
         conf = config.write(self.place / "tempest.conf", sections)
         conf.chmod(0o600)
-        stream, said = self.place / "tests.subunit", self.place / "output.log"
-        with stream.open("wb") as out, said.open("wb") as err:
+        said = self.place / "output.log"
+        with self._stream.open("wb") as out, said.open("wb") as err:
             # the exit status says no more than the stream
             subprocess.run(
                 self._command(conf), cwd=self.place, env=_environment(), stdin=subprocess.DEVNULL,
                 stdout=out, stderr=err)
-        with stream.open("rb") as file:
-            found = outcomes.read(file)
-        if not found:
+        if not (found := self._read()):
             raise TestbedError(f"Tempest ran no test: see {said}")
+        self._ended.touch()
         return found
+
+    def kept(self) -> dict[str, outcomes.Result]:
+        """What the tests came to the last time; nothing unless that run has ended."""
+        return self._read() if self._ended.exists() else {}
+
+    @property
+    def _stream(self) -> Path:
+        return self.place / "tests.subunit"
+
+    @property
+    def _ended(self) -> Path:
+        return self.place / "ended"
+
+    def _read(self) -> dict[str, outcomes.Result]:
+        with self._stream.open("rb") as file:
+            return outcomes.read(file)
 
     def _command(self, conf: Path) -> list[str]:
         return [str(self.program), "run", "--subunit",

@@ -23,6 +23,8 @@ def running(layout: Layout, cloud: Any) -> Iterator[None]:
     :raises TestbedError: it does not start
     """
     daemon = services.plain_api(layout)
+    # one that a run that was ended has left may have another configuration
+    daemon.stop()
     _forget(cloud)
     try:
         configure(layout)
