@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Runs the tests: tools/test.sh [TIER]...; without arguments, all but tempest.
+# Runs the tests: tools/test.sh [TIER]...; without arguments, all but tempest and upgrade.
 #
 #   lint        ruff, mypy, the rooms' imports, bandit, bashate, doc8, codespell
 #   unit        our own code alone
@@ -22,8 +22,12 @@
 #   twonode     two virtual machines as further hosts of that cloud; needs root
 #   tempest     nova's own tests on that cloud, with and without nova-qos, and those of the plug-in
 #               for Tempest; needs root
+#   upgrade     that cloud in use, from an earlier release to this one, back, and again; needs root
 #
 # NOVA_QOS_TEMPEST names the parts of the tier tempest that run, of: plugin with without.
+# NOVA_QOS_UPGRADE_FROM names the releases that the tier upgrade begins with, each by what git calls
+# a commit; without it, the newest tag before this commit, or as long as there is none, the commit
+# before the newest release note.
 # With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out. vmhost runs
 # beside those before it, metrics beside unit, prepare beside functional, install and releases
 # beside cloud: what they print comes when their turn has come. With NOVA_QOS_RECORD=1, tiers that
@@ -39,7 +43,7 @@ venv=$home/venv
 . "$root/tools/bed/install.sh" || exit
 all="lint unit metrics evaluation functional prepare vmhost net host benchmark cloud dashboard"
 all+=" install releases twonode"
-by_name_only="tempest"
+by_name_only="tempest upgrade"
 whole=(-e "$root[api,agent]" -e "$root/hooks")
 cloud_is_ours=no
 declare -A beside=()
@@ -162,7 +166,10 @@ tier_vmhost() {
     python_in "$venv/bin/python" -m tools.bed.vmhost "${selection[@]}"
 }
 
-tier_cloud() { in_cloud tests/cloud; }
+tier_cloud() { in_cloud tests/cloud --ignore tests/cloud/upgrade; }
+
+# by name alone: it takes minutes, and what it finds is seldom of one change
+tier_upgrade() { in_cloud tests/cloud/upgrade; }
 
 # in the environment of the demo's Horizon, with what the tests need beside it
 tier_dashboard() {
@@ -381,7 +388,7 @@ perform() { # NAME
 
 run_tier() { # NAME
     local began=$SECONDS outcome=passed
-    if [[ $1 =~ ^(prepare|net|host|benchmark|vmhost|cloud|dashboard|twonode|tempest)$ ]] &&
+    if [[ $1 =~ ^(prepare|net|host|benchmark|vmhost|cloud|dashboard|twonode|tempest|upgrade)$ ]] &&
         ! am_root; then
         echo "SKIPPED tier $1: needs root"
         summary+=("$1 skipped")

@@ -33,6 +33,11 @@ def record_recipe(layout: Layout) -> None:
     (layout.run / "recipe").write_text(_fingerprint(layout.repository, _RECIPE))
 
 
+def forget(layout: Layout) -> None:
+    """Other code than the source tree's is about to run, until the next restart."""
+    (layout.run / "code").unlink(missing_ok=True)
+
+
 def restart(layout: Layout) -> None:
     """Start the two processes that run our code again.
 
