@@ -160,7 +160,7 @@ tier_vmhost() {
         selection=(tests/vmhost/test_contract.py::TestKernelKnobs
             tests/vmhost/test_soft_limit.py::TestProtect
             'tests/vmhost/test_tunnels.py::test_shares_in_a_tunnel[vxlan]'
-            tests/vmhost/test_release.py)
+            tests/vmhost/test_release.py tests/vmhost/test_unit.py)
         echo "reduced: of tests/vmhost only ${selection[*]}"
     fi
     python_in "$venv/bin/python" -m tools.bed.vmhost "${selection[@]}"

@@ -23,7 +23,8 @@ _REPOSITORY = Path(__file__).parents[2]
 #: Shared by all checkouts of this machine; each recipe has its own names below.
 CACHE, GUESTS = Path("/var/tmp/nova-qos-machines"), Path("/var/tmp/nova-qos-images")
 #: What of the source tree goes into the machine, and where it lies there.
-PARTS = ("nova_qos", "novaclient_qos", "hooks", "tests", "tools", "pyproject.toml", "setup.cfg")
+PARTS = (
+    "nova_qos", "novaclient_qos", "hooks", "etc", "tests", "tools", "pyproject.toml", "setup.cfg")
 TREE = "/srv/nova-qos"
 # Debian 13 has /tmp in memory, where no swap file can be
 _SETTINGS = (f"PYTHONPATH={TREE}:{TREE}/hooks", "PYTHONDONTWRITEBYTECODE=1",
