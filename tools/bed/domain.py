@@ -27,7 +27,7 @@ _XML = """\
     <initrd>{initramfs}</initrd>
     <cmdline>console=ttyS0 quiet no_timer_check {options}</cmdline>
   </os>
-  <features><acpi/></features>
+  <features><acpi/>{translated}</features>
   <on_reboot>restart</on_reboot>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
@@ -82,7 +82,7 @@ class Shape:
     disk, as it is. ``bridge`` gives it a network interface there. ``swap_mib`` gives it a second
     disk that it swaps to. With ``kvm`` it is not emulated, where this machine offers that.
     ``partition`` names the control group, as libvirt does, below which its own is made; it must be
-    there.
+    there. ``code_mib``: how much translated code its QEMU keeps, which grows to a GiB otherwise.
     """
 
     memory_mib: int = 256
@@ -96,6 +96,7 @@ class Shape:
     swap_mib: int = 0
     kvm: bool = False
     partition: str | None = None
+    code_mib: int | None = None
 
 
 class TestGuest:
@@ -135,6 +136,7 @@ class TestGuest:
             memballoon=shape.memballoon,
             memory_backing=shape.memory_backing,
             resource=_resource_xml(shape),
+            translated=_translated_xml(shape),
             kind="kvm" if shape.kvm else "qemu",
             interface=interface,
         )
@@ -227,6 +229,12 @@ class TestGuest:
         shell.connect(str(self._place / "shell"))
         shell.sendall(command.encode() + b"\n")
         return shell
+
+
+def _translated_xml(shape: Shape) -> str:
+    if shape.code_mib is None:
+        return ""
+    return f'<tcg><tb-cache unit="MiB">{shape.code_mib}</tb-cache></tcg>'
 
 
 def _resource_xml(shape: Shape) -> str:

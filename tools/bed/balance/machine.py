@@ -27,6 +27,8 @@ _PLACE = Path("/var/tmp")
 _IMAGES, _NAME = _PLACE / "nova-qos-images", "nova-qos-balance"
 _SWAP_MIB, _LIBVIRT = 2048, "libvirt"
 _LOCKED_S = 900
+#: In an hour of restarts and loads, QEMU would translate more than the swap holds.
+_CODE_MIB = 128
 #: Of linux/prctl.h.
 _PR_SET_THP_DISABLE = 41
 #: Real processors: as quick as guests can report. The machine's pressure tells of other programs.
@@ -45,7 +47,7 @@ def on_this_machine(parts: Sequence[Part], pace: Pace) -> Iterator[Site]:
                 with _small_pages():
                     libvirt.start()
                 host = Overcommitted(libvirt, GuestImages.build(_IMAGES), parts, pace, scarce,
-                                     Shape(partition=PARTITION))
+                                     Shape(partition=PARTITION, code_mib=_CODE_MIB))
                 host.start()
                 yield Site(state, host, **_OPTIONS)
             finally:
