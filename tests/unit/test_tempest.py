@@ -6,7 +6,6 @@ import ast
 import configparser
 import datetime
 import io
-import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,15 +155,6 @@ def test_what_the_cloud_has_explains_none(reason: str) -> None:
     known = selection.expressions("absent")
     assert len(list(outcomes.unexplained({"a": Result("skipped", reason)}, known))) == 1
 
-
-def test_the_tier_runs_by_its_name_alone() -> None:
-    script = (ROOT / "tools/test.sh").read_text()
-    without_arguments = " ".join(re.findall(r'^all\+?="(.*)"$', script, re.MULTILINE)).split()
-    assert "unit" in without_arguments
-    assert "tempest" not in without_arguments
-    assert re.search(r'^by_name_only="[^"]*\btempest\b', script, re.MULTILINE)
-    # so it is with CI, which names no tier
-    assert re.search(r"tools/test\.sh\"$", (ROOT / ".ci/run").read_text().rstrip())
 
 
 def program(place: Path, body: str) -> Path:

@@ -2,9 +2,7 @@
 """What tests of upgrades would see: requests that fail, changes that are lost, hosts that are
 restarted under a request."""
 
-import re
 import threading
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +11,6 @@ from tests.cloud.upgrade.answers import Answers, User
 from tests.cloud.upgrade.load import Load
 from tests.cloud.upgrade.pool import Pool
 
-ROOT = Path(__file__).parents[2]
 SERVER = "0e5c1d7a-1111-4222-8333-944445555666"
 
 
@@ -108,14 +105,3 @@ def test_a_host_that_answers_is_waited_for() -> None:
         order.append("out")
     asking.join()
     assert order[1:] == ["answered", "out"]
-
-
-def test_the_tier_runs_by_its_name_alone() -> None:
-    script = (ROOT / "tools/test.sh").read_text()
-    without_arguments = " ".join(re.findall(r'^all\+?="(.*)"$', script, re.MULTILINE)).split()
-    assert "cloud" in without_arguments
-    assert "upgrade" not in without_arguments
-    assert re.search(r'^by_name_only="[^"]*\bupgrade\b', script, re.MULTILINE)
-    # the tests lie below those of the tier cloud, which is not to run them
-    assert re.findall(r"^tier_cloud\(\).*", script, re.MULTILINE) == [
-        "tier_cloud() { in_cloud tests/cloud --ignore tests/cloud/upgrade; }"]

@@ -13,7 +13,6 @@ from tests.vmhost.servers import run
 _TREE = Path(__file__).parents[2]
 _SAMPLES = _TREE / "etc/nova-qos"
 _UNITS = Path("/run/systemd/system")
-_NAME = "nova-qos-agent-test.service"
 _KSM = Path("/sys/kernel/mm/ksm")
 _PROGRAM = "ExecStart=nova-qos-agent --config-file /etc/nova/nova.conf\n"
 # what the agent itself calls, with what the kernel has already
@@ -35,12 +34,13 @@ def unit(request: pytest.FixtureRequest) -> Iterator[Path]:
     gave."""
     text = (_SAMPLES / "nova-qos-agent.service").read_text()
     assert _PROGRAM in text
-    unit = _UNITS / _NAME
+    # a name each: what the journal has of one tells nothing of the other
+    unit = _UNITS / f"nova-qos-agent-test{len(request.param)}.service"
     unit.write_text(text.replace(
         _PROGRAM, f"Environment=PYTHONPATH={_TREE} PYTHONDONTWRITEBYTECODE=1\n"
                   f'ExecStart={sys.executable} -c "{_WRITE}"\n',
     ).replace("Type=simple", "Type=oneshot").replace("Restart=on-failure\n", ""))
-    drop_ins = unit.with_name(f"{_NAME}.d")
+    drop_ins = unit.with_name(f"{unit.name}.d")
     drop_ins.mkdir()
     before = {file: file.stat() for file in _KSM.iterdir()}
     try:

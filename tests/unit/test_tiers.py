@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which tiers tools/test.sh runs, and CI with it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = (ROOT / "tools/test.sh").read_text()
+
+
+@pytest.mark.parametrize("tier", ["tempest", "upgrade"])
+def test_a_tier_runs_by_its_name_alone(tier: str) -> None:
+    without_arguments = " ".join(re.findall(r'^all\+?="(.*)"$', SCRIPT, re.MULTILINE)).split()
+    assert "unit" in without_arguments
+    assert tier not in without_arguments
+    assert re.search(rf'^by_name_only="[^"]*\b{tier}\b', SCRIPT, re.MULTILINE)
+
+
+def test_ci_names_no_tier() -> None:
+    assert re.search(r"tools/test\.sh\"$", (ROOT / ".ci/run").read_text().rstrip())
+
+
+def test_the_tier_cloud_does_not_upgrade_it() -> None:
+    """Those tests lie below its own."""
+    assert re.findall(r"^tier_cloud\(\).*", SCRIPT, re.MULTILINE) == [
+        "tier_cloud() { in_cloud tests/cloud --ignore tests/cloud/upgrade; }"]
