@@ -15,6 +15,7 @@ from oslo_db import exception
 from sqlalchemy import exc
 
 from nova_qos.core import errors
+from nova_qos.policies.engine import is_overtaken
 from nova_qos.policies.models import VERSION_TABLE
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -50,8 +51,10 @@ def upgrade(connection: sa.Connection, to: str = NEWEST) -> None:
     try:
         with _alone(connection):
             command.upgrade(config, to)
-    except (CommandError, exception.DBDuplicateEntry) as error:
-        raise _others() from error
+    except (CommandError, exception.DBError) as error:
+        if isinstance(error, CommandError | exception.DBDuplicateEntry) or is_overtaken(error):
+            raise _others() from error
+        raise
 
 
 def require_known(revision: str | None) -> None:

@@ -123,7 +123,9 @@ def mariadb(place: Path) -> Iterator[Running]:
                 ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}",
                  f"--socket={path}", f"--port={port}", "--bind-address=127.0.0.1",
                  "--innodb-buffer-pool-size=16M", f"--pid-file={place}/pid",
-                 "--character-set-server=latin1"], stderr=subprocess.DEVNULL),
+                 "--character-set-server=latin1",
+                 # the default since 11.6, and what an older release does not know is left out
+                 "--loose-innodb-snapshot-isolation=ON"], stderr=subprocess.DEVNULL),
             lambda name, password="p%25rd":
             f"mysql+pymysql://qos:{password}@127.0.0.1:{port}/{name}",
             _execute(f"mysql+pymysql://root@localhost/?unix_socket={path}")) as running:

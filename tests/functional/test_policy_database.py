@@ -18,7 +18,7 @@ from oslo_config import cfg
 
 from nova_qos.cmd.manage import run
 from nova_qos.core import errors
-from nova_qos.policies import schema
+from nova_qos.policies import rows, schema
 from nova_qos.policies.engine import Database
 from nova_qos.policies.models import METADATA, VERSION_TABLE
 from nova_qos.policies.store import Store
@@ -219,6 +219,22 @@ def test_rows_that_another_has_locked(store: Store, running: Running, options: c
         other.rollback()
     assert store.version() == before
     assert store.update(gold.number, {"description": "better"}, 1).revision == 2
+
+
+def test_a_row_that_another_changes_after_it_was_read(
+    store: Store, options: cfg.ConfigOpts
+) -> None:
+    """MariaDB refuses the change then; it is made again."""
+    read: list[int] = []
+
+    def overtaken(connection: sa.Connection) -> int:
+        read.append(rows.state(connection).revision)
+        if len(read) == 1:
+            store.create("gold", "", {}, False)
+        return int(rows.take_turn(connection).revision)
+
+    before = store.version()[1]
+    assert Database(options).change(overtaken) == store.version()[1] == before + 2
 
 
 def test_a_server_that_ends_and_comes_back(store: Store, running: Running) -> None:
