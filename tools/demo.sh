@@ -11,6 +11,7 @@
 #   tools/demo.sh --install      install what cloud and Horizon need, and start nothing
 #   tools/demo.sh --is-up        exit status 0 if it is up
 #   tools/demo.sh --down         stop everything and take away what it made on this machine
+#   tools/demo.sh --help         show this
 #
 # Needs root on Debian 12 or 13 and installs what is missing. Everything lies below
 # ${NOVA_QOS_DEMO_DIR:-/var/lib/nova-qos-demo}; a second run uses what is there.
@@ -23,6 +24,13 @@ requirements=$root/tools/bed/stack/requirements.txt
 . "$root/tools/bed/install.sh" || exit
 
 fail() { echo "demo.sh: $*" >&2; exit 1; }
+
+usage() { sed -n '4,/^set /s/^# \{0,1\}//p' "$0"; }
+
+how_to_use() {
+    echo "  . $state/admin-openrc    (others: demo-openrc, reader-openrc, other-openrc)"
+    echo "  $venv/bin/openstack server qos list"
+}
 
 step() { # WHAT COMMAND...
     local what=$1 began=$SECONDS
@@ -84,9 +92,11 @@ install() {
 
 stack() { python_in "$venv/bin/python" -m tools.bed.stack "$@"; }
 
+[ $# -le 1 ] || fail "one option at most; tools/demo.sh --help lists them"
+case ${1-} in
+    -h | --help) usage; exit ;;
+esac
 [ "$(id -u)" = 0 ] || fail "needs root"
-[ $# -le 1 ] ||
-    fail "one option at most: --up, --prometheus, --dashboard, --watcher, --install, --is-up, --down"
 case ${1-} in
     --is-up)
         [ -x "$venv/bin/python" ] && has_requirements && has_package && stack is-up
@@ -97,7 +107,7 @@ case ${1-} in
         stack down
         exit ;;
     "" | --up | --prometheus | --dashboard | --watcher | --install) ;;
-    *) fail "no such option: $1" ;;
+    *) fail "no such option: $1; tools/demo.sh --help lists them" ;;
 esac
 command -v apt-get >/dev/null || fail "needs Debian: there is no apt-get"
 mkdir -p "$state" && exec 9>"$state/demo.lock" || exit
@@ -118,11 +128,11 @@ if [ "${1-}" = --watcher ]; then
 fi
 if [ $# = 1 ]; then
     echo "The cloud is up after $SECONDS s. To use it:"
-    echo "  . $state/admin-openrc    (others: demo-openrc, reader-openrc, other-openrc)"
-    echo "  $venv/bin/nova list"
+    how_to_use
     exit
 fi
 python_in "$venv/bin/python" -m tools.demo
 outcome=$?
-echo "total: $SECONDS s"
+echo "total: $SECONDS s. The cloud stays up. To use it:"
+how_to_use
 exit $outcome

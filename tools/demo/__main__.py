@@ -32,7 +32,8 @@ def main() -> int:
 
 
 def _perform(layout: Layout) -> int:
-    print("\nThree servers, one virtual CPU and 512 MiB each", flush=True)
+    print("\nThree servers, one virtual CPU and 512 MiB each; let vm1 and vm2 be one user's, and "
+          "vm3 another's", flush=True)
     began = time.monotonic()
     three = servers.running()
     for server in three:

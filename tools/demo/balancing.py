@@ -33,6 +33,8 @@ def perform(
           f"{working.name} needs more than a third", flush=True)
     openstack.show("server", "qos", "set", "--memory-guarantee", f"{GUARANTEED_MIB}M",
                    guaranteed.name)
+    print(f"  the agent starts again with [nova_qos_balance] mode = on, memory_mib = {BUDGET_MIB}; "
+          f"{working.name} occupies {WORKING_MIB} MiB", flush=True)
     with balanced(layout):
         working.inside(f"occupy-memory {WORKING_MIB}")
         seen = _await(host, three, lambda mib: (

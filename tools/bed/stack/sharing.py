@@ -81,6 +81,10 @@ def _require(senders: Sequence[Sender], look: Callable[[], _Seen]) -> None:
         # who offers less than is due leaves the rest to the others, as it should be
         print(f"  tc: at times no packet of {', '.join(idle)} was waiting: "
               "this machine is too busy for its guests", flush=True)
+    else:
+        raise TestbedError(
+            f"{'; '.join(seen.wrong)}. This machine was too busy: run it again when nothing else "
+            "works here")
     raise TestbedError("; ".join(seen.wrong))
 
 
@@ -100,7 +104,8 @@ def _measured(senders: Sequence[Sender]) -> _Seen:
                      _mbit(received), f"{received / data - 1:+.1%}"))
         wrong += [*_off(sender, "tc counted", sent, due),
                   *_off(sender, "iperf3 received", received, data)]
-    heads = ("server", "weight", "its share", "tc: sent", "as data", "iperf3: received", "off by")
+    heads = ("server", "weight", "its share", "tc: sent", "share as data", "iperf3: received",
+             "off by")
     return _Seen(heads, rows, wrong, idle)
 
 
@@ -117,7 +122,7 @@ def _followed(senders: Sequence[Sender], change: Callable[[], None]) -> _Seen:
                      "  ".join(f"{mbit:4.1f}" for mbit in intervals)))
         settled = intervals[-int(_FOLLOW_S / INTERVAL_S):]
         wrong += _off(sender, "iperf3 received", _mean(settled), data)
-    heads = ("server", "weight", "its share", "as data",
+    heads = ("server", "weight", "its share", "share as data",
              f"iperf3: received, every {INTERVAL_S} s")
     return _Seen(heads, rows, wrong, idle)
 
