@@ -44,7 +44,7 @@ def balanced(now_s: float, case: Case, numbers: Thresholds) -> Standing:
     else:
         why = "keeps what it has"
     if lent_mib > numbers.exact_mib:
-        why = f"{lent_mib:.0f} MiB lent of its guarantee"
+        why = f"is to have {case.wish_mib:.0f} MiB, {lent_mib:.0f} of its guarantee are lent"
     return Standing(case.wish_mib, lent_mib, lacking_mib,
                     *_flags(now_s, case.history, numbers), f"host tense: {why}")
 

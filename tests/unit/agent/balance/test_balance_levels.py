@@ -44,7 +44,8 @@ def test_of_a_guarantee_only_a_part_of_what_is_idle_is_lent(
 
 def test_lent_is_said() -> None:
     plan = plan_in(4000 + 2700, a=guest(guarantee_mib=3000), other=using(3760, guarantee_mib=4000))
-    assert plan.standings["a"].why == "host tense: 300 MiB lent of its guarantee"
+    assert plan.standings["a"].why == (
+        "host tense: is to have 2700 MiB, 300 of its guarantee are lent")
     assert plan.standings["other"].why == "host tense: keeps what it has"
 
 
