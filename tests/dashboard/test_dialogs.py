@@ -32,6 +32,12 @@ def neighbour(cloud: Double) -> Server:
     return cloud.host.add("neighbour", flavor=Flavor(512, vcpus=8))
 
 
+def test_a_field_says_which_priority_is_the_highest(admin: Browser, web: Server) -> None:
+    page = text(admin.get(dialog("set", web)))
+    assert page.count("prio, 0 to 98; -1: none. 0 is the highest. Now: none.") == 2
+    assert page.count("is the highest") == 2
+
+
 def test_the_neighbours_parts_are_shown_before_anything_is_sent(
     admin: Browser, cloud: Double, web: Server, neighbour: Server
 ) -> None:
@@ -93,12 +99,12 @@ def test_nothing_was_changed(admin: Browser, cloud: Double, web: Server) -> None
 def test_a_refusal_stays_in_the_dialog_with_its_number(
     admin: Browser, cloud: Double, web: Server
 ) -> None:
-    status, body, _ = fault(409, "memory: 100 MiB is less than the guest can spare")
+    status, body, _ = fault(409, "memory: 100 MiB is less than the guest needs")
     cloud.instead["POST", f"/servers/{web.id}/action"] = (
         status, body, {"x-openstack-request-id": "req-5"})
     mark = seen(admin.post(dialog("set", web), memory="100"))
     page = text(admin.post(dialog("set", web), memory="100", seen=mark))
-    assert ("memory: 100 MiB is less than the guest can spare (HTTP 409) (Request-ID: req-5)"
+    assert ("memory: 100 MiB is less than the guest needs (HTTP 409) (Request-ID: req-5)"
             in page)
     # and what was written is still there
     assert 'value="100"' in admin.post(dialog("set", web), memory="100", seen=mark)

@@ -12,6 +12,7 @@ from horizon import forms
 from nova_qos.client import HeldReport, Listed
 from nova_qos.core import errors
 from nova_qos.core.resource import Resource
+from nova_qos.core.value import Number
 from nova_qos.resources import TABLE, cpu, disk, memory, network
 from nova_qos_dashboard import words
 from nova_qos_dashboard.terms import term
@@ -27,6 +28,7 @@ UNSET = "unset"
 _SERVER = "server"
 _RANGE = _("%(unit)s, %(least)s to %(most)s.")
 _WITH_NONE = _("%(unit)s, %(least)s to %(most)s; -1: %(none)s.")
+_HIGHEST = _("%(least)s is the highest.")
 _NOW = _("Now: %(applied)s.")
 
 
@@ -84,7 +86,9 @@ class Shared:
                    if each["state"] == "unsupported" and each["reason"]}
         shown = told % {"unit": term(self.row.unit.name), "least": least, "most": most,
                         "none": term(self.row.none_word)}
-        return " ".join(filter(None, (shown, now, "; ".join(sorted(reasons)))))
+        lowest_wins = isinstance(self.row.value, Number) and self.row.value.lowest_wins
+        highest = _HIGHEST % {"least": least} if lowest_wins else ""
+        return " ".join(filter(None, (shown, highest, now, "; ".join(sorted(reasons)))))
 
     def read(self, text: str) -> int | None:
         """The value that somebody wrote; None for none.
