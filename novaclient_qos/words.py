@@ -34,7 +34,7 @@ def policy_value(row: Resource) -> Callable[[str], Value]:
         try:
             return absolute(text)
         except argparse.ArgumentTypeError as error:
-            also = "" if row.relative is None else f"; or {row.relative.words}"
+            also = "" if row.relative is None else f"; a policy also takes {row.relative.words}"
             raise argparse.ArgumentTypeError(f"{error}{also}") from error
 
     return policy_value

@@ -43,7 +43,8 @@ def require_none(catalog: Catalog, policy: Policy) -> None:
     words = list(_words(catalog, policy, used))
     if words:
         raise errors.PolicyConflict(
-            f"policy {policy.name} is in use: {'; '.join(words)}. End that before you delete it")
+            f"policy {policy.name} is in use: {'; '.join(words)}. End each of these uses, "
+            "then delete it")
     if not used.is_whole:
         raise errors.PolicyConflict(
             f"a cell does not answer, so servers in it may use policy {policy.name}; delete it "

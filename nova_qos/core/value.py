@@ -85,9 +85,10 @@ class Number:
         return f"{least} to {self._most_in_words(flavor)}{reset}"
 
     def _most_in_words(self, flavor: Flavor | None) -> str:
-        if flavor is None and self.flavor_maximum is not None:
-            return self.flavor_maximum.words
-        return str(self.range_of(flavor)[1] if flavor else self.maximum)
+        most = self.flavor_maximum
+        if most is None:
+            return str(self.maximum)
+        return f"{most.of(flavor)} ({most.words})" if flavor else most.words
 
     def read(self, value: object) -> int | None:
         if isinstance(value, float) and value.is_integer():

@@ -43,7 +43,7 @@ def guard(balloon: Balloon, memory_kib: int, limits: Limits) -> None:
     lowest = lowest_safe_kib(balloon, limits.reserve_kib)
     if memory_kib < min(lowest, balloon.actual_kib):
         raise errors.UnsafeMemory(
-            f"memory: {memory_kib // KIB_PER_MIB} MiB is less than the guest can spare; the "
+            f"memory: {memory_kib // KIB_PER_MIB} MiB is less than the guest needs; the "
             f"lowest safe value now is {-(-lowest // KIB_PER_MIB)} MiB. Ask for that, or "
             'give "force": true')
 

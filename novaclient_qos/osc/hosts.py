@@ -96,7 +96,7 @@ def _cells(host: HostState) -> dict[str, object]:
     for each in fields(host.balancing):
         value = getattr(host.balancing, each.name)
         cells[f"balancing_{each.name}"] = (
-            Cell(value, "\n".join(value)) if each.name == "reasons" and value else Cell(value))
+            Cell(value, "\n".join(value or ())) if each.name == "reasons" else Cell(value))
     policies, age_s = host.policies, host.policies.age_s
     return cells | {
         "policies_revision": Cell(policies.revision),

@@ -60,8 +60,10 @@ def past(history: History) -> Iterator[str]:
     if history.instance is None:
         yield f"{history.prometheus} cannot tell what was received: {history.reason}"
         return
+    data = ("too little data yet: ask again after five minutes" if history.data_hours is None
+            else f"data of {history.data_hours:.2f} h")
     yield (f"The last {history.over.text} of {history.instance} at {history.prometheus}; it has "
-           f"data of {_number(history.data_hours, 2)} h")
+           f"{data}")
     corrections = ", ".join(
         f"{name} {count}" for name, count in sorted(history.corrections.items()))
     taken = UNKNOWN if history.memory_taken_back is None else history.memory_taken_back

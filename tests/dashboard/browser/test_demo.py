@@ -111,7 +111,7 @@ def test_a_refusal_is_read_in_the_dialog(person: Chrome, path: str, first: str) 
     assert "memory unset -> 8" in person.previewed()
     person.submit()
     said = person.one(".modal .alert-danger").text
-    assert re.search(r"memory: 8 MiB is less than the guest can spare.*\(HTTP 409\) "
+    assert re.search(r"memory: 8 MiB is less than the guest needs.*\(HTTP 409\) "
                      r"\(Request-ID: req-[-\w]+\)", said)
     assert person.axe() == []
     person.shoot("refusal", 620)

@@ -96,6 +96,9 @@ def test_show(openstack: OpenStack, cloud: PolicyCloud) -> None:
     assert found["reasons"].startswith("memory: its servers need 10000 MiB together")
     away = dict(openstack.good("host", "show", "two").rows()[1:])
     assert (away["agent_reason"], away["state"]) == ("there is no nova-qos-agent on host two", "")
+    cloud.states[0]["balancing"]["reasons"] = []
+    calm = dict(openstack.good("host", "show", "one").rows()[1:])
+    assert calm["balancing_reasons"] == ""
 
 
 def test_show_for_programs(openstack: OpenStack, cloud: PolicyCloud) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from nova_qos.core import metric
 from nova_qos.errors import QosError
 from nova_qos.resources import TABLE
-from novaclient_qos.report.history import Received, Span, ask
+from novaclient_qos.report import rows
+from novaclient_qos.report.history import History, Received, Span, ask
 from novaclient_qos.report.prometheus import Prometheus
 from tests.unit.clients.prometheus import (
     NOW_S,
@@ -75,6 +76,12 @@ def test_the_history_of_a_host(recorded: RecordedPrometheus, prometheus: Prometh
     assert found.received == dict.fromkeys((ONE, TWO), Received(25.0, 12.5, 0.5, 0.5, 50.0, 0.5))
     assert found.steal == {}
     assert not [each for each in recorded.asked if each.path.endswith("query_range")]
+
+
+def test_that_it_is_too_early_is_said() -> None:
+    young = History("http://127.0.0.1:9090", Span.parse("1h"), "nova-qos", "compute:9177")
+    assert next(rows.past(young)).endswith(
+        "it has too little data yet: ask again after five minutes")
 
 
 def test_the_steal_over_time(recorded: RecordedPrometheus, prometheus: Prometheus) -> None:

@@ -67,6 +67,14 @@ def test_a_refusal_names_field_value_and_range(row: Resource) -> None:
         assert part in caught.value.message
 
 
+def test_a_refusal_names_what_the_flavor_allows() -> None:
+    for name, words in (("memory", f"1 to {FLAVOR.memory_mib} (the flavor's memory)."),
+                        ("cpu_limit", f"10 to {100 * FLAVOR.vcpus} (100 for each vCPU), or -1 ")):
+        with pytest.raises(errors.InvalidSetting) as caught:
+            TABLE[name].check(1 << 40, FLAVOR)
+        assert words in caught.value.message
+
+
 @each_row
 def test_a_refusal_stays_short(row: Resource) -> None:
     with pytest.raises(errors.InvalidSetting) as caught:
