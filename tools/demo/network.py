@@ -66,8 +66,8 @@ def _give(nova: Command, observer: Observer, three: Sequence[Server]) -> list[st
     names = [_class(observer.interface(server.uuid)[1]) for server in three]
     classes = uplink.classes()
     tables.show(
-        ("server", "asked", f"nova {_GET}", "nft: class of its MAC", "tc: rate while all send",
-         "ceil"),
+        ("server", "asked", f"nova {_GET}", "nft: class of its MAC", "tc: rate (at least)",
+         "ceil (at most)"),
         [(server.name, asked, priority, name, classes[name].rate, classes[name].ceil)
          for server, asked, priority, name
          in zip(three, scenario.NET_PRIORITIES, shown, names, strict=True)])
