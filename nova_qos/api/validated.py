@@ -30,4 +30,6 @@ def require(schema: Schema, body: Any, request: Any, ranges: Iterable[str] = ())
         words = error.format_message()
         if len(words) > _MOST_CHARACTERS:
             words = f"{words[:_MOST_CHARACTERS]}..."
+        if not words.endswith("."):
+            words = f"{words}."
         raise errors.InvalidSetting(" ".join([words, *ranges])) from error
