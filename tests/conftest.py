@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where NOVA_QOS_RECORD is set, a run ends with what passed on what: see ``record.py``."""
+"""What holds for all tests: the profile of Hypothesis; and where NOVA_QOS_RECORD is set, a run ends
+with what passed on what, see ``record.py``."""
 
+import importlib.util
 import os
 from typing import Any
 
@@ -9,6 +11,15 @@ import pytest
 from tests.record import MARK, WANTED, Record, attach
 
 _RECORD = pytest.StashKey[Record]()
+
+# the environments of some tiers are without it
+if importlib.util.find_spec("hypothesis"):
+    from hypothesis import HealthCheck, settings
+
+    # how long an example takes says how busy the machine is
+    settings.register_profile(
+        "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

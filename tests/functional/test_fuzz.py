@@ -43,8 +43,8 @@ _Test = Callable[..., None]
 
 
 def examples(number: int) -> Callable[[_Test], _Test]:
-    return settings(max_examples=number, deadline=None, derandomize=True, database=None,
-                    suppress_health_check=[HealthCheck.function_scoped_fixture])
+    return settings(max_examples=number, derandomize=True, database=None, suppress_health_check=[
+        *settings().suppress_health_check, HealthCheck.function_scoped_fixture])
 
 
 def assert_judged(server: Server, answer: Answer) -> None:

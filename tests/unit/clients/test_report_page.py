@@ -134,7 +134,7 @@ def test_names_are_escaped(name: str) -> None:
     assert shown.strip() in seen.texts
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.text(max_size=40))
 def test_no_name_leaves_its_place(name: str) -> None:
     seen = Seen(made(name, history=past("id0"), reasons=[name], agent="down", reason=name))
@@ -143,7 +143,7 @@ def test_no_name_leaves_its_place(name: str) -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e15), st.floats(0, 1e15)), min_size=1, max_size=3))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_huge_figures_are_drawn(found: list[tuple[float, float]]) -> None:
     drawn = plots.pairs([("web", *each) for each in found], "percent", "about")
     assert drawn.startswith("<svg")

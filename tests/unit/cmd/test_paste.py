@@ -57,8 +57,8 @@ def factory_of(path: Path) -> str:
     return str(ConfigLoader(str(path)).parser.get(SECTION, OPTION))
 
 
-@settings(max_examples=150, deadline=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[
+    *settings().suppress_health_check, HealthCheck.function_scoped_fixture])
 @given(before=files())
 def test_one_value_changes_and_comes_back(tmp_path: Path, before: bytes) -> None:
     path = tmp_path / "api-paste.ini"

@@ -4,7 +4,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_qos.core import desired
@@ -149,7 +149,6 @@ def test_a_mark_is_reset_unless_the_default_is_kept() -> None:
     assert desired.to_reset(TABLE, server(Flavor(512), marked)).keys() == marked
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(list(TABLE)), st.integers(1, 90)),
        st.frozensets(st.sampled_from(list(TABLE))))
 def test_nothing_is_held_and_reset(own: dict[str, int], marked: frozenset[str]) -> None:
@@ -199,7 +198,6 @@ def test_a_limit_of_none_contradicts_no_guarantee(kind: str) -> None:
 SETTINGS = st.dictionaries(st.sampled_from(list(TABLE)), st.integers(-1, 90))
 
 
-@settings(deadline=None)
 @given(SETTINGS, SETTINGS, SETTINGS, SETTINGS, SETTINGS)
 def test_what_is_kept_for_servers_alike_is_what_each_of_them_gets(
     own: dict[str, int], other: dict[str, int], gold: dict[str, int], basic: dict[str, int],

@@ -69,7 +69,7 @@ def missing(hosts: dict[str, Host]) -> list[int]:
 
 
 @given(clouds(), st.sets(st.tuples(st.integers(0, 35), st.integers(0, 5)), max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_host_is_ever_made_short(
     hosts: list[Host], refused: set[tuple[int, int]]
 ) -> None:
@@ -85,7 +85,7 @@ def test_no_host_is_ever_made_short(
 
 
 @given(clouds())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_it_is_no_worse_than_the_largest_first(hosts: list[Host]) -> None:
     plan, other = relief.plan(hosts), relief.largest_first(hosts)
     left, others = missing(replay(hosts, plan.moves)), missing(replay(hosts, other.moves))
@@ -95,7 +95,7 @@ def test_it_is_no_worse_than_the_largest_first(hosts: list[Host]) -> None:
 
 
 @given(clouds())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_plan_is_below_the_bound(hosts: list[Host]) -> None:
     plan, bound = relief.plan(hosts), relief.least_cost_mib(hosts)
     if bound is None:
@@ -105,7 +105,7 @@ def test_no_plan_is_below_the_bound(hosts: list[Host]) -> None:
 
 
 @given(clouds())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_only_the_sources_are_relieved(hosts: list[Host]) -> None:
     plan = relief.plan(hosts, ["host0"])
     replay(hosts, plan.moves)
@@ -116,7 +116,7 @@ def test_only_the_sources_are_relieved(hosts: list[Host]) -> None:
 
 
 @given(clouds(), st.randoms(use_true_random=False))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_without_making_room_any_order_will_do(hosts: list[Host], chance: Random) -> None:
     plan = relief.plan(hosts, may_make_room=False)
     moves = list(plan.moves)
@@ -129,7 +129,7 @@ def test_without_making_room_any_order_will_do(hosts: list[Host], chance: Random
 
 
 @given(st.lists(st.tuples(_AMOUNTS, _AMOUNTS, _AMOUNTS), max_size=8), _AMOUNTS, _AMOUNTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_covers_are_the_cheapest(
     made: list[tuple[int, int, int]], first: int, second: int
 ) -> None:

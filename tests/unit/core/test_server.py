@@ -3,7 +3,7 @@
 
 from itertools import permutations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_qos.core.server import Entries, Entry, Flavor, SavedServer, next_stamp
@@ -32,7 +32,6 @@ def test_of_two_with_the_same_stamp_the_servers_own_counts() -> None:
     assert unstamped.updated({"memory": Entry(400)}) is unstamped
 
 
-@settings(deadline=None)
 @given(stamps, stamps, stamps)
 def test_the_order_in_which_copies_are_found_does_not_matter(
     one: dict[str, int], two: dict[str, int], three: dict[str, int]
@@ -46,7 +45,6 @@ def test_the_order_in_which_copies_are_found_does_not_matter(
     assert all(each == found[0] for each in found)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), st.builds(
     Entry, st.integers(1, 9), st.just(False), st.integers(1, 9)) | st.builds(
         Entry, st.none(), st.booleans(), st.integers(1, 9))))
@@ -54,7 +52,6 @@ def test_entries_come_back(state: dict[str, Entry]) -> None:
     assert SERVER.having(state).entries == state
 
 
-@settings(deadline=None)
 @given(stamps, st.floats(0, 2e9))
 def test_a_change_is_later_than_all_that_is_known_whatever_the_clock_says(
     known: dict[str, int], now_s: float

@@ -55,7 +55,7 @@ def kept_mib(guest: GuestNow) -> float:
     return guarantee_mib * guarantee_mib / guest.flavor_mib
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(LOOKS)
 def test_any_figures(looks: list[tuple[float, HostNow, dict[str, GuestNow]]]) -> None:
     for (_, host, guests), plan in zip(looks, planned(looks), strict=True):
@@ -80,7 +80,7 @@ def test_any_figures(looks: list[tuple[float, HostNow, dict[str, GuestNow]]]) ->
         assert grown_mib <= max(0, host.available_mib - 160) + 0.01
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(LOOKS)
 def test_wishes_fit_into_the_room(
     looks: list[tuple[float, HostNow, dict[str, GuestNow]]]
@@ -97,7 +97,7 @@ def test_wishes_fit_into_the_room(
             assert whole <= max(plan.room_mib, kept) + 0.01
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(LOOKS, st.randoms())
 def test_neither_chance_nor_order_matters(
     looks: list[tuple[float, HostNow, dict[str, GuestNow]]], chance: object
@@ -110,7 +110,7 @@ def test_neither_chance_nor_order_matters(
     assert planned(looks) == planned(turned)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.tuples(st.floats(200, 3800), st.sampled_from([0, 1000, 2000])),
                 min_size=2, max_size=6), st.floats(400, 3000))
 def test_obedient_guests_come_down_to_the_room(
