@@ -10,6 +10,7 @@ import pytest
 from tests.cloud.upgrade.answers import Answers, User
 from tests.cloud.upgrade.load import Load
 from tests.cloud.upgrade.pool import Pool
+from tests.pace import LONG_S
 
 SERVER = "0e5c1d7a-1111-4222-8333-944445555666"
 
@@ -94,12 +95,12 @@ def test_a_host_that_answers_is_waited_for() -> None:
         with pool.taken() as host:
             order.append(host)
             begun.set()
-            ended.wait(10)
+            ended.wait(LONG_S)
             order.append("answered")
 
     asking = threading.Thread(target=ask)
     asking.start()
-    assert begun.wait(10)
+    assert begun.wait(LONG_S)
     threading.Timer(0.2, ended.set).start()
     with pool.without(order[0]):
         order.append("out")

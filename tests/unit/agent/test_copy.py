@@ -7,7 +7,7 @@ import stat
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from nova_qos.core.policy import NONE_ID, Catalog, Policy
 from nova_qos.core.reading import Reading
 from nova_qos.core.server import POLICY, Flavor, SavedServer
 from nova_qos.core.source import Assigned
+from tests.pace import LONG_S, Stopwatch, eventually
 
 GOLD = Policy(5, "gold", {"cpu_priority": 2048, "memory": "50%"}, 2)
 CATALOG = Catalog("db", 7, {5: GOLD}, {"project": 5})
@@ -42,7 +43,7 @@ class Api:
 
     def __call__(self, known: Catalog, etag: str | None) -> Catalog | None:
         self.etags.append(etag)
-        self.is_there.wait(10)
+        self.is_there.wait(2 * LONG_S)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -81,17 +82,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     # what lasts seconds lasts milliseconds
     monkeypatch.setattr(copy, "_SPREAD_S", 0.01)
     monkeypatch.setattr(copy, "_LAG_S", 0.01)
-    monkeypatch.setattr(copy, "_FIRST_S", 0.5)
+    # a busy machine is no API that is away
+    monkeypatch.setattr(copy, "_FIRST_S", LONG_S)
     site = Site(tmp_path / "state")
     yield site
     site.stop()
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < give_up, "it did not come to hold"
-        time.sleep(0.005)
 
 
 def names_of(policies: Policies, server: SavedServer = SERVER) -> list[str | None]:
@@ -112,7 +107,7 @@ def test_known_as_soon_as_it_has_started(site: Site) -> None:
     assert policies.assigned(OTHER).assigned == Assigned()
     assert (site.changes, policies.reading().reason) == (1, None)
     assert policies.age_s is not None
-    assert policies.age_s < 5
+    assert policies.age_s < 60
 
 
 def test_kept_for_the_next_start(site: Site) -> None:
@@ -127,7 +122,7 @@ def test_kept_for_the_next_start(site: Site) -> None:
 def test_the_next_start_asks_whether_it_is_current(site: Site) -> None:
     site.started(Api(CATALOG))
     api = Api(CATALOG)
-    site.started(api).refresh(1)
+    site.started(api).refresh(LONG_S)
     assert api.etags[0] == '"db-7"'
     assert site.changes == 1
 
@@ -182,10 +177,7 @@ def test_those_that_start_together_do_not_go_on_together(
 
 
 def test_a_database_node_that_lags_behind_a_hint(site: Site) -> None:
-    api = Api(CATALOG)
-    site.started(api).hint(8)
-    eventually(lambda: len(api.etags) > 2)
-    api.answers = [LATER]
+    site.started(Api(CATALOG, CATALOG, CATALOG, LATER)).hint(8)
     eventually(lambda: site.changes == 2)
 
 
@@ -196,7 +188,7 @@ def test_what_changes_nothing_for_servers_has_none_looked_at(
     site: Site, edited: Catalog
 ) -> None:
     policies = site.started(Api(CATALOG, replace(edited, revision=8)))
-    policies.refresh(1)
+    policies.refresh(LONG_S)
     assert (policies.reading().applied, site.changes) == (8, 1)
     assert site.policies(Api(AWAY)).reading().applied == 8
 
@@ -206,7 +198,7 @@ def test_what_changes_nothing_for_servers_has_none_looked_at(
     replace(CATALOG, policies={5: GOLD, 6: Policy(6, "silver", {})}),
     replace(CATALOG, projects={}), replace(CATALOG, default=5)])
 def test_what_servers_get_has_them_looked_at(site: Site, edited: Catalog) -> None:
-    site.started(Api(CATALOG, replace(edited, revision=8))).refresh(1)
+    site.started(Api(CATALOG, replace(edited, revision=8))).refresh(LONG_S)
     assert site.changes == 2
 
 
@@ -239,7 +231,7 @@ def test_an_older_answer_that_stays_is_believed(site: Site) -> None:
 def test_another_database_counts_whatever_its_revision(site: Site) -> None:
     api = Api(CATALOG, Catalog("another", 1))
     policies = site.started(api)
-    policies.refresh(1)
+    policies.refresh(LONG_S)
     assert names_of(policies) == []
     assert len(api.etags) == 2
 
@@ -283,7 +275,7 @@ def test_what_the_copy_is(site: Site) -> None:
         told = policies.reading()
         assert (told.applied, told.reason, told.unmet) == (7, why, None)
         assert 0 <= told.details["age_s"] < 60
-        policies.refresh(1)
+        policies.refresh(LONG_S)
 
 
 def test_what_no_copy_is(site: Site) -> None:
@@ -314,7 +306,7 @@ def test_no_policies(site: Site) -> None:
 def test_no_policies_any_more(site: Site) -> None:
     """More likely, the API lost its configuration."""
     policies = site.started(Api(CATALOG, NONE))
-    policies.refresh(1)
+    policies.refresh(LONG_S)
     assert names_of(policies) == ["gold"]
     assert policies.reading().reason == "not configured"
     assert names_of(site.started(Api(NONE))) == ["gold"]
@@ -334,7 +326,7 @@ def test_before_the_first_answer_nothing_is_known(
         later.setattr(time, "monotonic", lambda: now_s + 10**6)
         assert missing_of(policies) is not None
     api.answers = [CATALOG]
-    policies.refresh(1)
+    policies.refresh(LONG_S)
     assert names_of(policies) == ["gold"]
 
 
@@ -345,8 +337,10 @@ def test_a_start_waits_for_the_first_answer_but_not_for_long(
     api = Api(CATALOG)
     api.is_there.clear()
     began = time.monotonic()
-    policies = site.started(api)
-    assert 0.1 <= time.monotonic() - began < 1
+    with Stopwatch() as watch:
+        policies = site.started(api)
+    assert time.monotonic() - began >= 0.1
+    assert watch.seconds < 1
     assert missing_of(policies) is not None
     api.is_there.set()
     eventually(lambda: missing_of(policies) is None)
@@ -357,18 +351,23 @@ def test_a_refresh_takes_no_longer_than_it_may(site: Site) -> None:
     policies = site.started(api)
     api.is_there.clear()
     began = time.monotonic()
-    policies.refresh(0.1)
-    assert 0.1 <= time.monotonic() - began < 1
+    with Stopwatch() as watch:
+        policies.refresh(0.1)
+    assert time.monotonic() - began >= 0.1
+    assert watch.seconds < 1
     api.is_there.set()
 
 
-def test_who_seeks_a_policy_does_not_wait_for_an_api_that_is_away(site: Site) -> None:
+def test_who_seeks_a_policy_does_not_wait_for_an_api_that_is_away(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copy, "_SILENT_S", 600.0)
     api = Api(CATALOG, AWAY)
     policies = site.started(api)
     # the first one finds out
-    policies.seek(5)
+    policies.seek(LONG_S)
     for _ in range(3):
-        policies.seek(5)
+        policies.seek(LONG_S)
     assert len(api.etags) == 2
 
 
@@ -377,10 +376,12 @@ def test_who_seeks_a_policy_does_not_wait_for_an_api_that_is_silent(site: Site) 
     policies = site.started(api)
     api.is_there.clear()
     began = time.monotonic()
-    for _ in range(20):
-        policies.seek(0.2)
+    with Stopwatch() as watch:
+        for _ in range(20):
+            policies.seek(0.2)
     # a thread may have begun to ask a moment later
-    assert 0.2 <= time.monotonic() - began < 1
+    assert time.monotonic() - began >= 0.2
+    assert watch.seconds < 1
     api.is_there.set()
 
 
@@ -389,9 +390,9 @@ def test_who_seeks_a_policy_finds_it(
 ) -> None:
     monkeypatch.setattr(copy, "_SILENT_S", 0.05)
     policies = site.started(Api(Catalog("db", 6), AWAY, CATALOG))
-    policies.seek(5)
+    policies.seek(LONG_S)
     time.sleep(0.1)
-    policies.seek(5)
+    policies.seek(LONG_S)
     assert names_of(policies) == ["gold"]
 
 
@@ -399,10 +400,10 @@ def test_many_refreshes_are_few_questions(site: Site) -> None:
     api = Api(CATALOG)
     policies = site.started(api)
     api.is_there.clear()
-    waiting = [threading.Thread(target=policies.refresh, args=(5,)) for _ in range(20)]
+    waiting = [threading.Thread(target=policies.refresh, args=(LONG_S,)) for _ in range(20)]
     for each in waiting:
         each.start()
-    time.sleep(0.1)
+    eventually(lambda: policies._asked == 1 + len(waiting))
     api.is_there.set()
     for each in waiting:
         each.join()
@@ -412,7 +413,7 @@ def test_many_refreshes_are_few_questions(site: Site) -> None:
 def test_not_started_it_asks_nobody(site: Site) -> None:
     api = Api(CATALOG)
     policies = site.policies(api)
-    policies.refresh(5)
+    policies.refresh(LONG_S)
     assert (api.etags, names_of(policies)) == ([], [])
 
 
@@ -457,6 +458,6 @@ def test_a_copy_that_is_old(site: Site) -> None:
     site.file.write_text(json.dumps(
         {"catalog": CATALOG.to_json(), "fetched_at": time.time() - 1000}))
     policies = site.policies(Api(CATALOG))
-    assert policies.age_s == pytest.approx(1000, abs=10)
+    assert policies.age_s == pytest.approx(1000, abs=60)
     policies.start()
     eventually(lambda: (policies.age_s or 0) < 100)

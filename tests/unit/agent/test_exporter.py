@@ -23,6 +23,7 @@ from nova_qos.agent.readings import Readings
 from nova_qos.core import errors
 from nova_qos.core.reading import Reading
 from nova_qos.host import Ability
+from tests.pace import LONG_S, eventually
 from tests.unit.agent.conftest import Site
 
 Serve = Callable[..., Exporter]
@@ -70,7 +71,7 @@ def serve(site: Site, stop: Callable[[Exporter], None]) -> Iterator[Serve]:
 
 
 def get(url: str, context: ssl.SSLContext | None = None) -> str:
-    with urllib.request.urlopen(url, timeout=5, context=context) as answer:
+    with urllib.request.urlopen(url, timeout=LONG_S, context=context) as answer:
         assert answer.status == 200
         return str(answer.read().decode())
 
@@ -81,9 +82,8 @@ def test_over_http(site: Site, serve: Serve) -> None:
     text = get(f"http://127.0.0.1:{port}/metrics")
     assert 'nova_qos_build_info{libvirt="9",nova="34",version="1"} 1.0' in text
     assert "process_cpu_seconds_total" in text
-    give_up = time.monotonic() + 5
-    while "nova_qos_resource_usable" not in text and time.monotonic() < give_up:
-        text = get(f"http://127.0.0.1:{port}/metrics")
+    eventually(lambda: "nova_qos_resource_usable" in get(f"http://127.0.0.1:{port}/metrics"))
+    text = get(f"http://127.0.0.1:{port}/metrics")
     assert 'nova_qos_resource_usable{resource="memory"} 1.0' in text
     assert 'nova_qos_resource_usable{resource="io_priority"} 0.0' in text
 

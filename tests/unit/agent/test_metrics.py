@@ -17,6 +17,7 @@ from nova_qos.core import errors, metric
 from nova_qos.core.reading import Reading
 from nova_qos.core.source import Assigned, Layer, Source
 from nova_qos.resources import TABLE
+from tests.pace import LONG_S
 from tests.unit.agent.conftest import Site
 
 BUILD = ("1.0", "34.0", "9.0.0")
@@ -365,13 +366,13 @@ def test_a_host_that_does_not_answer_keeps_no_second_scrape(
 
     def hang(*args: object, **kwargs: object) -> object:
         entered.set()
-        over.wait(10)
+        over.wait(2 * LONG_S)
         return snapshot([])
 
     site.machine.snapshot = hang
     with futures.ThreadPoolExecutor(1) as thread:
         first = thread.submit(scrape, site, registry=registry)
-        assert entered.wait(5)
+        assert entered.wait(LONG_S)
         found = scrape(site, registry=registry)
         assert set(found["collector_success"].values()) == {0}
         assert found["server_info"]

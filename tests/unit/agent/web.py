@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, answer: Answer) -> None:
         if answer.is_endless:
-            self.web.over.wait(30)
+            self.web.over.wait()
             return
         self.send_response(answer.status)
         for name, value in {**answer.headers, "Content-Length": str(len(answer.body))}.items():

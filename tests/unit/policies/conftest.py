@@ -7,9 +7,16 @@ import pytest
 from oslo_config import cfg
 
 from nova_qos import conf
-from nova_qos.policies import schema
+from nova_qos.policies import engine, schema
 from nova_qos.policies.engine import Database
 from nova_qos.policies.store import Store
+from tests.pace import LONG_S
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no database that is away."""
+    monkeypatch.setattr(engine, "_WITHIN_S", LONG_S)
 
 
 def options_for(connection: str | None) -> cfg.ConfigOpts:

@@ -3,13 +3,13 @@
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nova_qos.virt.lookups import Lookups, Silence
+from tests.pace import LONG_S, Stopwatch, eventually
 
 PATIENCE_S = 0.3
 DEAD = "/dead/disk"
@@ -61,6 +61,7 @@ def number(device: int) -> str:
 def test_what_answers(lookups: Lookups, file_system: FileSystem, tmp_path: Path) -> None:
     file = tmp_path / "disk"
     file.touch()
+    lookups._patience_s = LONG_S
     answers = lookups.devices([str(file), "/nonexistent/disk", "/dev/null"])
     assert answers[str(file)] == number(file.stat().st_dev)
     # a character device is none that holds a disk
@@ -74,28 +75,30 @@ def test_what_answers(lookups: Lookups, file_system: FileSystem, tmp_path: Path)
 def test_a_block_device_is_itself(tmp_path: Path) -> None:
     status = os.stat_result((0o060600, 0, os.stat(tmp_path).st_dev, 1, 0, 0, 0, 0, 0, 0),
                             {"st_rdev": os.makedev(8, 17)})
-    assert Lookups(lambda path: status).devices(["/dev/sdb1"]) == {"/dev/sdb1": "8:17"}
+    lookups = Lookups(lambda path: status, LONG_S)
+    assert lookups.devices(["/dev/sdb1"]) == {"/dev/sdb1": "8:17"}
 
 
 def test_what_is_silent_costs_the_others_nothing(lookups: Lookups) -> None:
-    began_s = time.monotonic()
-    answers = lookups.devices(["/dead/one", "/dead/two", "/", "/dead/three"])
-    assert time.monotonic() - began_s < 3 * PATIENCE_S
-    assert answers["/"] == number(os.stat("/").st_dev)
-    silent = {path for path, answer in answers.items() if isinstance(answer, Silence)}
-    assert silent == {"/dead/one", "/dead/two", "/dead/three"}
+    dead = ["/dead/one", "/dead/two", "/dead/three"]
+    with Stopwatch() as watch:
+        answers = lookups.devices([*dead[:2], "/", dead[2]])
+    assert watch.seconds < 3 * PATIENCE_S
+    assert all(isinstance(answers[path], Silence) for path in dead)
+    # a thread may be late on a busy machine
+    eventually(lambda: lookups.devices([*dead, "/"])["/"] == number(os.stat("/").st_dev))
 
 
 def test_only_the_first_one_waits(lookups: Lookups, file_system: FileSystem) -> None:
     first = lookups.devices([DEAD])[DEAD]
     assert isinstance(first, Silence)
     assert first.for_s >= PATIENCE_S
-    began_s = time.monotonic()
-    for _ in range(10):
-        again = lookups.devices([DEAD])[DEAD]
-        assert isinstance(again, Silence)
-        assert again.for_s > first.for_s
-    assert time.monotonic() - began_s < 5 * PATIENCE_S
+    with Stopwatch() as watch:
+        for _ in range(10):
+            again = lookups.devices([DEAD])[DEAD]
+            assert isinstance(again, Silence)
+            assert again.for_s > first.for_s
+    assert watch.seconds < 5 * PATIENCE_S
     assert len(file_system.asked) == 1
 
 
@@ -105,18 +108,15 @@ def test_a_file_system_that_comes_back_is_asked_anew(
     lookups.devices([DEAD])
     file_system.back.set()
     known = number(os.stat("/").st_dev)
-    give_up = time.monotonic() + 5
-    while lookups.devices([DEAD]) != {DEAD: known} and time.monotonic() < give_up:
-        pass
-    assert lookups.devices([DEAD]) == {DEAD: known}
+    eventually(lambda: lookups.devices([DEAD]) == {DEAD: known})
     assert len(file_system.asked) > 1
 
 
 def test_a_dead_mount_is_waited_for_once(mounted: Lookups, file_system: FileSystem) -> None:
     mounted.devices(["/dead/nfs 1/one/disk"])
-    began_s = time.monotonic()
-    answers = mounted.devices(f"/dead/nfs 1/{name}/disk" for name in range(50))
-    assert time.monotonic() - began_s < 5 * PATIENCE_S
+    with Stopwatch() as watch:
+        answers = mounted.devices(f"/dead/nfs 1/{name}/disk" for name in range(50))
+    assert watch.seconds < 5 * PATIENCE_S
     assert all(isinstance(each, Silence) and each.for_s > PATIENCE_S for each in answers.values())
     assert len(file_system.asked) == 1
 
@@ -131,6 +131,6 @@ def test_a_dead_mount_is_waited_for_once(mounted: Lookups, file_system: FileSyst
 def test_another_file_system_is_asked(
     mounted: Lookups, file_system: FileSystem, silent: str, path: str
 ) -> None:
-    mounted.devices([silent])
-    mounted.devices([path])
-    assert [asked for asked, _ in file_system.asked] == [silent, path]
+    for asked in ([silent], [silent, path]):
+        mounted.devices(asked[-1:])
+        eventually(lambda asked=asked: [path for path, _ in file_system.asked] == asked)  # type: ignore[misc]

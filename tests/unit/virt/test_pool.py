@@ -12,6 +12,7 @@ import pytest
 from nova_qos.virt import pool as pools
 from nova_qos.virt.daemon import Daemon
 from nova_qos.virt.pool import Overdue, Pool
+from tests.pace import LONG_S
 
 
 class FreeConnection:
@@ -44,10 +45,10 @@ def test_callers_about_one_server_have_their_turns_in_order(
     pool: Pool, released: threading.Event
 ) -> None:
     order: list[int] = []
-    pool.begin("a", lambda _: released.wait())
+    pool.begin("a", lambda _: released.wait(), LONG_S)
 
     def queue_up(number: int) -> None:
-        pool.call("a", lambda _: order.append(number))
+        pool.call("a", lambda _: order.append(number), LONG_S)
 
     with futures.ThreadPoolExecutor(6) as threads:
         for number in range(6):
@@ -64,7 +65,7 @@ def test_one_that_hangs_costs_others_nothing(pool: Pool, released: threading.Eve
         with pytest.raises(Overdue) as late:
             pool.call("a", lambda _: None, 0.05)
         assert (late.value.for_s or 0) >= 0.05
-        assert pool.call("b", lambda _: 7) == 7
+        assert pool.call("b", lambda _: 7, LONG_S) == 7
     assert not pool._turns
 
 
