@@ -100,7 +100,7 @@ def hanging(mapping: Any) -> Iterator[None]:
     engine, ended = in_cell(mapping).db_connection.writer.get_engine(), threading.Event()
 
     def wait(*_statement: object) -> None:
-        ended.wait(60)
+        ended.wait()
 
     sa.event.listen(engine, "before_cursor_execute", wait)
     try:

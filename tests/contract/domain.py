@@ -18,6 +18,7 @@ from nova_qos.host import Domain
 from nova_qos.resources import TABLE
 from tests.contract.bench import Bench, Server
 from tests.knobs import certain_balloon, knob_of, read, write
+from tests.pace import Stopwatch
 
 MIB = 1024
 _ARRIVAL_S = 15
@@ -150,10 +151,10 @@ class MemoryContract(ContractTests):
 
     def test_asking_for_the_balloon_never_waits(self, server: Server, domain: Domain) -> None:
         write(domain, "memory", server.memory_kib - 32 * MIB)
-        began = time.monotonic()
-        for _ in range(5):
-            domain.balloon()
-        assert time.monotonic() < began + 2
+        with Stopwatch() as watch:
+            for _ in range(5):
+                domain.balloon()
+        assert watch.seconds < 2
         assert certain_balloon(domain).alive
 
     def test_spare_memory_follows_the_balloon_at_once(
@@ -172,7 +173,7 @@ class MemoryContract(ContractTests):
     ) -> None:
         before = certain_balloon(domain).usable_kib
         server.occupy(60)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + _ARRIVAL_S
         while (now := certain_balloon(domain).usable_kib) > before - 50 * MIB:
             assert time.monotonic() < deadline, f"usable went from {before} to {now} KiB only"
             time.sleep(0.2)

@@ -36,6 +36,7 @@ from tests.fakehost import FakeDomain, FakeHost
 from tests.functional.caller import ADMIN, SERVICE
 from tests.functional.threads import sleep_until_there_is_work
 from tests.functional.values import FLAVOR_MIB, UNSET
+from tests.pace import eventually
 
 CONF = nova.conf.CONF
 STORED = {row.names.stored_as: row.name for row in TABLE.values()}
@@ -63,14 +64,6 @@ class Machine(FakeHost):
 
 #: Between two requests: the nova that is waited for runs in this process, too.
 ASKED_EACH_S = 0.05
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 30.0, each_s: float = 0.02) -> None:
-    """Wait until it holds, or fail; how long it takes on a busy machine is no promise."""
-    give_up = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < give_up, "it did not come to hold"
-        time.sleep(each_s)
 
 
 class FakeAgent(AgentManager):

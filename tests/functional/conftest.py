@@ -84,6 +84,21 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
+def as_it_asks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Has something happen between what the API found out and its question to an agent."""
+    begin: Callable[..., Any] = Asker.begin
+
+    def happens(what: Callable[[], object]) -> None:
+        def asked(self: Asker, *args: Any, **kwargs: Any) -> Any:
+            what()
+            return begin(self, *args, **kwargs)
+
+        monkeypatch.setattr(Asker, "begin", asked)
+
+    return happens
+
+
+@pytest.fixture
 def option() -> Iterator[Callable[[str, object], None]]:
     """Sets options of [nova_qos] for one test."""
     names: list[str] = []

@@ -33,7 +33,7 @@ BAD = [
 def call(method: str, version: str = "1.0", **arguments: Any) -> Any:
     """Write to the agent's queue as any other program could."""
     client = nova_rpc.get_client(messaging.Target(topic=wire.TOPIC, version=version))
-    return client.prepare(server="compute", timeout=10).call(
+    return client.prepare(server="compute", timeout=60).call(
         context.get_admin_context(), method, **arguments)
 
 
@@ -103,7 +103,7 @@ def test_methods_that_are_none(server: Server, method: str) -> None:
 def test_a_version_to_come_is_refused(server: Server) -> None:
     client = nova_rpc.get_client(messaging.Target(topic=wire.TOPIC, version="2.0"))
     with pytest.raises(messaging.UnsupportedVersion):
-        client.prepare(server="compute", timeout=10).call(
+        client.prepare(server="compute", timeout=60).call(
             context.get_admin_context(), "read", server_uuid=server.uuid, names=list(TABLE))
 
 

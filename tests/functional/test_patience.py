@@ -17,22 +17,22 @@ from nova_qos.core import errors
 from nova_qos.instances import settings
 from tests.functional.caller import ADMIN, READER
 from tests.functional.cloud import Cloud, FakeAgent, Server, eventually
+from tests.pace import LONG_S, Stopwatch
 
 
 def test_the_agent_works_on_while_a_guest_is_slow(server: Server, option: Any) -> None:
-    option("balloon_timeout", 3.0)
+    option("balloon_timeout", LONG_S)
     server.domain.balloon_step_kib = 0
     answers: list[Any] = []
     slow = threading.Thread(target=lambda: answers.append(
         ADMIN.act(server, "set-current-memory", {"memory": 256})))
     slow.start()
     eventually(lambda: server.saved() == {"memory": 256})
-    began = time.monotonic()
     assert ADMIN.act(server, "set-cpu-priority", {"share": 99}).body == {"share": 99}
-    assert time.monotonic() < began + 2
+    assert answers == []
+    server.domain.balloon_step_kib = None
     slow.join()
-    assert (answers[0].status, answers[0].body["success"]) == (200, 0)
-    assert "reached 512 of 256 MiB after" in answers[0].body["reason"]
+    assert answers[0].body == {"success": 1}
 
 
 def test_a_guest_that_arrives_in_time_is_success(server: Server) -> None:
@@ -53,21 +53,21 @@ def test_a_guest_that_never_reports_is_a_refusal_with_nothing_saved(
     server: Server, option: Any, due_s: float
 ) -> None:
     option("rpc_timeout", 2)
-    server.domain.due_s, began = due_s, time.monotonic()
-    answer = ADMIN.act(server, "set-current-memory", {"memory": 256})
-    assert time.monotonic() < began + 3
+    server.domain.due_s = due_s
+    with Stopwatch() as watch:
+        answer = ADMIN.act(server, "set-current-memory", {"memory": 256})
+    assert watch.seconds < 3
     assert (answer.status, server.saved()) == (409, {})
     assert "has not reported what it can spare" in answer.message
 
 
 def test_a_get_never_waits_for_a_guest(server: Server) -> None:
     server.domain.due_s, server.domain.overdue = 30.0, True
-    began = time.monotonic()
-    with ThreadPoolExecutor(16) as readers:
+    with Stopwatch() as watch, ThreadPoolExecutor(16) as readers:
         answers = list(readers.map(
             lambda _: READER.act(server, "balloon-driver-enabled"), range(16)))
     assert {each.body["ballooning_enabled"] for each in answers} == {False}
-    assert time.monotonic() < began + 5
+    assert watch.seconds < 5
     assert READER.act(server, "get-current-memory").status == 200
     server.domain.overdue = False
     assert READER.act(server, "balloon-driver-enabled").body == {"ballooning_enabled": True}
@@ -88,9 +88,9 @@ def test_not_even_where_an_older_agent_says_so(
         "qos-agent", host="halted", topic=wire.TOPIC,
         manager=f"{WaitingAgent.__module__}.{WaitingAgent.__name__}")
     try:
-        began = time.monotonic()
-        answer = ADMIN.act(server, "balloon-driver-enabled")
-        assert (answer.body, time.monotonic() < began + 5) == ({"ballooning_enabled": False}, True)
+        with Stopwatch() as watch:
+            answer = ADMIN.act(server, "balloon-driver-enabled")
+        assert (answer.body, watch.seconds < 5) == ({"ballooning_enabled": False}, True)
     finally:
         agent.stop()
 

@@ -5,7 +5,6 @@ import functools
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,9 +22,10 @@ from nova_qos.policies.engine import Database
 from nova_qos.policies.models import METADATA, VERSION_TABLE
 from nova_qos.policies.store import Store
 from tests.functional.databases import IS_INSTALLED, KINDS, Running, options_for
+from tests.pace import Stopwatch, eventually
 
 SETTINGS = {"memory": "75%", "cpu_priority": 2048}
-#: In seconds: what a request may take while the database is away, and what measuring adds.
+#: In seconds: what a request may take while the database is away, and a bit.
 AT_MOST_S = 2.0 + 0.5
 
 
@@ -301,10 +301,9 @@ def _sync(running: Running, place: Path) -> list[str]:
 
 def assert_away(ask: Callable[[], object]) -> None:
     """It says so, in time."""
-    began = time.monotonic()
-    with pytest.raises(errors.DatabaseAway):
+    with Stopwatch() as watch, pytest.raises(errors.DatabaseAway):
         ask()
-    assert time.monotonic() - began < AT_MOST_S
+    assert watch.seconds < AT_MOST_S
 
 
 def _waiting(running: Running) -> int:
@@ -320,8 +319,5 @@ def _waiting(running: Running) -> int:
 
 
 def _until(holds: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < give_up
-        # MariaDB says the same to whoever asks again within a tenth of a second
-        time.sleep(0.2)
+    # MariaDB says the same to whoever asks again within a tenth of a second
+    eventually(holds, each_s=0.2)

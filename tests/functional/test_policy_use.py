@@ -2,7 +2,6 @@
 """Who uses a policy, in all cells; what is in use is not deleted."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -173,13 +172,11 @@ def test_nobody_is_given_what_is_gone(server: Server, many: bool) -> None:
 
 
 def test_nor_where_no_agent_answers(
-    boot: Callable[..., Server], option: Callable[[str, object], None]
+    boot: Callable[..., Server], option: Callable[[str, object], None],
+    as_it_asks: Callable[[Callable[[], object]], None],
 ) -> None:
     option("rpc_timeout", 2)
     halted, policy = boot("halted"), create()
-    with ThreadPoolExecutor(1) as pool:
-        setting = pool.submit(assign, halted, policy)
-        time.sleep(0.5)
-        store().delete(int(policy), None)
-        assert setting.result().status == 409
+    as_it_asks(lambda: store().delete(int(policy), None))
+    assert assign(halted, policy).status == 409
     assert "qos:policy" not in halted.instance().system_metadata

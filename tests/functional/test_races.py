@@ -10,6 +10,7 @@ from nova_qos.core.errors import HostRefused
 from tests.functional.caller import ADMIN, Answer
 from tests.functional.cloud import Server
 from tests.functional.values import SETTINGS, UNSET
+from tests.pace import LONG_S
 
 
 def test_two_sets_on_one_server(server: Server) -> None:
@@ -19,12 +20,12 @@ def test_two_sets_on_one_server(server: Server) -> None:
     def hold(name: str, value: int) -> None:
         if value == 111:
             inside.set()
-            may_go_on.wait(30)
+            may_go_on.wait(2 * LONG_S)
 
     server.domain.before_write = hold
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(ADMIN.act, server, "set-cpu-priority", {"share": 111})
-        assert inside.wait(10)
+        assert inside.wait(LONG_S)
         second = pool.submit(ADMIN.act, server, "set-cpu-priority", {"share": 222})
         threading.Timer(0.5, may_go_on.set).start()
         assert first.result().body == {"share": 111}
@@ -39,13 +40,13 @@ def test_a_refused_set_undoes_nothing_of_the_one_that_waited(server: Server) -> 
     def refuse_first(name: str, value: int) -> None:
         if value == 111:
             inside.set()
-            may_go_on.wait(30)
+            may_go_on.wait(2 * LONG_S)
             raise HostRefused(f"the host refused {value}")
 
     server.domain.before_write = refuse_first
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(ADMIN.act, server, "set-cpu-priority", {"share": 111})
-        assert inside.wait(10)
+        assert inside.wait(LONG_S)
         second = pool.submit(ADMIN.act, server, "set-cpu-priority", {"share": 222})
         threading.Timer(0.5, may_go_on.set).start()
         assert first.result().status == 409
@@ -74,7 +75,7 @@ def test_a_hundred_sets_in_flight_on_one_host(boot: Callable[..., Server]) -> No
 
     def ask(order: tuple[Server, int]) -> Answer:
         server, number = order
-        start.wait(30)
+        start.wait(2 * LONG_S)
         return ADMIN.act(server, "set-qos", {
             "cpu_priority": number, "io_priority": number, "memory_soft_limit": number,
             "memory": 300 + number, "net_priority": number % 99})

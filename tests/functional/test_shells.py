@@ -230,7 +230,7 @@ def test_waiting_for_a_guest_that_stays_silent(
 
 
 def test_waiting_ends_where_drift_is_only_reported(
-    openstack: OpenStack, server: Server, option: Callable[[str, object], None]
+    cloud: Cloud, openstack: OpenStack, server: Server, option: Callable[[str, object], None]
 ) -> None:
     option("drift", "report")
     option("balloon_timeout", 0.3)
@@ -241,8 +241,8 @@ def test_waiting_ends_where_drift_is_only_reported(
         eventually(lambda: server.saved() == {"memory": 300, "cpu_priority": 77})
         eventually(lambda: server.domain.shares == 77)
         # the agent has seen its value in force
-        server.machine.happened(None, "unknown")
-        time.sleep(1)
+        history = cloud.agents["compute"].manager.looker.history
+        eventually(lambda: history.was_in_force(server.uuid, "cpu_priority", 77))
         server.domain.shares = 3000
         server.machine.happened(None, "unknown")
 

@@ -340,7 +340,7 @@ def test_a_start_waits_for_the_first_answer_but_not_for_long(
     with Stopwatch() as watch:
         policies = site.started(api)
     assert time.monotonic() - began >= 0.1
-    assert watch.seconds < 1
+    assert watch.seconds < 0.5
     assert missing_of(policies) is not None
     api.is_there.set()
     eventually(lambda: missing_of(policies) is None)
@@ -354,7 +354,7 @@ def test_a_refresh_takes_no_longer_than_it_may(site: Site) -> None:
     with Stopwatch() as watch:
         policies.refresh(0.1)
     assert time.monotonic() - began >= 0.1
-    assert watch.seconds < 1
+    assert watch.seconds < 0.5
     api.is_there.set()
 
 
@@ -381,7 +381,7 @@ def test_who_seeks_a_policy_does_not_wait_for_an_api_that_is_silent(site: Site) 
             policies.seek(0.2)
     # a thread may have begun to ask a moment later
     assert time.monotonic() - began >= 0.2
-    assert watch.seconds < 1
+    assert watch.seconds < 0.5
     api.is_there.set()
 
 
