@@ -84,7 +84,7 @@ def _require(senders: Sequence[Sender], look: Callable[[], _Seen]) -> None:
     else:
         raise TestbedError(
             f"{'; '.join(seen.wrong)}. This machine was too busy: run it again when nothing else "
-            "works here")
+            "runs here")
     raise TestbedError("; ".join(seen.wrong))
 
 
