@@ -58,6 +58,16 @@ def test_a_server_that_nova_has_elsewhere_yet_waits_for_no_other_check(
     eventually(lambda: domain.shares == 2048)
 
 
+def test_guests_that_owe_a_report_keep_no_worker(site: Site, loop: Loop) -> None:
+    """They are looked at again later: no look sleeps until a report is due."""
+    for number in range(8):
+        _record, owing = site.add(f"owing {number}", memory=300)
+        owing.due_s = 60.0
+    _record, domain = site.add("one", cpu_priority=2048)
+    loop.start()
+    eventually(lambda: domain.shares == 2048)
+
+
 def test_other_domains_are_looked_up_once(site: Site, loop: Loop) -> None:
     site.machine.add("not of nova")
     loop.check()
