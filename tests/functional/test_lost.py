@@ -85,7 +85,8 @@ def test_the_agent_mends_it_without_being_asked(server: Server) -> None:
 @pytest.mark.parametrize("saves", [
     lambda record: record.mend(),
     lambda record: record.forget(["cpu_priority"]),
-    lambda record: record.save({"io_priority": Entry(300, stamp=1)}),
+    lambda record: record.save({
+        "io_priority": Entry(300, stamp=record.server.stamps["io_priority"] + 1)}),
     lambda record: record.request_for_new({"io_priority": 300}),
 ], ids=["mend", "forget", "save", "request for new"])
 def test_what_is_saved_while_the_agent_looks_at_a_server_is_not_lost(

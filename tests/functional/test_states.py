@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from nova.compute import task_states
+from nova.compute import task_states, vm_states
 
 from nova_qos.core.errors import ServerNotRunning
 from nova_qos.core.resource import Resource
@@ -95,6 +95,18 @@ def test_while_nova_works_on_the_server(server: Server, task: str) -> None:
     answer = ADMIN.act(server, "set-qos", SETTINGS)
     assert (answer.status, server.saved(), server.domain.writes) == (409, {}, [])
     assert ADMIN.act(server, "get-qos").status == 200
+
+
+def test_while_nova_builds_the_server(server: Server) -> None:
+    """Between two tasks of a build there is none, and nova is about to save an older copy."""
+    server.change(vm_state=vm_states.BUILDING)
+    try:
+        answer = ADMIN.act(server, "set-qos", SETTINGS)
+        assert (answer.status, server.saved(), server.domain.writes) == (409, {}, [])
+        assert "building" in answer.message
+        assert ADMIN.act(server, "get-qos").status == 200
+    finally:
+        server.change(vm_state=vm_states.ACTIVE)
 
 
 @pytest.mark.parametrize("running", [True, False])
