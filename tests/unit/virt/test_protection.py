@@ -2,11 +2,15 @@
 """Who gets how much memory.low, on files of the test's own; systemd is in the vmhost tier."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from nova_qos.virt.definition import Definition
 from nova_qos.virt.groups import Group
+from nova_qos.virt.inventory import Listed
 from nova_qos.virt.protection import LOW, MIN, Kind, Protection
+from nova_qos.virt.snapshot import LibvirtSnapshot
 from nova_qos.virt.systemd import Systemd
 
 MIB = 2**20
@@ -150,3 +154,27 @@ def test_libvirt_s_own_group_inside_has_the_same(host: Host) -> None:
 def test_a_size_is_cut_to_whole_pages(host: Host) -> None:
     host.protection.set(host.group(ONE), 10 * MIB + 5)
     assert host.mib(ONE) == 10
+
+
+def test_a_snapshot_looks_once_at_each_group_above_servers(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a thousand servers, each look takes many milliseconds."""
+    looked: list[Path] = []
+    look_above = Kind.look_above
+
+    def counted(kind: Kind, group: Group) -> tuple[int, int]:
+        looked.append(group.path)
+        return look_above(kind, group)
+
+    monkeypatch.setattr(Kind, "look_above", counted)
+    names = {"one": ONE, "two": TWO}
+    for name in names.values():
+        host.set(name, 100)
+    listed = dict.fromkeys(names, Listed(1, (1, 1), Definition(None, "virtio", 10, ()), None))
+    snapshot = LibvirtSnapshot(
+        lambda _uuid, _seen, above, _networks: cast(Any, above), listed, False, {}, {}, 1)
+    for uuid, name in names.items():
+        above = cast(Any, snapshot.domain(uuid))
+        assert host.protection.why_not_effective(host.group(name), above[host.kind]) is None
+    assert looked == [host.root / "machine"]
