@@ -58,6 +58,18 @@ def agent(site: Site) -> Agent:
     return Agent(site)
 
 
+def test_sets_and_gets_need_no_conductor(agent: Agent, site: Site) -> None:
+    """What the API sends with a set is all that the agent needs of nova."""
+    record, domain = site.add("one", io_priority=300)
+
+    def away(*_asked: object) -> None:
+        raise ConnectionError("nova-conductor is away")
+
+    site.records.load = site.records.on_host = away  # type: ignore[assignment, method-assign]
+    answer = agent.set(record.server, {"cpu_priority": 2048})
+    assert (answer.readings["cpu_priority"].unmet, domain.shares) == (None, 2048)
+    readings = Readings(site.machine, site.looker.history, lambda: Reading(7))
+    assert readings.of("one", ["cpu_priority"])["cpu_priority"].applied == 2048
 
 
 def test_a_policy_leaves_alone_what_was_set_meanwhile(agent: Agent, site: Site) -> None:
