@@ -3,6 +3,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from tests.functional.values import SETTINGS, UNSET
 
 Boot = Callable[..., Server]
 NOBODY = "00000000-0000-0000-0000-000000000000"
+#: Long enough for all servers of a request to be weighed, if they were side by side.
+_SLOW_S = 0.5
 
 
 def change(
@@ -237,8 +240,10 @@ def test_one_that_is_locked_by_another_request_keeps_nobody_waiting(
 
 
 def test_guarantees_that_do_not_fit_together(boot: Boot) -> None:
-    """Weighed one after another, however many come at once."""
+    """Weighed one after another, however many come at once, and however slow the host writes."""
     servers = [boot() for _ in range(4)]
+    for server in servers:
+        server.domain.before_write = lambda name, value: time.sleep(_SLOW_S)
     more_than_half = {"net_guarantee": NET_CAPACITY * 3 // 5}
     answer = change(dict.fromkeys(servers, more_than_half))
     assert sorted(codes(answer)) == [200, 409, 409, 409]
