@@ -73,7 +73,7 @@ def start(cloud: Cloud) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture(autouse=True)
 def quick(option: Callable[[str, object], None]) -> None:
-    option("rpc_timeout", 1)
+    option("rpc_timeout", 4)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tools.bed import prometheus as prometheus_bed
 from tools.bed.processes import Daemon, wait_until
 
 CALM, HUNGRY, ELSEWHERE = (f"{number}1d6c3a0-92b4-4c55-8e11-1234567890ab" for number in range(3))
-_INTERVAL, _OVER_S, _DATA_S = "500ms", 6, 60.0
+_INTERVAL, _OVER_S, _DATA_S = "500ms", 6, 120.0
 
 
 def text(seconds: float, now: float) -> str:

@@ -19,7 +19,7 @@ from tools.bed.processes import wait_until
 _INTERVAL = "500ms"
 #: Four scrapes.
 _RATE_INTERVAL = "2s"
-_DATA_S = 30.0
+_DATA_S = 120.0
 
 Ask = Callable[..., Any]
 

@@ -470,7 +470,7 @@ def test_wait_ends_after_the_timeout(capsys: pytest.CaptureFixture[str]) -> None
             ended = OpenStack(cloud.credentials(), capsys).bad(
                 "set", "--wait", "--timeout", "1", "--cpu-priority", "5", "vm1", *late)
         assert time.monotonic() - began >= 1
-        assert watch.seconds < 30
+        assert watch.seconds < 10
     assert ended.rows()[1][:2] == ["vm1", "applied"]
     assert ended.rows()[2:] == [
         [name, "pending", f"saved, but not applied after 1 s: {shortfall}"]

@@ -9,16 +9,25 @@ import ctypes, logging, sys, threading, time
 import libvirt
 from nova_qos.virt import events
 
+failed = threading.Event()
+
+class Failed(logging.Handler):
+    def emit(self, record):
+        failed.set()
+
 logging.basicConfig()
+logging.getLogger(events.__name__).addHandler(Failed())
 events.run_loop()
 (thread,) = (each for each in threading.enumerate() if each.name == "libvirt-events")
 while sys._current_frames()[thread.ident].f_code is not libvirt.virEventRunDefaultImpl.__code__:
     time.sleep(0.01)  # until it waits
 ctypes.pythonapi.PyThreadState_SetAsyncExc(
     ctypes.c_ulong(thread.ident), ctypes.py_object(RuntimeError))
-# what is new wakes the loop, and with it the error
+# what is new wakes the loop, and with it the error; in an hour, so that no callback gets it
+libvirt.virEventAddTimeout(3_600_000, lambda _timer, _opaque: None, None)
+assert failed.wait(60), "the error is lost"
 rang = threading.Event()
-libvirt.virEventAddTimeout(500, lambda _timer, _opaque: rang.set(), None)
+libvirt.virEventAddTimeout(100, lambda _timer, _opaque: rang.set(), None)
 assert rang.wait(60), "the loop has ended"
 """
 
