@@ -96,7 +96,7 @@ class Database:
         return self._asked(ask)
 
     def change(self, work: Work[T]) -> T:
-        """What ``work`` answers, with what it has changed committed; again if another one was first.
+        """What ``work`` answers, with what it has changed committed; again if another was first.
 
         :raises NoDatabase, DatabaseAway: as ``read``; whether it is changed is not known then
         :raises PolicyConflict: something that has to be unique is there already

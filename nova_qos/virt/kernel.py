@@ -41,6 +41,7 @@ class Kernel:
     mounts: Path = Path("/proc/self/mounts")
     memory: Path = Path("/proc/meminfo")
     pressure: Path = Path("/proc/pressure")
+    generations: Path = Path("/sys/kernel/mm/lru_gen/enabled")
 
     @property
     def is_unified(self) -> bool:
@@ -112,6 +113,21 @@ class Kernel:
             return None
         return ("this host has no swap, and the kernel can reclaim a guest's memory only by "
                 "swapping; add swap")
+
+    def why_low_is_ignored(self) -> str | None:
+        """Why the kernel reclaims what memory.low protects as it does all else; None = it does not.
+
+        Its multi-generational LRU only puts such a group off once (Linux 6.12, ``shrink_one`` in
+        mm/vmscan.c); it heeds memory.min.
+        """
+        try:
+            is_on = int(self.generations.read_text(), 16) & 1
+        except OSError:
+            # the kernel was built without it
+            return None
+        return None if not is_on else (
+            "the kernel's multi-generational LRU is on, which hardly heeds memory.low; write n to "
+            f"{self.generations}, or give the server a memory guarantee")
 
     def _memory_kib(self, name: str) -> int:
         return self._memory()[name]

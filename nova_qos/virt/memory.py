@@ -133,8 +133,9 @@ class SoftLimitV2:
         with self._session.group("memory") as group:
             low = group.read(LOW.file) // KIB_PER_MIB or UNLIMITED
             high = _read_high(group)
-            why_not = None if low == UNLIMITED else self._protection.why_not_effective(
-                group, self._look_above)
+            why_not = None if low == UNLIMITED else (
+                self._protection.why_not_effective(group, self._look_above)
+                or Kernel().why_low_is_ignored())
         limits: dict[SoftLimit, int] = {"protect": low, "throttle": high}
         inverse: SoftLimit = "throttle" if self._kind == "protect" else "protect"
         kind = inverse if limits[self._kind] == UNLIMITED else self._kind
@@ -166,7 +167,8 @@ class SoftLimitV2:
             ability = Ability(cannot, how=f"{kernel.cgroup}, throttles: memory.high")
         else:
             ability = Ability(
-                cannot, kernel.why_no_swap(), f"{kernel.cgroup}, protects: memory.low")
+                cannot, kernel.why_no_swap() or kernel.why_low_is_ignored(),
+                f"{kernel.cgroup}, protects: memory.low")
         return {"memory_soft_limit": ability}
 
 

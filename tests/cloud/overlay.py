@@ -49,7 +49,10 @@ class Overlay:
 
     def entering(self, directory: Path = Path("/")) -> list[str]:
         """What comes before a command to run it inside, in that directory."""
-        return ["nsenter", f"--mount=/proc/{self._holder.pid}/ns/mnt", f"--wd={directory}"]
+        process = f"/proc/{self._holder.pid}"
+        # the root, too: without it, one that has another than the machine would leave it
+        return ["nsenter", f"--mount={process}/ns/mnt", f"--root={process}/root",
+                f"--wd={directory}"]
 
     def path(self, inside: str | Path) -> Path:
         """By what name one outside reaches a file that has that absolute path inside."""

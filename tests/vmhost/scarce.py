@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers on a host whose memory can be made scarce."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from nova_qos.core.reading import Reading
@@ -16,8 +19,21 @@ from tools.bed.errors import TestbedError
 MIB, MEMORY_MIB = 1024, 256
 _SWAP_MIB = 1024
 _SWAPPINESS = Path("/proc/sys/vm/swappiness")
-#: Of the root, so of the whole host: memory.low is heeded as under any other pressure.
-_RECLAIM = Path("/sys/fs/cgroup/memory.reclaim")
+#: From Linux 6.12 on, a huge page that is split to be reclaimed loses what holds zeros only, as all
+#: memory of a guest that stands still: that would not go to the swap.
+_HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+#: Servers are to lose so much; a program that may be killed takes it, a little at a time, and keeps
+#: it out of the swap.
+_LOST_MIB, _STEP_MIB = 100, 16
+_TAKE = f"""
+import ctypes, mmap, pathlib, sys
+pathlib.Path("/proc/self/oom_score_adj").write_text("1000")
+libc, held = ctypes.CDLL(None), []
+for _ in sys.stdin:
+    held.append(mmap.mmap(-1, {_STEP_MIB} << 20))
+    address = ctypes.addressof(ctypes.c_char.from_buffer(held[-1]))
+    print(libc.mlock(ctypes.c_void_p(address), ctypes.c_size_t({_STEP_MIB} << 20)), flush=True)
+"""
 #: All its memory lies on the host from the start; what the guest does with it is of no matter.
 _WHOLE = '<memoryBacking><allocation mode="immediate"/></memoryBacking>'
 
@@ -34,9 +50,10 @@ class Site:
             TestGuest(self.bench.libvirt, self.bench.images, name,
                       Shape(memory_mib=MEMORY_MIB, memory_backing=_WHOLE))
             for name in ("spared", "reclaimed")]
-        self._swap = place / "swap"
+        self._swap, self._settings = place / "swap", ExitStack()
 
     def start(self) -> None:
+        self._settings.enter_context(kernel_setting(_HUGE_PAGES, "never"))
         run("fallocate", "-l", f"{_SWAP_MIB}M", self._swap)
         self._swap.chmod(0o600)
         run("mkswap", self._swap)
@@ -57,6 +74,7 @@ class Site:
             guest.remove()
         self.bench.remove()
         run("swapoff", self._swap)
+        self._settings.close()
 
     def limit(self, *mib: int, host: LibvirtHost | None = None) -> list[Reading]:
         """Set soft limits, -1 for none; what is read back."""
@@ -91,19 +109,12 @@ class Site:
         return [_stalled_us(scope / "memory.pressure") for scope in self.scopes()]
 
     def press(self) -> list[float]:
-        """Let the kernel take memory from the whole host until servers have lost some, as it does
-        when it is short of it; what of each has gone to the swap, in MiB."""
-
-        def enough() -> bool:
-            # little at a time: what is still being written counts as not to be had, and where
-            # nothing is to be had the kernel takes what is protected; fails when it gets less
-            with suppress(OSError):
-                _RECLAIM.write_text("4M")
-            return sum(self._swapped_mib()) > 100
-
-        with _tuned():
-            comes_true(enough, 240)
-        lost = self._swapped_mib()
+        """Let another program take memory of the host until servers have lost some; what of each
+        has gone to the swap, in MiB."""
+        with _taker() as take, kernel_setting(_SWAPPINESS, "200"):
+            # memory of programs goes before what is cached from files, of which a host has plenty
+            comes_true(lambda: sum(self._swapped_mib()) > _LOST_MIB or take(), 240)
+            lost = self._swapped_mib()
         print(f"swapped out: {lost} MiB")
         return lost
 
@@ -113,12 +124,37 @@ class Site:
 
 
 @contextmanager
-def _tuned() -> Iterator[None]:
-    """Memory of programs goes before what is cached from files, of which a host has plenty."""
-    before = _SWAPPINESS.read_text()
-    _SWAPPINESS.write_text("200")
-    yield
-    _SWAPPINESS.write_text(before)
+def _taker() -> Iterator[Callable[[], bool]]:
+    """A program that takes some more at each call, which answers False; it gives all of it back."""
+    with subprocess.Popen([sys.executable, "-c", _TAKE], text=True, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as program:
+        asked, told = program.stdin, program.stdout
+        assert asked
+        assert told
+
+        def take() -> bool:
+            print(file=asked, flush=True)
+            assert told.readline() == "0\n"
+            return False
+
+        yield take
+        asked.close()
+
+
+@contextmanager
+def kernel_setting(file: Path, value: str) -> Iterator[None]:
+    """Has that value meanwhile, where the kernel has such a setting."""
+    if not file.exists():
+        yield
+        return
+    before = file.read_text()
+    # some show all that can be chosen
+    chosen = re.search(r"\[(\w+)\]", before)
+    file.write_text(value)
+    try:
+        yield
+    finally:
+        file.write_text(chosen[1] if chosen else before)
 
 
 def _kib(mib: int) -> int:

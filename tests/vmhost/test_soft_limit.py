@@ -13,10 +13,11 @@ from nova_qos.core.reading import Reading
 from nova_qos.core.units import UNLIMITED
 from nova_qos.virt.host import LibvirtHost
 from tests.knobs import write
-from tests.vmhost.scarce import MEMORY_MIB, MIB, Site
+from tests.vmhost.scarce import MEMORY_MIB, MIB, Site, kernel_setting
 from tests.vmhost.servers import MACHINES, comes_true, run
 
 _BUSY_S = 15
+_GENERATIONS = Path("/sys/kernel/mm/lru_gen/enabled")
 #: Above what a server has on the host with all its memory, and far below.
 _ABOVE_MIB, _BELOW_MIB = 512, 32
 
@@ -42,6 +43,11 @@ def low(path: Path) -> int:
 
 @pytest.mark.resources("memory_soft_limit")
 class TestProtect:
+    @pytest.fixture(autouse=True)
+    def _heeded(self) -> Iterator[None]:
+        with kernel_setting(_GENERATIONS, "n"):
+            yield
+
     def test_groups_have_what_was_asked_for(self, site: Site) -> None:
         readings = site.limit(_ABOVE_MIB, _BELOW_MIB)
         assert [reading.applied for reading in readings] == [_ABOVE_MIB * MIB, _BELOW_MIB * MIB]
@@ -52,6 +58,13 @@ class TestProtect:
         run("systemctl", "daemon-reload")
         assert [low(each) for each in (*site.scopes(), MACHINES)] == [
             _ABOVE_MIB, _BELOW_MIB, _ABOVE_MIB + _BELOW_MIB]
+
+    def test_it_says_where_the_kernel_hardly_heeds_it(self, site: Site) -> None:
+        site.limit(_ABOVE_MIB, UNLIMITED)
+        with kernel_setting(_GENERATIONS, "y"):
+            (reading, _) = site.readings(site.bench.host)
+        assert (reading.applied, reading.effective) == (_ABOVE_MIB * MIB, False)
+        assert f"write n to {_GENERATIONS}" in (reading.reason or "")
 
     def test_nothing_is_left_when_it_is_lifted(self, site: Site) -> None:
         site.limit(_ABOVE_MIB, UNLIMITED)

@@ -29,7 +29,8 @@ ALL = "cpuset cpu io memory hugetlb pids\n"
 @pytest.fixture
 def v1(tmp_path: Path) -> Kernel:
     """A host with cgroup v1 and swap."""
-    kernel = Kernel(tmp_path / "groups", tmp_path / "mounts", tmp_path / "meminfo")
+    kernel = Kernel(tmp_path / "groups", tmp_path / "mounts", tmp_path / "meminfo",
+                    generations=tmp_path / "lru_gen")
     kernel.groups.mkdir()
     kernel.mounts.write_text(V1_MOUNTS)
     kernel.memory.write_text("MemTotal:  1000 kB\nSwapTotal:  500 kB\n")
@@ -132,6 +133,19 @@ def test_a_host_without_swap(v2: Kernel) -> None:
     assert told(v2)["memory_soft_limit"] == (
         "works without effect because this host has no swap, and the kernel can reclaim a guest's "
         "memory only by swapping; add swap")
+
+
+@pytest.mark.parametrize(("bits", "is_on"), [("0x0007", True), ("0x0001", True),
+                                             ("0x0006", False), ("0x0000", False)])
+def test_a_kernel_that_hardly_heeds_protection(v2: Kernel, bits: str, is_on: bool) -> None:
+    v2.generations.write_text(f"{bits}\n")
+    assert told(v2)["memory_soft_limit"] == (
+        "works without effect because the kernel's multi-generational LRU is on, which hardly "
+        f"heeds memory.low; write n to {v2.generations}, or give the server a memory guarantee"
+        if is_on else "works (cgroup v2, protects: memory.low)")
+    throttle = replace(CONFIGURATION, soft_limit_v2="throttle")
+    assert told(v2, throttle)["memory_soft_limit"] == "works (cgroup v2, throttles: memory.high)"
+    assert told(v2)["memory_guarantee"] == "works (cgroup v2, memory.min)"
 
 
 @pytest.mark.parametrize("kind", ["rbd", "lvm"])
