@@ -23,9 +23,13 @@ while sys._current_frames()[thread.ident].f_code is not libvirt.virEventRunDefau
     time.sleep(0.01)  # until it waits
 ctypes.pythonapi.PyThreadState_SetAsyncExc(
     ctypes.c_ulong(thread.ident), ctypes.py_object(RuntimeError))
-# what is new wakes the loop, and with it the error; in an hour, so that no callback gets it
-libvirt.virEventAddTimeout(3_600_000, lambda _timer, _opaque: None, None)
-assert failed.wait(60), "the error is lost"
+# what is new wakes a loop that waits by now, and with it the error; in an hour, so that no callback
+# gets it
+for _ in range(600):
+    libvirt.virEventAddTimeout(3_600_000, lambda _timer, _opaque: None, None)
+    if failed.wait(0.1):
+        break
+assert failed.is_set(), "the error is lost"
 rang = threading.Event()
 libvirt.virEventAddTimeout(100, lambda _timer, _opaque: rang.set(), None)
 assert rang.wait(60), "the loop has ended"
