@@ -280,7 +280,7 @@ tier_benchmark() {
     local failed=0 rounds=10 idle_s=60 many=1000 listed=500 guests=200 hosts=1000
     local balance=(--variants)
     if is_reduced; then
-        rounds=3 idle_s=15 many=200 listed=100 guests=20 hosts=200
+        rounds=3 idle_s=10 many=200 listed=100 guests=20 hosts=200
         balance=(--traces burster sawtooth)
         echo "reduced: $rounds rounds, an agent of $many servers idle for $idle_s s," \
             "$listed listed, $guests guests, $hosts hosts in plans of moves," \

@@ -21,7 +21,7 @@ from tools.bed.balance.site import Site
 
 IS_REDUCED = os.environ.get("NOVA_QOS_TEST_SIZE") == "reduced"
 SIZE = REDUCED if IS_REDUCED else FULL
-SOAK_S = soak.seconds(40 if IS_REDUCED else 300)
+SOAK_S = soak.seconds(20 if IS_REDUCED else 300)
 KEPT = os.environ.get("NOVA_QOS_BALANCE_KEPT")
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(int(2 * SOAK_S) + 2400)]
