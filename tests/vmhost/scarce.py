@@ -22,17 +22,18 @@ _SWAPPINESS = Path("/proc/sys/vm/swappiness")
 #: From Linux 6.12 on, a huge page that is split to be reclaimed loses what holds zeros only, as all
 #: memory of a guest that stands still: that would not go to the swap.
 _HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-#: Servers are to lose so much; a program that may be killed takes it, a little at a time, and keeps
-#: it out of the swap.
-_LOST_MIB, _STEP_MIB = 100, 16
-_TAKE = f"""
+#: Servers are to lose so much. A program that may be killed takes it, a little at a time when so
+#: much is left, and keeps it out of the swap.
+_LOST_MIB, _LEFT_MIB, _STEP_MIB = 100, 256, 16
+_TAKE = """
 import ctypes, mmap, pathlib, sys
 pathlib.Path("/proc/self/oom_score_adj").write_text("1000")
 libc, held = ctypes.CDLL(None), []
-for _ in sys.stdin:
-    held.append(mmap.mmap(-1, {_STEP_MIB} << 20))
+for line in sys.stdin:
+    size = int(line) << 20
+    held.append(mmap.mmap(-1, size))
     address = ctypes.addressof(ctypes.c_char.from_buffer(held[-1]))
-    print(libc.mlock(ctypes.c_void_p(address), ctypes.c_size_t({_STEP_MIB} << 20)), flush=True)
+    print(libc.mlock(ctypes.c_void_p(address), ctypes.c_size_t(size)), flush=True)
 """
 #: All its memory lies on the host from the start; what the guest does with it is of no matter.
 _WHOLE = '<memoryBacking><allocation mode="immediate"/></memoryBacking>'
@@ -111,9 +112,18 @@ class Site:
     def press(self) -> list[float]:
         """Let another program take memory of the host until servers have lost some; what of each
         has gone to the swap, in MiB."""
+        def enough() -> bool:
+            is_enough = sum(self._swapped_mib()) > _LOST_MIB
+            if not is_enough:
+                take(_STEP_MIB)
+            return is_enough
+
+        # memory of programs goes before what is cached from files, of which a host has plenty
         with _taker() as take, kernel_setting(_SWAPPINESS, "200"):
-            # memory of programs goes before what is cached from files, of which a host has plenty
-            comes_true(lambda: sum(self._swapped_mib()) > _LOST_MIB or take(), 240)
+            available_mib = _word(Path("/proc/meminfo"), "MemAvailable:") // MIB
+            if available_mib > _LEFT_MIB:
+                take(available_mib - _LEFT_MIB)
+            comes_true(enough, 240)
             lost = self._swapped_mib()
         print(f"swapped out: {lost} MiB")
         return lost
@@ -124,18 +134,17 @@ class Site:
 
 
 @contextmanager
-def _taker() -> Iterator[Callable[[], bool]]:
-    """A program that takes some more at each call, which answers False; it gives all of it back."""
+def _taker() -> Iterator[Callable[[int], None]]:
+    """A program that takes so many MiB more at each call, and gives all of them back in the end."""
     with subprocess.Popen([sys.executable, "-c", _TAKE], text=True, stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE) as program:
         asked, told = program.stdin, program.stdout
         assert asked
         assert told
 
-        def take() -> bool:
-            print(file=asked, flush=True)
+        def take(mib: int) -> None:
+            print(mib, file=asked, flush=True)
             assert told.readline() == "0\n"
-            return False
 
         yield take
         asked.close()
