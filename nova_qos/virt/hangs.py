@@ -79,6 +79,9 @@ class Hangs:
 
 
 def silent_s(domain: libvirt.virDomain) -> float:
-    """For how many seconds a domain's QEMU has owed libvirt an answer."""
+    """For how many seconds a domain's QEMU has owed libvirt an answer.
+
+    :raises libvirtError: the domain has ended, so that there is no QEMU to answer
+    """
     state, _detail, for_ms = domain.controlInfo()
     return for_ms / 1000 if state == libvirt.VIR_DOMAIN_CONTROL_OCCUPIED else 0.0

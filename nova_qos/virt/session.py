@@ -98,7 +98,7 @@ class Session:
     def definition(self) -> Definition:
         """What the domain is made of."""
         if self._definition is None:
-            with _translated():
+            with self._translated_if_running():
                 self._definition = self._definitions.of(self.server_uuid, self._id)
         return self._definition
 
@@ -197,7 +197,7 @@ class Session:
         answered = self._calls.begin_to_ask(self.server_uuid, self._on(ask))
 
         def wait() -> _Answer:
-            with _translated():
+            with self._translated_if_running():
                 return answered()
 
         return wait
@@ -223,6 +223,17 @@ class Session:
                 time.sleep(_POLL_S)
 
         return on
+
+    @contextmanager
+    def _translated_if_running(self) -> Iterator[None]:
+        """Translate libvirt's errors of calls during which the domain may end."""
+        with _translated():
+            try:
+                yield
+            except libvirt.libvirtError:
+                # libvirt has no code of its own for "not running"
+                self._require_domain()
+                raise
 
     def _require_domain(self) -> None:
         """:raises ServerNotRunning: it has ended, whatever was seen before."""
