@@ -24,7 +24,7 @@ _SWAPPINESS = Path("/proc/sys/vm/swappiness")
 _HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 #: Servers are to lose so much. A program that may be killed takes it, a little at a time when so
 #: much is left, and keeps it out of the swap.
-_LOST_MIB, _LEFT_MIB, _STEP_MIB = 100, 256, 16
+_LOST_MIB, _LEFT_MIB, _STRIDE_MIB, _STEP_MIB = 100, 512, 64, 16
 _TAKE = """
 import ctypes, mmap, pathlib, sys
 pathlib.Path("/proc/self/oom_score_adj").write_text("1000")
@@ -120,9 +120,8 @@ class Site:
 
         # memory of programs goes before what is cached from files, of which a host has plenty
         with _taker() as take, kernel_setting(_SWAPPINESS, "200"):
-            available_mib = _word(Path("/proc/meminfo"), "MemAvailable:") // MIB
-            if available_mib > _LEFT_MIB:
-                take(available_mib - _LEFT_MIB)
+            while _word(Path("/proc/meminfo"), "MemAvailable:") > _LEFT_MIB * MIB:
+                take(_STRIDE_MIB)
             comes_true(enough, 240)
             lost = self._swapped_mib()
         print(f"swapped out: {lost} MiB")
