@@ -22,9 +22,11 @@ _SWAPPINESS = Path("/proc/sys/vm/swappiness")
 #: From Linux 6.12 on, a huge page that is split to be reclaimed loses what holds zeros only, as all
 #: memory of a guest that stands still: that would not go to the swap.
 _HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-#: Servers are to lose so much. A program that may be killed takes it, a little at a time when so
-#: much is left, and keeps it out of the swap.
-_LOST_MIB, _LEFT_MIB, _STRIDE_MIB, _STEP_MIB = 100, 512, 64, 16
+#: What is reserved as huge pages is neither had by others nor swapped out, and costs no time.
+_RESERVED, _PAGE_MIB = Path("/proc/sys/vm/nr_hugepages"), 2
+#: Servers are to lose so much. So much is left after that; a program that may be killed takes it, a
+#: little at a time, and keeps it out of the swap.
+_LOST_MIB, _LEFT_MIB, _STEP_MIB = 100, 384, 16
 _TAKE = """
 import ctypes, mmap, pathlib, sys
 pathlib.Path("/proc/self/oom_score_adj").write_text("1000")
@@ -118,10 +120,11 @@ class Site:
                 take(_STEP_MIB)
             return is_enough
 
+        available_mib = _word(Path("/proc/meminfo"), "MemAvailable:") // MIB
+        pages = max(0, available_mib - _LEFT_MIB) // _PAGE_MIB
         # memory of programs goes before what is cached from files, of which a host has plenty
-        with _taker() as take, kernel_setting(_SWAPPINESS, "200"):
-            while _word(Path("/proc/meminfo"), "MemAvailable:") > _LEFT_MIB * MIB:
-                take(_STRIDE_MIB)
+        with (_taker() as take, kernel_setting(_SWAPPINESS, "200"),
+              kernel_setting(_RESERVED, str(pages))):
             comes_true(enough, 240)
             lost = self._swapped_mib()
         print(f"swapped out: {lost} MiB")
