@@ -122,8 +122,8 @@ class Kernel:
         """
         try:
             is_on = int(self.generations.read_text(), 16) & 1
-        except OSError:
-            # the kernel was built without it
+        except (OSError, ValueError):
+            # the kernel was built without it, or has something else there
             return None
         return None if not is_on else (
             "the kernel's multi-generational LRU is on, which hardly heeds memory.low; write n to "

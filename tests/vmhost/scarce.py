@@ -19,6 +19,8 @@ from tools.bed.errors import TestbedError
 MIB, MEMORY_MIB = 1024, 256
 _SWAP_MIB = 1024
 _SWAPPINESS = Path("/proc/sys/vm/swappiness")
+#: Whether the kernel has its multi-generational LRU on, by y and n.
+GENERATIONS = Path("/sys/kernel/mm/lru_gen/enabled")
 #: From Linux 6.12 on, a huge page that is split to be reclaimed loses what holds zeros only, as all
 #: memory of a guest that stands still: that would not go to the swap.
 _HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
@@ -149,7 +151,6 @@ def _taker() -> Iterator[Callable[[int], None]]:
             assert told.readline() == "0\n"
 
         yield take
-        asked.close()
 
 
 @contextmanager

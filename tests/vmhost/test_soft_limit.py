@@ -13,11 +13,10 @@ from nova_qos.core.reading import Reading
 from nova_qos.core.units import UNLIMITED
 from nova_qos.virt.host import LibvirtHost
 from tests.knobs import write
-from tests.vmhost.scarce import MEMORY_MIB, MIB, Site, kernel_setting
+from tests.vmhost.scarce import GENERATIONS, MEMORY_MIB, MIB, Site, kernel_setting
 from tests.vmhost.servers import MACHINES, comes_true, run
 
 _BUSY_S = 15
-_GENERATIONS = Path("/sys/kernel/mm/lru_gen/enabled")
 #: Above what a server has on the host with all its memory, and far below.
 _ABOVE_MIB, _BELOW_MIB = 512, 32
 
@@ -45,7 +44,7 @@ def low(path: Path) -> int:
 class TestProtect:
     @pytest.fixture(autouse=True)
     def _heeded(self) -> Iterator[None]:
-        with kernel_setting(_GENERATIONS, "n"):
+        with kernel_setting(GENERATIONS, "n"):
             yield
 
     def test_groups_have_what_was_asked_for(self, site: Site) -> None:
@@ -61,10 +60,10 @@ class TestProtect:
 
     def test_it_says_where_the_kernel_hardly_heeds_it(self, site: Site) -> None:
         site.limit(_ABOVE_MIB, UNLIMITED)
-        with kernel_setting(_GENERATIONS, "y"):
+        with kernel_setting(GENERATIONS, "y"):
             (reading, _) = site.readings(site.bench.host)
         assert (reading.applied, reading.effective) == (_ABOVE_MIB * MIB, False)
-        assert f"write n to {_GENERATIONS}" in (reading.reason or "")
+        assert f"write n to {GENERATIONS}" in (reading.reason or "")
 
     def test_nothing_is_left_when_it_is_lifted(self, site: Site) -> None:
         site.limit(_ABOVE_MIB, UNLIMITED)

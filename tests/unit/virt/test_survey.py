@@ -136,7 +136,7 @@ def test_a_host_without_swap(v2: Kernel) -> None:
 
 
 @pytest.mark.parametrize(("bits", "is_on"), [("0x0007", True), ("0x0001", True),
-                                             ("0x0006", False), ("0x0000", False)])
+                                             ("0x0006", False), ("0x0000", False), ("no", False)])
 def test_a_kernel_that_hardly_heeds_protection(v2: Kernel, bits: str, is_on: bool) -> None:
     v2.generations.write_text(f"{bits}\n")
     assert told(v2)["memory_soft_limit"] == (
