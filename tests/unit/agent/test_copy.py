@@ -285,11 +285,14 @@ def test_what_no_copy_is(site: Site) -> None:
 
 def test_one_line_when_it_works_again(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    policies = site.started(Api(CATALOG, AWAY, AWAY, CATALOG), 0.01)
-    eventually(lambda: policies.reading().reason is not None)
-    eventually(lambda: policies.reading().reason is None)
+    api = Api(CATALOG, AWAY, AWAY, CATALOG)
+    policies = site.started(api, 0.01)
+    # the last but two is done with
+    eventually(lambda: len(api.etags) > 6)
     said = [record.getMessage() for record in caplog.records]
     assert said.count("The policies can be fetched again") == 1
+    assert len([line for line in said if line.startswith("Could not fetch the policies")]) == 1
+    assert policies.reading().reason is None
 
 
 def test_no_policies(site: Site) -> None:
