@@ -21,8 +21,8 @@ from nova_qos.virt.session import Session
 
 _NAME = "memory_guarantee"
 _BYTES_PER_MIB = 1024 * KIB_PER_MIB
-_BALLOON_ALONE = ("no setting and no balancing takes it; cgroup v1 cannot keep the kernel from "
-                  "reclaiming it")
+_BALLOON_ALONE = ("no setting takes it, and balancing only what its guest does not use; cgroup v1 "
+                  "cannot keep the kernel from reclaiming it")
 
 
 class Floor(abc.ABC):
