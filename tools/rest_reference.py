@@ -79,8 +79,8 @@ def _set(row: Resource) -> Iterator[str]:
     yield _example("Answer", row.answer_set(_reading(row)))
     if row.follow:
         late = Reading(_reading(row).applied, unmet="pending", reason="...")
-        yield _example("Answer when the host has not got there yet, with what it has by now",
-                       row.answer_set(late))
+        yield _example("Answer, 200 as well, while the guest is on its way there, with what it has "
+                       "by now", row.answer_set(late))
 
 
 def _balloon() -> Iterator[str]:
