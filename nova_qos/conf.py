@@ -78,20 +78,20 @@ OPTIONS = [
         min=1,
         max=99,
         help="Weight of a server without a network priority while another server of the host "
-        "has one. A priority p has the weight 99 - p, so 50 is like priority 49. Larger gives "
-        "more to servers that nobody has set.",
+        "has a priority or guarantee. A priority p has the weight 99 - p, so 50 is like priority "
+        "49. Larger gives more to servers that nobody has set.",
     ),
     cfg.Opt(
         "mark_mask",
         type=MarkMask(),
         default="0x00001fff",
         help="Bits of a packet's mark that carry the number of its server's class while a server "
-        "of the host has a network priority; other bits stay as they are. No other program of the "
-        "host may use these bits. The default avoids those of neutron's address scopes and Calico "
-        "(0xffff0000), kube-proxy (0x4000 and 0x8000) and the CNI plug-in portmap (0x2000); choose "
-        "other bits where nova-qos-agent --check warns of a rule. A host can have half as many "
-        "servers as there are numbers: 13 bits, the default, are enough for 4088 with a priority "
-        "and as many without, 8 bits for 120.",
+        "of the host has a setting for outbound traffic; other bits stay as they are. No other "
+        "program of the host may use these bits. The default avoids those of neutron's address "
+        "scopes and Calico (0xffff0000), kube-proxy (0x4000 and 0x8000) and the CNI plug-in "
+        "portmap (0x2000); choose other bits where nova-qos-agent --check warns of a rule. A "
+        "host can have half as many servers as there are numbers: 13 bits, the default, are enough "
+        "for 4088 with a priority and as many without, 8 bits for 120.",
     ),
     cfg.IntOpt(
         "cpu_share_per_vcpu",
@@ -229,8 +229,8 @@ TC_OPTIONS = [
         min=1,
         max=1_000_000,
         help="Mbit/s that all servers' outbound traffic may take together on each uplink while "
-        "a server of the host has a network priority. Traffic of the host itself is not "
-        "counted, so choose what the uplink carries less what the host needs.",
+        "a server of the host has a network priority or guarantee. Traffic of the host itself is "
+        "not counted, so choose what the uplink carries less what the host needs.",
     ),
     cfg.IntOpt(
         "htb_rate_in",

@@ -42,9 +42,10 @@ def of_cards(uplinks: Iterable[Any], devices: Path = _DEVICES) -> Iterator[str]:
         if kind_of(link) in WIRES and (queues > 1 or speed >= _FAST_MBIT):
             what = " and ".join([*([f"{queues} transmit queues"] if queues > 1 else []),
                                  *([f"{speed} Mbit/s"] if speed > 0 else [])])
-            yield (f"uplink {name} has {what}: while a server of the host has a network priority, "
-                   "one HTB tree takes the place of its queues, and all processors share its lock "
-                   "for all that leaves by it, also storage and migration; measure what it carries")
+            yield (f"uplink {name} has {what}: while a server of the host has a setting for "
+                   "outbound traffic, one HTB tree takes the place of its queues, and all "
+                   "processors share its lock for all that leaves by it, also storage and "
+                   "migration; measure what it carries")
 
 
 def of_redirects(links: Iterable[Any]) -> Iterator[str]:
@@ -60,8 +61,8 @@ def of_strangers(links: Iterable[Any]) -> Iterator[str]:
                and link.get_attr("IFLA_LINK_NETNSID") is not None)
     if names := _names(leading):
         yield (f"{names} lead into other network namespaces: while a server of the host has a "
-               "network priority, what routers and containers in there send through an uplink "
-               "shares one class of the weight default_net_weight within htb_rate")
+               "network priority or guarantee, what routers and containers in there send through "
+               "an uplink shares one class of the weight default_net_weight within htb_rate")
 
 
 def _names(links: Iterable[Any]) -> str:
