@@ -20,6 +20,8 @@ from tools.bed.processes import wait_until
 LOSSES = 100
 #: The most connections that a host may have beside that of its events.
 POOLED = 16
+#: The most descriptors of a connection: its own, what wakes it, and two of the proxy.
+OF_ONE = 4
 
 
 @pytest.fixture
@@ -87,5 +89,8 @@ def test_nor_do_the_handlers_of_events(event_loop: None, proxy: Proxy) -> None:
     for _ in range(LOSSES):
         lose()
     assert len(opened) == LOSSES + 1
-    assert wait_until(lambda: (files(), connections()) <= before, 10), (files(), connections())
+    # that of the first loss may have been closed by then, so one more may be there now
+    most = before[0] + OF_ONE, before[1] + 1
+    assert wait_until(lambda: files() <= most[0] and connections() <= most[1], 10), (
+        before, files(), connections())
     connection.close()
