@@ -17,8 +17,9 @@ from tests.vmhost.scarce import GENERATIONS, MEMORY_MIB, MIB, Site, kernel_setti
 from tests.vmhost.servers import MACHINES, comes_true, run
 
 _BUSY_S = 15
-#: Above what a server has on the host with all its memory, and far below.
-_ABOVE_MIB, _BELOW_MIB = 512, 32
+#: A little above what a server has on the host with all its memory, and far below. What one does
+#: not use of its limit protects the other.
+_ABOVE_MIB, _BELOW_MIB = 320, 32
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,7 @@ class TestProtect:
 
     def test_under_pressure_the_one_below_its_limit_is_spared(self, site: Site) -> None:
         site.limit(_ABOVE_MIB, _BELOW_MIB)
+        assert _ABOVE_MIB - 64 < site.resident_mib()[0] < _ABOVE_MIB
         spared, reclaimed = site.press()
         assert reclaimed > 50
         assert spared < reclaimed / 5
