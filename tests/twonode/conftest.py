@@ -8,13 +8,13 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from tests.cloud.api import Person, wait_for
+from tests.twonode.crowd import told
 from tests.twonode.host import NodeHost
 from tests.twonode.moves import (
     DRIVER_S,
     Resident,
     host_of_v1,
     migrate_live,
-    reported,
     set_all,
     stay,
 )
@@ -78,8 +78,9 @@ def short(
     host, server = hosts[0], residents[hosts[0].name].server
     stay(admin, server, host)
     with host.reserved():
-        wait_for(lambda: reported(admin, host.name)["state"] == "short", DRIVER_S, "it is short")
+        wait_for(lambda: told(admin, host)["state"] == "short", DRIVER_S, "it is short")
         yield host
+    told(admin, host)
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ def test_two_at_a_time(
             printed, said = running.communicate()
         done = ended(running.returncode, printed, said)
         print(f"\n  moved in {time.monotonic() - began:.0f} s: {done.rows}")
-        assert sent == 2
+        assert sent == 2, done
         assert {(each["Server"], each["To"], each["Result"]) for each in done.rows} == {
             ("first", target.name, "moved"), ("second", target.name, "moved")}
         assert done.status == 0

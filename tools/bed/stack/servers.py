@@ -3,6 +3,7 @@
 
 import contextlib
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -37,14 +38,18 @@ def inside(address: str, script: str, retries: int = 10) -> list[str]:
     :param retries: how many seconds a guest that still boots is given
     :raises TestbedError: there is no answer, or the exit status is not 0
     """
-    answer = subprocess.run(
-        ["ip", "netns", "exec", OUTSIDE, "curl", "--silent", "--show-error", "--fail",
-         "--max-time", "20", "--retry", str(retries), "--retry-delay", "1",
-         "--retry-connrefused", "--data-binary", script, f"http://{address}/cgi-bin/run"],
-        capture_output=True, text=True)
-    *lines, status = answer.stdout.strip().splitlines() or [""]
+    # in a file, of which each retry makes a new one: printed, all attempts would stand together
+    with tempfile.NamedTemporaryFile("r") as file:
+        answer = subprocess.run(
+            ["ip", "netns", "exec", OUTSIDE, "curl", "--silent", "--show-error", "--fail",
+             "--max-time", "20", "--retry", str(retries), "--retry-delay", "1",
+             "--retry-connrefused", "--output", file.name, "--data-binary", script,
+             f"http://{address}/cgi-bin/run"],
+            capture_output=True, text=True)
+        printed = file.read()
+    *lines, status = printed.strip().splitlines() or [""]
     if answer.returncode or status != "exit status 0":
-        raise TestbedError(f"{script} in the guest at {address}: {answer.stdout}{answer.stderr}")
+        raise TestbedError(f"{script} in the guest at {address}: {printed}{answer.stderr}")
     return lines
 
 
