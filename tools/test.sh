@@ -278,15 +278,15 @@ make_other() { # PLACE PIP-ARGUMENT...
 
 tier_benchmark() {
     local failed=0 rounds=10 idle_s=60 many=1000 listed=500 guests=200 hosts=1000
-    local edited=1000 policies=1000
+    local policies=1000 edits=(--servers 1000 --rounds 5)
     local balance=(--variants)
     if is_reduced; then
         rounds=3 idle_s=10 many=200 listed=100 guests=20 hosts=200
-        edited=50 policies=200
+        policies=200 edits=(--servers 50 --rounds 1 --no-marks)
         balance=(--traces burster sawtooth)
         echo "reduced: $rounds rounds, an agent of $many servers idle for $idle_s s," \
             "$listed listed, $guests guests, $hosts hosts in plans of moves," \
-            "$edited servers of an edited policy, $policies policies listed," \
+            "$policies policies, edits ${edits[*]}," \
             "balance ${balance[*]}"
     fi
     need_packages tools/bed/{net,host}.apt || return
@@ -304,7 +304,7 @@ tier_benchmark() {
     run_quietly metrics --servers $guests --in-memory $many --rounds $rounds || failed=1
     run_quietly agent_start --servers $many --idle-seconds $idle_s || failed=1
     run_quietly clients --servers $listed --policies $policies || failed=1
-    run_quietly policies --servers $edited --rounds $((rounds / 2)) || failed=1
+    run_quietly policies "${edits[@]}" || failed=1
     if [ $by_name = 1 ] || tools/demo.sh --is-up; then
         benchmark_in_cloud || failed=1
     else
