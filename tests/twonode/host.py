@@ -122,9 +122,12 @@ class Arrival:
     """Waits until a server has migrated to a host, which holds what is wanted."""
 
     def __init__(self, host: NodeHost, wanted: Mapping[str, int], seconds: float) -> None:
+        def look() -> Any:
+            with host.node.machine.ahead():
+                return host._look("arrival", str(seconds), json.dumps(dict(wanted)))
+
         pool = ThreadPoolExecutor(1)
-        self._took_s: Future[dict[str, float]] = pool.submit(
-            host._look, "arrival", str(seconds), json.dumps(dict(wanted)))
+        self._took_s: Future[dict[str, float]] = pool.submit(look)
         pool.shutdown(wait=False)
 
     def took_s(self) -> dict[str, float]:

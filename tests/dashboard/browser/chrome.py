@@ -87,6 +87,10 @@ class Chrome:
         """A row of a table."""
         return self.one(f'tr[data-object-id="{row_id}"]')
 
+    def row_text(self, row_id: str) -> str:
+        """What stands in a row, which Horizon may replace by a new one at any moment."""
+        return str(self.wait(lambda: self.row(row_id).text, row_id))
+
     def press(self, *keys: str) -> None:
         """Keys, wherever the focus is."""
         self.driver.switch_to.active_element.send_keys(*keys)

@@ -55,8 +55,8 @@ def test_a_host_with_its_servers(
         # a name is text, whatever stands in it; Horizon keeps its AngularJS from what looks like
         # an expression
         shown = name.replace("{$", "{%").replace("$}", "%}")
-        assert shown in person.row(server).text
-        assert "49" not in person.row(server).text.split()[0]
+        assert shown in person.row_text(server)
+        assert "49" not in person.row_text(server).split()[0]
     assert person.axe() == []
 
 
@@ -83,7 +83,7 @@ def test_by_keyboard_alone(
     person.press(Keys.ENTER)
     person.wait(lambda: "cpu_priority 2048 shares" in person.text, "it is told")
     assert shares(seen, first) == 2048
-    assert "Applied" in person.row(first).text
+    assert "Applied" in person.row_text(first)
 
 
 def test_unset_for_several(
@@ -204,7 +204,7 @@ def test_pending_becomes_applied_without_a_reload(
     admin.act(second, "os-start")
     admin.wait_for_status(second, "ACTIVE")
     person.open(path)
-    assert "Pending" in person.row(second).text
+    assert "Pending" in person.row_text(second)
     person.driver.execute_script("window.untouched = true")
     person.wait(lambda: "Applied" in person.row(second).text, "it is applied", 120)
     assert person.driver.execute_script("return window.untouched")

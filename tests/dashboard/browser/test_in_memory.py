@@ -53,7 +53,7 @@ def test_pending_becomes_applied_without_a_reload(browser: Chrome, cloud: Double
     server = cloud.host.add("late", own={"cpu_priority": 99}, late={"cpu_priority": "soon"})
     cloud.host.add("calm")
     browser.open(HOST)
-    assert "Pending" in browser.row(server.id).text
+    assert "Pending" in browser.row_text(server.id)
     browser.driver.execute_script("window.untouched = true")
     server.late.clear()
     browser.wait(lambda: "Applied" in browser.row(server.id).text, "it is applied")

@@ -38,12 +38,13 @@ def inside(address: str, script: str, retries: int = 10) -> list[str]:
     :param retries: how many seconds a guest that still boots is given
     :raises TestbedError: there is no answer, or the exit status is not 0
     """
-    # in a file, of which each retry makes a new one: printed, all attempts would stand together
+    # in a file, of which each retry makes a new one: printed, all attempts would stand together;
+    # all errors, since for a moment there is no route to a guest that has just migrated
     with tempfile.NamedTemporaryFile("r") as file:
         answer = subprocess.run(
             ["ip", "netns", "exec", OUTSIDE, "curl", "--silent", "--show-error", "--fail",
              "--max-time", "20", "--retry", str(retries), "--retry-delay", "1",
-             "--retry-connrefused", "--output", file.name, "--data-binary", script,
+             "--retry-all-errors", "--output", file.name, "--data-binary", script,
              f"http://{address}/cgi-bin/run"],
             capture_output=True, text=True)
         printed = file.read()
