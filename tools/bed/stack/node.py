@@ -19,7 +19,7 @@ from tools.bed.errors import TestbedError
 from tools.bed.guest import GuestImages
 from tools.bed.machine import Machine
 from tools.bed.processes import wait_until
-from tools.bed.stack import leftovers, schema, tenants
+from tools.bed.stack import leftovers, schema, services, tenants
 from tools.bed.stack.layout import BROKER_PORT, CACHE_PORT, PORTS, Layout
 from tools.bed.stack.network import BRIDGE, EXTERNAL, NODE
 from tools.bed.stack.shell import run, try_run
@@ -29,6 +29,9 @@ _SCRIPT = Path(__file__).with_name("node.sh")
 _HERE = "10.77.0.200"
 _MEMORY_MIB = 2560
 _UP_S = 600
+#: How long nova waits for an answer of a host under emulation, and such a host for one: what nova
+#: waits unless told otherwise. The demo's nova is told to be faster.
+_ANSWER_S = 60
 _AGENT = "nova-qos-agent"
 UNITS = ("neutron-openvswitch-agent", "nova-compute", _AGENT)
 #: Where an operator has the agent's unit, and what it is there with cgroup v2.
@@ -164,7 +167,7 @@ class Node:
             ("neutron", "ovs-agent.ini", {
                 "ovs": {"ovsdb_connection": _SWITCH, "datapath_type": "system"}}),
             ("nova-compute", "nova.conf", {
-                "DEFAULT": {"my_ip": self.address, "rpc_response_timeout": 60,
+                "DEFAULT": {"my_ip": self.address, "rpc_response_timeout": _ANSWER_S,
                             # as operators have it where servers are to run again after a power cut
                             "resume_guests_state_on_host_boot": True},
                 "libvirt": {"connection_uri": "qemu:///system",
@@ -190,7 +193,8 @@ def joined(layout: Layout, numbers: Sequence[int]) -> Iterator[list[Node]]:
     nodes = [Node(layout, number) for number in numbers]
     names = ", ".join(node.name for node in nodes)
     began = time.monotonic()
-    try:
+    with _patient(layout), contextlib.ExitStack() as at_end:
+        at_end.callback(_leave, cloud, nodes)
         for node in nodes:
             # nova takes no host for a new one that it has in its books
             node.forget(cloud)
@@ -202,12 +206,28 @@ def joined(layout: Layout, numbers: Sequence[int]) -> Iterator[list[Node]]:
         schema.discover_hosts(layout)
         print(f"\n  {names} up after {time.monotonic() - began:.0f} s", flush=True)
         yield nodes
+
+
+def _leave(cloud: Any, nodes: Sequence[Node]) -> None:
+    for node in nodes:
+        node.down()
+    # last, since the cloud may refuse
+    for node in nodes:
+        node.forget(cloud)
+
+
+@contextlib.contextmanager
+def _patient(layout: Layout) -> Iterator[None]:
+    """While inside, this machine's nova-compute waits for other hosts, too."""
+    file = layout.run / "patient.conf"
+    file.write_text(f"[DEFAULT]\nrpc_response_timeout = {_ANSWER_S}\n")
+    services.nova_compute(layout).stop()
+    try:
+        services.nova_compute(layout, file).start()
+        yield
     finally:
-        for node in nodes:
-            node.down()
-        # last, since the cloud may refuse
-        for node in nodes:
-            node.forget(cloud)
+        services.nova_compute(layout).stop()
+        services.nova_compute(layout).start()
 
 
 def _payload(layout: Layout) -> Path:

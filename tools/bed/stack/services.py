@@ -131,6 +131,12 @@ def agent(layout: Layout, *more: Path) -> Daemon:
                   layout.etc("nova-compute") / "nova.conf", *more)
 
 
+def nova_compute(layout: Layout, *more: Path) -> Daemon:
+    """Nova's own; more: configuration files besides nova.conf."""
+    return worker(layout, "nova-compute", "nova-compute",
+                  layout.etc("nova-compute") / "nova.conf", *more)
+
+
 def control(layout: Layout) -> list[Daemon]:
     """What runs beside the APIs."""
     nova = layout.etc("nova") / "nova.conf"
@@ -153,7 +159,7 @@ def compute(layout: Layout) -> list[Daemon]:
                etc / "neutron.conf", etc / "dhcp-agent.ini"),
         worker(layout, "neutron-l3-agent", "neutron-l3-agent",
                etc / "neutron.conf", etc / "l3-agent.ini"),
-        worker(layout, "nova-compute", "nova-compute", layout.etc("nova-compute") / "nova.conf"),
+        nova_compute(layout),
         agent(layout),
     ]
 
