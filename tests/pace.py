@@ -5,7 +5,6 @@ So a test can say how long something may take, and holds on a busy machine.
 """
 
 import threading
-import time
 from collections.abc import Callable
 from types import TracebackType
 
@@ -43,27 +42,6 @@ class Stopwatch:
     def _count(self) -> None:
         while not self._over.wait(_TURN_S):
             self._turns += 1
-
-
-class Turns:
-    """When a thread that sleeps 10 ms again and again had its turn, by the clock: how far two
-    moments were apart, as a machine has it that is let run only at times."""
-
-    def __init__(self) -> None:
-        self._at: list[float] = []
-        threading.Thread(target=self._note, name="turns", daemon=True).start()
-
-    def between(self, earlier: float, later: float) -> float:
-        """Seconds between two moments of ``time.time``; less than 0 in the other order. Never more
-        than have passed."""
-        if later < earlier:
-            return -self.between(later, earlier)
-        return _TURN_S * sum(earlier < each <= later for each in self._at)
-
-    def _note(self) -> None:
-        while True:
-            time.sleep(_TURN_S)
-            self._at.append(time.time())
 
 
 def eventually(

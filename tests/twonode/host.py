@@ -131,8 +131,8 @@ class Arrival:
         pool.shutdown(wait=False)
 
     def took_s(self) -> dict[str, float]:
-        """Seconds, as its host has them, from libvirt's resuming it until the ``groups`` were seen
-        to be right, and until the ``network`` was; less than 0 when that was before.
+        """Seconds from libvirt's resuming it until the ``groups`` were seen to be right, and until
+        the ``network`` was; less than 0 when that was before.
 
         :raises TestbedError: it did not come, or not with all
         """

@@ -4,8 +4,7 @@
 ``look.py held UUID`` prints settings; ``look.py leftovers UUID MAC`` what is still there of a
 server that has left; ``look.py arrival SECONDS WANTED`` waits for a server that libvirt
 resumes after its migration and prints after how many seconds its ``groups`` held what is wanted,
-and after how many its ``network`` did, as this machine has time; less than 0 when that was before
-it ran.
+and after how many its ``network`` did; less than 0 when that was before it ran.
 """
 
 import json
@@ -17,7 +16,6 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from tests.pace import Turns
 from tools.bed.libvirtd import of_this_machine
 from tools.bed.observer import Observer, group_of, number_in
 from tools.bed.uplink import Uplink
@@ -92,16 +90,15 @@ def leftovers(server: str, mac: str) -> list[str]:
 
 
 def arrival(seconds: float, wanted: dict[str, int]) -> dict[str, float]:
-    changes, turns = Changes(), Turns()
+    changes = Changes()
     name, tap, began = _resumed(seconds)
     place = group_of(OBSERVER.libvirt.qemu_pid(name))
     end = time.time() + seconds
     in_groups = {file: value for file, value in wanted.items() if file != "net"}
     _until(in_groups, lambda: groups(place), end)
-    in_groups_at = time.time()
+    in_groups_s = time.time() - began
     _until(wanted["net"], lambda: OBSERVER.uplink.priority_by_mark(tap), end)
-    return {"groups": turns.between(began, in_groups_at),
-            "network": turns.between(began, changes.last())}
+    return {"groups": in_groups_s, "network": changes.last() - began}
 
 
 def _resumed(seconds: float) -> tuple[str, str, float]:

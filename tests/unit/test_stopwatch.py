@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clocks of the tests themselves."""
+"""The clock of the tests themselves."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.pace import Stopwatch, Turns, eventually
+from tests.pace import Stopwatch, eventually
 
 #: Says what its clock shows when it is asked.
 SCRIPT = """
@@ -50,14 +50,6 @@ def test_its_thread_ends_with_the_block() -> None:
     with pytest.raises(ZeroDivisionError), Stopwatch():
         raise ZeroDivisionError
     assert "stopwatch" not in {each.name for each in threading.enumerate()}
-
-
-def test_two_moments_are_no_further_apart_than_they_were() -> None:
-    turns, began = Turns(), time.time()
-    eventually(lambda: turns.between(began, time.time()) > 0.2)
-    ended = time.time()
-    assert 0.2 < turns.between(began, ended) <= ended - began
-    assert turns.between(ended, began) == -turns.between(began, ended)
 
 
 def test_what_comes_to_hold_ends_the_wait() -> None:
