@@ -11,6 +11,7 @@ from tests.twonode.host import NodeHost
 from tests.twonode.moves import DRIVER_S, migrate
 from tools.bed.stack import services
 from tools.bed.stack.layout import Layout
+from tools.bed.stack.tenants import connect
 
 # the first one's includes the boot of all hosts
 pytestmark = pytest.mark.timeout(1800)
@@ -85,6 +86,8 @@ def test_its_host_loses_power_while_the_api_is_away(
     assert answer.status_code == 200, answer.text
     # the hint of an edit, or the agent's own question
     wait_for(lambda: weights(host, server) == (200, 700), 2 * _REACHED_S, "it holds the edit")
+    # neutron's agent comes last, and what follows needs it
+    wait_for(lambda: host.node.is_up(connect()), DRIVER_S, "the cloud can use it")
 
 
 def test_a_policy_follows_a_server(
