@@ -62,6 +62,8 @@ class Machine(FakeHost):
         return super().domain(server_uuid)
 
 
+#: The fixture ``as_agent_begins``.
+AsAgentBegins = Callable[["Server", Callable[[], object]], None]
 #: Between two requests: the nova that is waited for runs in this process, too.
 ASKED_EACH_S = 0.05
 

@@ -25,7 +25,7 @@ from nova_qos.api import catalog
 from nova_qos.bus.asking import Asker
 from nova_qos.policies import schema
 from nova_qos.policies.engine import Database
-from tests.functional.cloud import Cloud, Server
+from tests.functional.cloud import AsAgentBegins, Cloud, Server
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +94,24 @@ def as_it_asks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object
             return begin(self, *args, **kwargs)
 
         monkeypatch.setattr(Asker, "begin", asked)
+
+    return happens
+
+
+@pytest.fixture
+def as_agent_begins(
+    as_it_asks: Callable[[Callable[[], object]], None]
+) -> AsAgentBegins:
+    """Has something happen, once, when the API has asked the agent and that looks for the server;
+    of its own accord, an agent may do so at any time."""
+    def happens(server: Server, what: Callable[[], object]) -> None:
+        waiting = [what]
+
+        def asked() -> None:
+            if waiting:
+                server.machine.before_domain = waiting.pop()
+
+        as_it_asks(asked)
 
     return happens
 

@@ -19,7 +19,7 @@ from nova_qos.instances import saving
 from nova_qos.resources import LIST_PATH
 from tests.fakehost import NET_CAPACITY
 from tests.functional.caller import ADMIN, STRANGER, Answer, Caller
-from tests.functional.cloud import Cloud, Server, eventually
+from tests.functional.cloud import AsAgentBegins, Cloud, Server, eventually
 from tests.functional.values import SETTINGS, UNSET
 
 Boot = Callable[..., Server]
@@ -139,10 +139,12 @@ def test_those_of_a_host_are_saved_at_once(
         assert actions(each)[0]["message"].startswith("qos ")
 
 
-def test_one_that_cannot_be_saved_leaves_the_others_changed(boot: Boot) -> None:
+def test_one_that_cannot_be_saved_leaves_the_others_changed(
+    boot: Boot, as_agent_begins: AsAgentBegins
+) -> None:
     """nova begins to work on one of them just when the agent has changed it."""
     first, second, third = boot(), boot(), boot()
-    first.machine.before_domain = lambda: second.change(task_state="rebooting")
+    as_agent_begins(first, lambda: second.change(task_state="rebooting"))
     answer = change({each: {"cpu_priority": 50} for each in (first, second, third)})
     assert codes(answer) == [200, 409, 200]
     assert "rebooting" in answer.body["results"][1]["error"]["message"]
@@ -373,10 +375,10 @@ def test_together_on_a_host_that_cannot_note_it(
     assert servers[0].held()["cpu_priority"] == 1024
 
 
-def test_together_where_one_cannot_be_saved(boot: Boot) -> None:
+def test_together_where_one_cannot_be_saved(boot: Boot, as_agent_begins: AsAgentBegins) -> None:
     """nova begins to work on one of them just when its agent has changed it."""
     first, second = boot(), boot()
-    first.machine.before_domain = lambda: second.change(task_state="rebooting")
+    as_agent_begins(first, lambda: second.change(task_state="rebooting"))
     answer = change({each: {"cpu_priority": 50} for each in (first, second)}, together=True)
     second.change(task_state=None)
     assert (answer.status, "rebooting" in answer.message) == (409, True)

@@ -11,7 +11,7 @@ from nova_qos.core.errors import ServerNotRunning
 from nova_qos.core.resource import Resource
 from nova_qos.resources import TABLE
 from tests.functional.caller import ADMIN
-from tests.functional.cloud import Cloud, Server, eventually
+from tests.functional.cloud import AsAgentBegins, Cloud, Server, eventually
 from tests.functional.values import SETTINGS, UNSET
 
 each_row = pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
@@ -111,12 +111,12 @@ def test_while_nova_builds_the_server(server: Server) -> None:
 
 @pytest.mark.parametrize("running", [True, False])
 def test_a_task_that_begins_between_check_and_save(
-    cloud: Cloud, server: Server, running: bool
+    cloud: Cloud, server: Server, running: bool, as_agent_begins: AsAgentBegins
 ) -> None:
     if not running:
         del server.machine.domains[server.uuid]
     server.keep(cpu_priority=50)
-    server.machine.before_domain = lambda: server.change(task_state=task_states.DELETING)
+    as_agent_begins(server, lambda: server.change(task_state=task_states.DELETING))
     answer = ADMIN.act(server, "set-qos", SETTINGS)
     assert answer.status == 409
     assert task_states.DELETING in answer.message
@@ -177,9 +177,11 @@ def test_a_deleted_server(cloud: Cloud, boot: Callable[..., Server]) -> None:
         assert ADMIN.act(server, action, value).status == 404
 
 
-def test_a_server_that_is_deleted_between_check_and_save(cloud: Cloud) -> None:
+def test_a_server_that_is_deleted_between_check_and_save(
+    cloud: Cloud, as_agent_begins: AsAgentBegins
+) -> None:
     server = cloud.boot()
-    server.machine.before_domain = lambda: cloud.delete(server)
+    as_agent_begins(server, lambda: cloud.delete(server))
     answer = ADMIN.act(server, "set-cpu-priority", {"share": 77})
     assert answer.status == 404
     assert server.uuid in answer.message
