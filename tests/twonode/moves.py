@@ -22,7 +22,9 @@ HELD = {**ARRIVING, "memory": 200, "memory.min": 100 * 2**20, "total_iops_sec": 
 #: What a host with cgroup v2 holds of a server without settings.
 FREE = {"cpu.weight": 100, "io.bfq.weight": 100, "memory.low": 0, "memory": 256, "net": -1,
         "memory.min": 0, "total_iops_sec": 0, "ceil": None}
-MOVE_S, DRIVER_S = 400, 300
+#: The longest that a move may take, and a guest that an emulated host emulates to boot, beside
+#: whatever else the machine does.
+MOVE_S, DRIVER_S = 400, 600
 
 
 @dataclass(frozen=True)
