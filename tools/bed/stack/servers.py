@@ -3,7 +3,6 @@
 
 import contextlib
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from tools.bed.stack.network import OUTSIDE
 NAMES = ("vm1", "vm2", "vm3")
 FLAVOR, MEMORY_MIB = "m512", tenants.FLAVORS["m512"]
 _TIMEOUT_S = 120
+#: Exit statuses of curl: nobody is there; the time is over, also that to connect.
+_NOT_CONNECTED, _TIMEOUT = 7, 28
 
 
 @dataclass(frozen=True)
@@ -33,25 +34,37 @@ class Server:
 
 
 def inside(address: str, script: str, retries: int = 10) -> list[str]:
-    """Run a line of shell in the guest at that address, over its network; the lines it prints.
+    """Run a line of shell in the guest at that address, once, over its network; the lines it
+    prints.
 
-    :param retries: how many seconds a guest that still boots is given
+    :param retries: how often a guest is tried again, after a second, that cannot be reached: it
+        still boots, or has just migrated
     :raises TestbedError: there is no answer, or the exit status is not 0
     """
-    # in a file, of which each retry makes a new one: printed, all attempts would stand together;
-    # all errors, since for a moment there is no route to a guest that has just migrated
-    with tempfile.NamedTemporaryFile("r") as file:
-        answer = subprocess.run(
-            ["ip", "netns", "exec", OUTSIDE, "curl", "--silent", "--show-error", "--fail",
-             "--max-time", "20", "--retry", str(retries), "--retry-delay", "1",
-             "--retry-all-errors", "--output", file.name, "--data-binary", script,
-             f"http://{address}/cgi-bin/run"],
-            capture_output=True, text=True)
-        printed = file.read()
-    *lines, status = printed.strip().splitlines() or [""]
+    answer = _posted(address, script)
+    while retries and _is_not_reached(answer):
+        time.sleep(1)
+        retries -= 1
+        answer = _posted(address, script)
+    *lines, status = answer.stdout.strip().splitlines() or [""]
     if answer.returncode or status != "exit status 0":
-        raise TestbedError(f"{script} in the guest at {address}: {printed}{answer.stderr}")
+        raise TestbedError(
+            f"{script} in the guest at {address}: {answer.stdout}{answer.stderr}")
     return lines
+
+
+def _posted(address: str, script: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["ip", "netns", "exec", OUTSIDE, "curl", "--silent", "--show-error", "--fail",
+         "--connect-timeout", "10", "--max-time", "60", "--data-binary", script,
+         f"http://{address}/cgi-bin/run"],
+        capture_output=True, text=True)
+
+
+def _is_not_reached(answer: "subprocess.CompletedProcess[str]") -> bool:
+    """Whether the guest has not got the script, so that it may be sent again."""
+    return answer.returncode == _NOT_CONNECTED or (
+        answer.returncode == _TIMEOUT and "Operation timed out" not in answer.stderr)
 
 
 def running() -> list[Server]:
