@@ -11,13 +11,12 @@
 #               the strategy for Watcher, in the environment that its extra makes
 #   functional  a real nova API and conductor in one process
 #   prepare     what the demo's cloud and its Horizon are installed from; needs root
+#   vmhost      a host with systemd, cgroup v2 and Open vSwitch, as a virtual machine: Debian of the
+#               release that NOVA_QOS_VMHOST_RELEASE names, bookworm or trixie; needs root
 #   net         the real kernel's shares, in network namespaces; needs root
 #   host        real libvirt and small real guests; needs root
 #   benchmark   ratios and goals, judged when it is the only tier; needs root
 #   cloud       the demo's cloud through the real clients; needs root
-#   vmhost      a host with systemd, cgroup v2 and Open vSwitch, as a virtual machine: Debian of the
-#               release that NOVA_QOS_VMHOST_RELEASE names, bookworm or trixie; without it, of this
-#               machine's, and at reduced size one of the other, too; needs root
 #   dashboard   Horizon with the panel, also in a browser on that cloud; needs root
 #   releases    the pages and release notes, other releases of nova, and the panel on Horizon 25
 #   twonode     two virtual machines as further hosts of that cloud; needs root
@@ -29,10 +28,10 @@
 # NOVA_QOS_UPGRADE_FROM names the releases that the tier upgrade begins with, each by what git calls
 # a commit; without it, the newest tag before this commit, or as long as there is none, the commit
 # before the newest release note.
-# With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out. metrics runs
-# beside unit, prepare beside functional, vmhost, install and releases beside cloud: what they print
-# comes when their turn has come. With NOVA_QOS_RECORD=1, tiers that work on something real tell in
-# a line what passed on what, for tools/support_matrix.py.
+# With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out. vmhost runs
+# beside those before it, metrics beside unit, prepare beside functional, install and releases
+# beside cloud: what they print comes when their turn has come. With NOVA_QOS_RECORD=1, tiers that
+# work on something real tell in a line what passed on what, for tools/support_matrix.py.
 # A virtual environment is made in ${NOVA_QOS_TEST_DIR:-$HOME/.cache/nova-qos-test}. As root, the
 # Debian packages that are missing are installed; what apt prints is in packages.log there. Exit
 # status 1 if any tier failed.
@@ -42,7 +41,7 @@ home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
 logs=$home
 venv=$home/venv
 . "$root/tools/bed/install.sh" || exit
-all="lint unit metrics evaluation functional prepare net host benchmark cloud vmhost dashboard"
+all="lint unit metrics evaluation functional prepare vmhost net host benchmark cloud dashboard"
 all+=" install releases twonode"
 by_name_only="tempest upgrade"
 whole=(-e "$root[api,agent]" -e "$root/hooks")
@@ -154,7 +153,7 @@ tier_host() {
 }
 
 tier_vmhost() {
-    local selection=(tests/vmhost) failed=0
+    local selection=(tests/vmhost)
     need_packages tools/bed/{host,machine}.apt || return
     if is_reduced; then
         # guests that work would need minutes to boot
@@ -164,19 +163,8 @@ tier_vmhost() {
             tests/vmhost/test_release.py tests/vmhost/test_unit.py)
         echo "reduced: of tests/vmhost only ${selection[*]}"
     fi
-    in_vmhost "${selection[@]}" || failed=1
-    if is_reduced && [ -z "${NOVA_QOS_VMHOST_RELEASE-}" ]; then
-        selection=(tests/vmhost/test_contract.py::TestKernelKnobs
-            tests/vmhost/test_release.py tests/vmhost/test_unit.py)
-        local -x NOVA_QOS_VMHOST_RELEASE=trixie
-        ! grep -q '^VERSION_CODENAME=trixie' /etc/os-release || NOVA_QOS_VMHOST_RELEASE=bookworm
-        echo "reduced: on $NOVA_QOS_VMHOST_RELEASE only ${selection[*]}"
-        in_vmhost "${selection[@]}" || failed=1
-    fi
-    return $failed
+    python_in "$venv/bin/python" -m tools.bed.vmhost "${selection[@]}"
 }
-
-in_vmhost() { python_in "$venv/bin/python" -m tools.bed.vmhost "$@"; } # TEST...
 
 tier_cloud() { in_cloud tests/cloud --ignore tests/cloud/upgrade; }
 
@@ -371,10 +359,14 @@ begin_what_runs_beside() { # NAME
     local name
     is_reduced && [ $by_name = 0 ] && am_root || return 0
     case $1 in
+        lint)
+            # before, because there is one apt only
+            ! is_asked_for vmhost || need_packages tools/bed/{host,machine}.apt || return 0
+            ! is_asked_for vmhost || begin_beside 0 vmhost
+            ;;
         unit) ! is_asked_for metrics || begin_beside 0 metrics ;;
         functional) ! is_asked_for prepare || begin_beside 19 prepare ;;
         cloud)
-            ! is_asked_for vmhost || begin_beside 0 vmhost
             for name in install releases; do
                 ! is_asked_for $name || begin_beside 19 $name
             done
