@@ -14,6 +14,8 @@ _PAUSE_S = 0.2
 _SAY = "head -c 50000 /dev/zero | tr '\\0' x; echo"
 #: A guest that boots, and the longest time until the agent follows.
 _BACK_S = 60
+#: So that a guest that hung when it was asked is asked again before that.
+_ANSWER_S = 20
 
 
 class Visitor:
@@ -40,7 +42,8 @@ class Visitor:
         """What is not as it should be when all is quiet."""
         def answers() -> bool:
             with contextlib.suppress(TestbedError):
-                return bool(servers.inside(self._address, "echo here", retries=0))
+                return bool(servers.inside(
+                    self._address, "echo here", retries=0, within_s=_ANSWER_S))
             return False
 
         wait_for(answers, _BACK_S, f"the guest at {self._address} answers")
@@ -55,5 +58,5 @@ class Visitor:
         while not self._end.wait(_PAUSE_S):
             # the guest is off, or hangs, or boots
             with contextlib.suppress(TestbedError):
-                servers.inside(self._address, _SAY, retries=0)
+                servers.inside(self._address, _SAY, retries=0, within_s=_ANSWER_S)
                 self.answers += 1

@@ -33,19 +33,22 @@ class Server:
         return inside(self.address, script)
 
 
-def inside(address: str, script: str, retries: int = 10) -> list[str]:
+def inside(
+    address: str, script: str, retries: int = 10, within_s: float = 60
+) -> list[str]:
     """Run a line of shell in the guest at that address, once, over its network; the lines it
     prints.
 
     :param retries: how often a guest is tried again, after a second, that cannot be reached: it
         still boots, or has just migrated
+    :param within_s: how long one that was reached may take to answer
     :raises TestbedError: there is no answer, or the exit status is not 0
     """
-    answer = _posted(address, script)
+    answer = _posted(address, script, within_s)
     while retries and _is_not_reached(answer):
         time.sleep(1)
         retries -= 1
-        answer = _posted(address, script)
+        answer = _posted(address, script, within_s)
     *lines, status = answer.stdout.strip().splitlines() or [""]
     if answer.returncode or status != "exit status 0":
         raise TestbedError(
@@ -53,10 +56,12 @@ def inside(address: str, script: str, retries: int = 10) -> list[str]:
     return lines
 
 
-def _posted(address: str, script: str) -> "subprocess.CompletedProcess[str]":
+def _posted(
+    address: str, script: str, within_s: float
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         ["ip", "netns", "exec", OUTSIDE, "curl", "--silent", "--show-error", "--fail",
-         "--connect-timeout", "10", "--max-time", "60", "--data-binary", script,
+         "--connect-timeout", "10", "--max-time", str(within_s), "--data-binary", script,
          f"http://{address}/cgi-bin/run"],
         capture_output=True, text=True)
 
