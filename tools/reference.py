@@ -2,18 +2,22 @@
 """The reference of all commands, as the commands themselves tell it.
 
 ``python tools/reference.py``, in an environment with nova-qos and both clients, writes
-``doc/source/cli/index.rst``; a test compares it.
+``doc/source/cli/index.rst``, or the file that it is given; a test compares them.
 """
 
+import contextlib
+import io
 import itertools
 import os
 import re
-import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+
+import novaclient.shell
+import openstackclient.shell
 
 from nova_qos.resources import BALLOON_COMMAND, NET_PRIORITIES_COMMAND, TABLE
 
@@ -62,14 +66,17 @@ def _headed(title: str, line: str) -> str:
 
 
 def _help(program: str, command: str) -> str:
-    # the one of this environment, told how wide the page is and nothing of a cloud
-    path = Path(sys.executable).with_name(program)
-    environment = {"COLUMNS": str(_WIDTH), "PATH": os.defpath, "HOME": os.devnull}
-    answer = subprocess.run(
-        [path, "help", *command.split()], env=environment, check=True, capture_output=True,
-        text=True)
+    # in this process, since each client needs a second to load
+    words = ["help", *command.split()]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        if program == "nova":
+            novaclient.shell.main(words)
+        else:
+            shell = openstackclient.shell.OpenStackShell()
+            shell.NAME = program
+            shell.run(words)
     # the output formats are the same in every list, and cliff's own
-    text = answer.stdout.partition("\noutput formatters:\n")[0].rstrip() + "\n"
+    text = printed.getvalue().partition("\noutput formatters:\n")[0].rstrip() + "\n"
     usage, blank, rest = text.partition("\n\n")
     return _broken(usage, f"usage: {program} {command} ") + blank + rest
 
@@ -89,5 +96,9 @@ def _broken(usage: str, head: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page())
+    # told how wide the page is and nothing of a cloud
+    os.environ.clear()
+    os.environ |= {"COLUMNS": str(_WIDTH), "PATH": os.defpath, "HOME": os.devnull}
+    (target,) = map(Path, sys.argv[1:] or [PAGE])
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(page())

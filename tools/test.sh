@@ -11,13 +11,14 @@
 #               the strategy for Watcher, in the environment that its extra makes
 #   functional  a real nova API and conductor in one process
 #   prepare     what the demo's cloud and its Horizon are installed from; needs root
-#   vmhost      a host with systemd, cgroup v2 and Open vSwitch, as a virtual machine: Debian of the
-#               release that NOVA_QOS_VMHOST_RELEASE names, bookworm or trixie; needs root
 #   net         the real kernel's shares, in network namespaces; needs root
 #   host        real libvirt and small real guests; needs root
 #   benchmark   ratios and goals, judged when it is the only tier; needs root
 #   cloud       the demo's cloud through the real clients; needs root
 #   dashboard   Horizon with the panel, also in a browser on that cloud; needs root
+#   vmhost      a host with systemd, cgroup v2 and Open vSwitch, as a virtual machine: Debian of the
+#               release that NOVA_QOS_VMHOST_RELEASE names, bookworm or trixie; without it, of this
+#               machine's, and at reduced size one of the other, too; needs root
 #   releases    the pages and release notes, other releases of nova, and the panel on Horizon 25
 #   twonode     two virtual machines as further hosts of that cloud; needs root
 #   tempest     nova's own tests on that cloud, with and without nova-qos, and those of the plug-in
@@ -28,10 +29,10 @@
 # NOVA_QOS_UPGRADE_FROM names the releases that the tier upgrade begins with, each by what git calls
 # a commit; without it, the newest tag before this commit, or as long as there is none, the commit
 # before the newest release note.
-# With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out. vmhost runs
-# beside those before it, metrics beside unit, prepare beside functional, install and releases
-# beside cloud: what they print comes when their turn has come. With NOVA_QOS_RECORD=1, tiers that
-# work on something real tell in a line what passed on what, for tools/support_matrix.py.
+# With NOVA_QOS_TEST_SIZE=reduced the heavy tiers do less, and say what they leave out. metrics runs
+# beside unit, prepare beside functional, vmhost, install and releases beside cloud: what they print
+# comes when their turn has come. With NOVA_QOS_RECORD=1, tiers that work on something real tell in
+# a line what passed on what, for tools/support_matrix.py.
 # A virtual environment is made in ${NOVA_QOS_TEST_DIR:-$HOME/.cache/nova-qos-test}. As root, the
 # Debian packages that are missing are installed; what apt prints is in packages.log there. Exit
 # status 1 if any tier failed.
@@ -41,7 +42,7 @@ home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
 logs=$home
 venv=$home/venv
 . "$root/tools/bed/install.sh" || exit
-all="lint unit metrics evaluation functional prepare vmhost net host benchmark cloud dashboard"
+all="lint unit metrics evaluation functional prepare net host benchmark cloud dashboard vmhost"
 all+=" install releases twonode"
 by_name_only="tempest upgrade"
 whole=(-e "$root[api,agent]" -e "$root/hooks")
@@ -122,10 +123,11 @@ test_watcher() {
     "$place/venv/bin/python" -m pytest tests/watcher
 }
 
-# two processes, each with a cloud of its own; and one with a cloud of two cells
+# three processes on two processors, since tests wait, each with a cloud of its own; and one with a
+# cloud of two cells
 tier_functional() {
     local failed=0
-    run_pytest -n 2 --dist loadfile tests/functional || failed=1
+    run_pytest -n 3 --dist loadfile tests/functional || failed=1
     run_pytest tests/cells || failed=1
     return $failed
 }
@@ -153,7 +155,7 @@ tier_host() {
 }
 
 tier_vmhost() {
-    local selection=(tests/vmhost)
+    local selection=(tests/vmhost) failed=0
     need_packages tools/bed/{host,machine}.apt || return
     if is_reduced; then
         # guests that work would need minutes to boot
@@ -163,8 +165,19 @@ tier_vmhost() {
             tests/vmhost/test_release.py tests/vmhost/test_unit.py)
         echo "reduced: of tests/vmhost only ${selection[*]}"
     fi
-    python_in "$venv/bin/python" -m tools.bed.vmhost "${selection[@]}"
+    in_vmhost "${selection[@]}" || failed=1
+    if is_reduced && [ -z "${NOVA_QOS_VMHOST_RELEASE-}" ]; then
+        selection=(tests/vmhost/test_contract.py::TestKernelKnobs
+            tests/vmhost/test_release.py tests/vmhost/test_unit.py)
+        local -x NOVA_QOS_VMHOST_RELEASE=trixie
+        ! grep -q '^VERSION_CODENAME=trixie' /etc/os-release || NOVA_QOS_VMHOST_RELEASE=bookworm
+        echo "reduced: on $NOVA_QOS_VMHOST_RELEASE only ${selection[*]}"
+        in_vmhost "${selection[@]}" || failed=1
+    fi
+    return $failed
 }
+
+in_vmhost() { python_in "$venv/bin/python" -m tools.bed.vmhost "$@"; } # TEST...
 
 tier_cloud() { in_cloud tests/cloud --ignore tests/cloud/upgrade; }
 
@@ -253,6 +266,7 @@ test_release() { # NAME TEST...
 # the panel's pages on Horizon 25, without a browser; the tier dashboard has the newer one
 test_horizon() {
     local place=$home/releases/horizon25
+    has_messages || rm -f "$place/stamp"
     PIP_CONSTRAINT=$root/tools/constraints/nova33.txt make_other "$place" \
         -r "$root/tools/bed/dashboard25.txt" -r "$root/tests/dashboard/requirements.txt" \
         -e "$root" -e "$root/nova_qos_dashboard" || return
@@ -347,11 +361,17 @@ run_benchmark() { # NAME ARGUMENTS...
     PYTHONPATH=$root:$root/hooks "$venv/bin/python" -m "tests.benchmark.$name" "$@"
 }
 
+# in a session, which can be ended as a whole, and which the kernel may weigh as a whole
 begin_beside() { # NICENESS NAME
-    set -m # in a process group of its own, so that it can be ended as a whole
-    { renice -n "$1" "$BASHPID" >/dev/null && "tier_$2"; } >"$home/$2.log" 2>&1 &
+    setsid "$root/tools/test.sh" --beside "$1" "$2" >"$home/$2.log" 2>&1 &
     beside[$2]=$!
-    set +m
+}
+
+run_beside() { # NICENESS NAME
+    renice -n "$1" $$ >/dev/null
+    # a kernel that schedules by sessions asks for the niceness of this one
+    { echo "$1" >/proc/self/autogroup; } 2>/dev/null
+    "tier_$2"
 }
 
 # what is to run beside a tier begins before it
@@ -359,14 +379,12 @@ begin_what_runs_beside() { # NAME
     local name
     is_reduced && [ $by_name = 0 ] && am_root || return 0
     case $1 in
-        lint)
-            # before, because there is one apt only
-            ! is_asked_for vmhost || need_packages tools/bed/{host,machine}.apt || return 0
-            ! is_asked_for vmhost || begin_beside 0 vmhost
-            ;;
         unit) ! is_asked_for metrics || begin_beside 0 metrics ;;
         functional) ! is_asked_for prepare || begin_beside 19 prepare ;;
         cloud)
+            # before, because there is one apt only
+            ! is_asked_for vmhost || need_packages tools/bed/{host,machine}.apt || return 0
+            ! is_asked_for vmhost || begin_beside 10 vmhost
             for name in install releases; do
                 ! is_asked_for $name || begin_beside 19 $name
             done
@@ -404,13 +422,19 @@ run_tier() { # NAME
     summary+=("$1 $outcome ($((SECONDS - began)) s)")
 }
 
+cd "$root" && mkdir -p "$home" || exit
+# as begin_beside calls it
+if [ "${1-}" = --beside ]; then
+    by_name=0
+    run_beside "${@:2}"
+    exit
+fi
 by_name=$(($# == 1))
 [ $# -gt 0 ] || set -- $all
 for tier in "$@"; do
     [[ " $all $by_name_only " == *" $tier "* ]] ||
         fail "there is no tier '$tier'; there are: $all $by_name_only"
 done
-cd "$root" && mkdir -p "$home" || exit
 need_packages tools/bed/{python,test}.apt || fail "the Debian packages could not be installed"
 make_venv || fail "the virtual environment could not be made"
 status=0 summary=()

@@ -45,6 +45,14 @@ is_made() { # STAMP-FILE STAMP
     [ "$(cat "$1" 2>/dev/null)" = "$2" ]
 }
 
+# the panel's messages are compiled in the tree, which may be newer than an environment with its path
+has_messages() {
+    local each
+    for each in "$root"/nova_qos_dashboard/nova_qos_dashboard/locale/*/*/*.po; do
+        [ "${each%.po}.mo" -nt "$each" ] || return
+    done
+}
+
 # the virtual environment is made if there is none; the stamp says for the next time what it has
 install_into() { # VENV STAMP-FILE STAMP PIP-ARGUMENT...
     local venv=$1 file=$2 stamp=$3

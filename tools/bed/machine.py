@@ -2,6 +2,7 @@
 """A virtual test host under emulation, reached over ssh."""
 
 import contextlib
+import os
 import shlex
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from .debian import PAYLOAD, DebianImage
 from .errors import TestbedError
 from .processes import Daemon, wait_until
 
-_BOOT_S = 240
+_BOOT_S = 600
 #: As nice(1) counts: nine times the weight of a session that nobody has changed.
 _AHEAD = -10
 _SSH = ("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR",
@@ -101,18 +102,11 @@ class Machine:
     def ahead(self) -> Iterator[None]:
         """While inside, it has its processors although the rest of this machine is busy, as a host
         made of metal has them."""
-        pid = self._daemon.pid()
-        weight = Path(f"/proc/{pid}/autogroup")
-        if not weight.exists():
-            # it has ended, or the kernel does not schedule by sessions
-            yield
-            return
-        weight.write_text(f"{_AHEAD}\n")
+        self._daemon.weigh(_AHEAD)
         try:
             yield
         finally:
-            with contextlib.suppress(OSError):
-                weight.write_text("0\n")
+            self._daemon.weigh(os.getpriority(os.PRIO_PROCESS, 0))
 
     def console(self) -> str:
         """What it has written to its console."""

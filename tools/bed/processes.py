@@ -92,6 +92,12 @@ class Daemon:
         self.pid_file.unlink(missing_ok=True)
         return pid is not None
 
+    def weigh(self, niceness: int) -> None:
+        """Have its session weighed so beside all others, where the kernel schedules by sessions;
+        as nice(1) counts, from -20 to 19."""
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{self.pid()}/autogroup").write_text(f"{niceness}\n")
+
     def log_tail(self) -> str:
         """Return the last lines of the log."""
         try:
@@ -115,6 +121,8 @@ class Daemon:
             )
         _children[child.pid] = child
         self.pid_file.write_text(f"{child.pid} {_start_time(child.pid)}\n")
+        # as nice as this process, of whose session it no longer is
+        self.weigh(os.getpriority(os.PRIO_PROCESS, 0))
 
     def _failure(self, what: str) -> TestbedError:
         return TestbedError(f"{self.name} {what}; end of {self.log_file}:\n{self.log_tail()}")
