@@ -2,7 +2,6 @@
 """Servers of the cloud: three that stay for later runs, and others; what their guests say."""
 
 import contextlib
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,13 +10,12 @@ from typing import Any
 from tools.bed.errors import TestbedError
 from tools.bed.stack import tenants
 from tools.bed.stack.network import OUTSIDE
+from tools.bed.stack.scripts import posted
 
 #: The three that stay.
 NAMES = ("vm1", "vm2", "vm3")
 FLAVOR, MEMORY_MIB = "m512", tenants.FLAVORS["m512"]
 _TIMEOUT_S = 120
-#: Exit statuses of curl: nobody is there; the time is over, also that to connect.
-_NOT_CONNECTED, _TIMEOUT = 7, 28
 
 
 @dataclass(frozen=True)
@@ -44,32 +42,16 @@ def inside(
     :param within_s: how long one that was reached may take to answer
     :raises TestbedError: there is no answer, or the exit status is not 0
     """
-    answer = _posted(address, script, within_s)
-    while retries and _is_not_reached(answer):
+    url = f"http://{address}/cgi-bin/run"
+    answer = posted(url, script, within_s, through=("ip", "netns", "exec", OUTSIDE))
+    while retries and answer.is_not_sent:
         time.sleep(1)
         retries -= 1
-        answer = _posted(address, script, within_s)
-    *lines, status = answer.stdout.strip().splitlines() or [""]
-    if answer.returncode or status != "exit status 0":
-        raise TestbedError(
-            f"{script} in the guest at {address}: {answer.stdout}{answer.stderr}")
+        answer = posted(url, script, within_s, through=("ip", "netns", "exec", OUTSIDE))
+    *lines, status = answer.printed.strip().splitlines() or [""]
+    if not answer.is_whole or status != "exit status 0":
+        raise TestbedError(f"{script} in the guest at {address}: {answer.printed}{answer.said}")
     return lines
-
-
-def _posted(
-    address: str, script: str, within_s: float
-) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        ["ip", "netns", "exec", OUTSIDE, "curl", "--silent", "--show-error", "--fail",
-         "--connect-timeout", "10", "--max-time", str(within_s), "--data-binary", script,
-         f"http://{address}/cgi-bin/run"],
-        capture_output=True, text=True)
-
-
-def _is_not_reached(answer: "subprocess.CompletedProcess[str]") -> bool:
-    """Whether the guest has not got the script, so that it may be sent again."""
-    return answer.returncode == _NOT_CONNECTED or (
-        answer.returncode == _TIMEOUT and "Operation timed out" not in answer.stderr)
 
 
 def running() -> list[Server]:
