@@ -75,7 +75,8 @@ _ABOUT = (
     _gauge("build_info", "1; the versions of nova-qos, nova and libvirt.", "the agent", None,
            "version", "nova", "libvirt"),
     _gauge("host_cpus", "The processors of the host that servers share.",
-           "[compute] cpu_shared_set; the kernel where that is not set", None),
+           "[compute] cpu_shared_set; none of them with cpu_dedicated_set alone; the kernel "
+           "where neither is set", None),
     _gauge("host_memory_bytes", "The memory of the host.", "/proc/meminfo: MemTotal", None),
     _gauge("host_memory_available_bytes", "Memory of the host that could be used without swapping, "
            "as the kernel estimates it.", "/proc/meminfo: MemAvailable", None),
