@@ -74,7 +74,8 @@ def _help(program: str, command: str) -> str:
         else:
             shell = openstackclient.shell.OpenStackShell()
             shell.NAME = program
-            shell.run(words)
+            if shell.run(words):
+                sys.exit(f"{program} help {command} failed")
     # the output formats are the same in every list, and cliff's own
     text = printed.getvalue().partition("\noutput formatters:\n")[0].rstrip() + "\n"
     usage, blank, rest = text.partition("\n\n")

@@ -18,7 +18,7 @@
 #   dashboard   Horizon with the panel, also in a browser on that cloud; needs root
 #   vmhost      a host with systemd, cgroup v2 and Open vSwitch, as a virtual machine: Debian of the
 #               release that NOVA_QOS_VMHOST_RELEASE names, bookworm or trixie; without it, of this
-#               machine's, and at reduced size one of the other, too; needs root
+#               machine's, and for what differs one of the other; needs root
 #   releases    the pages and release notes, other releases of nova, and the panel on Horizon 25
 #   twonode     two virtual machines as further hosts of that cloud; needs root
 #   tempest     nova's own tests on that cloud, with and without nova-qos, and those of the plug-in
@@ -36,7 +36,7 @@
 # A virtual environment is made in ${NOVA_QOS_TEST_DIR:-$HOME/.cache/nova-qos-test}. As root, the
 # Debian packages that are missing are installed; what apt prints is in packages.log there. Exit
 # status 1 if any tier failed.
-set -u
+set -u +m # +m: where a job has a group of its own, setsid forks, and $! is not the session
 root=$(cd "$(dirname "$0")/.." && pwd) || exit
 home=${NOVA_QOS_TEST_DIR:-${HOME:-/root}/.cache/nova-qos-test}
 logs=$home
@@ -166,12 +166,12 @@ tier_vmhost() {
         echo "reduced: of tests/vmhost only ${selection[*]}"
     fi
     in_vmhost "${selection[@]}" || failed=1
-    if is_reduced && [ -z "${NOVA_QOS_VMHOST_RELEASE-}" ]; then
+    if [ -z "${NOVA_QOS_VMHOST_RELEASE-}" ]; then
         selection=(tests/vmhost/test_contract.py::TestKernelKnobs
             tests/vmhost/test_release.py tests/vmhost/test_unit.py)
         local -x NOVA_QOS_VMHOST_RELEASE=trixie
         ! grep -q '^VERSION_CODENAME=trixie' /etc/os-release || NOVA_QOS_VMHOST_RELEASE=bookworm
-        echo "reduced: on $NOVA_QOS_VMHOST_RELEASE only ${selection[*]}"
+        echo "on $NOVA_QOS_VMHOST_RELEASE only ${selection[*]}"
         in_vmhost "${selection[@]}" || failed=1
     fi
     return $failed
@@ -361,16 +361,20 @@ run_benchmark() { # NAME ARGUMENTS...
     PYTHONPATH=$root:$root/hooks "$venv/bin/python" -m "tests.benchmark.$name" "$@"
 }
 
-# in a session, which can be ended as a whole, and which the kernel may weigh as a whole
+# in a session, which the kernel may weigh as a whole; daemons of its tests have their own
 begin_beside() { # NICENESS NAME
-    setsid "$root/tools/test.sh" --beside "$1" "$2" >"$home/$2.log" 2>&1 &
+    # in the background, a shell has these signals ignored, and so would all below it
+    setsid env --default-signal=INT,QUIT "$root/tools/test.sh" --beside "$1" "$2" \
+        >"$home/$2.log" 2>&1 &
     beside[$2]=$!
 }
 
 run_beside() { # NICENESS NAME
-    renice -n "$1" $$ >/dev/null
+    # never ahead of who has started it
+    local niceness=$(($(nice) > $1 ? $(nice) : $1))
+    renice -n "$niceness" $$ >/dev/null
     # a kernel that schedules by sessions asks for the niceness of this one
-    { echo "$1" >/proc/self/autogroup; } 2>/dev/null
+    { echo "$niceness" >/proc/self/autogroup; } 2>/dev/null
     "tier_$2"
 }
 
@@ -395,7 +399,10 @@ begin_what_runs_beside() { # NAME
 is_asked_for() { [[ " ${asked[*]} " == *" $1 "* ]]; } # NAME
 
 end_beside() {
-    for pid in "${beside[@]}"; do kill -TERM -- "-$pid" 2>/dev/null && wait "$pid"; done
+    for pid in "${beside[@]}"; do
+        # it has no group before setsid has made one
+        { kill -TERM -- "-$pid" || kill -TERM "$pid"; } 2>/dev/null && wait "$pid"
+    done
 }
 
 perform() { # NAME
@@ -440,7 +447,10 @@ make_venv || fail "the virtual environment could not be made"
 status=0 summary=()
 trap end_beside EXIT
 asked=("$@")
-for tier in "$@"; do run_tier "$tier"; done
+for tier in "$@"; do
+    asked=("${asked[@]:1}") # those that are still to come
+    run_tier "$tier"
+done
 [ $cloud_is_ours = no ] || tools/demo.sh --down || status=1
 printf -v line '%s, ' "${summary[@]}"
 echo "tests: ${line%, }"

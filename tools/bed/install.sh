@@ -45,7 +45,7 @@ is_made() { # STAMP-FILE STAMP
     [ "$(cat "$1" 2>/dev/null)" = "$2" ]
 }
 
-# the panel's messages are compiled in the tree, which may be newer than an environment with its path
+# the panel's messages are compiled in the tree, which may be newer than an environment of its path
 has_messages() {
     local each
     for each in "$root"/nova_qos_dashboard/nova_qos_dashboard/locale/*/*/*.po; do
