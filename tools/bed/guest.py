@@ -6,13 +6,13 @@ import hashlib
 import lzma
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import packages
 from .command import run
 from .errors import TestbedError
+from .kept import kept
 
 _FILES = Path(__file__).with_name("guest_files")
 _PROGRAMS = ("dhcp-lease", "serve-serial", "occupy-memory", "burn-cpu", "burn-io", "iperf3")
@@ -39,12 +39,7 @@ class GuestImages:
         Needs the packages of ``host.apt``; the kernel is downloaded, not installed.
         Raises TestbedError naming the step that failed.
         """
-        place = cache / f"guest-{_recipe_key()}"
-        if not place.exists():
-            cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=cache) as scratch:
-                _build_into(Path(scratch))
-                (Path(scratch) / "images").rename(place)
+        place = kept(cache / f"guest-{_recipe_key()}", _build_into)
         return cls(place / "kernel", place / "initramfs", place / "disk.qcow2")
 
 
@@ -55,7 +50,7 @@ def _recipe_key() -> str:
     return digest.hexdigest()[:12]
 
 
-def _build_into(scratch: Path) -> None:
+def _build_into(scratch: Path) -> Path:
     images = scratch / "images"
     images.mkdir(mode=0o755)
     system = scratch / "kernel-package"
@@ -72,6 +67,7 @@ def _build_into(scratch: Path) -> None:
     _pack(root, images / "initramfs")
     _fill_disk(scratch / "disk" / "iperf3", "iperf3")
     _make_disk(scratch / "disk", images / "disk.qcow2")
+    return images
 
 
 def _module_files(system: Path, version: str) -> list[Path]:
