@@ -51,4 +51,6 @@ def test_it_can_be_nicer_for_a_while(daemon: Daemon) -> None:
 
 
 def test_one_that_has_ended_is_not_weighed(daemon: Daemon) -> None:
+    before = Path("/proc/self/autogroup").read_text()
     daemon.weigh(7)
+    assert Path("/proc/self/autogroup").read_text() == before

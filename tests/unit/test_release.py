@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What virtual test hosts of another release of Debian are made from."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -99,6 +102,26 @@ def test_what_is_kept_is_made_once(tmp_path: Path) -> None:
     assert place.read_text() == "content"
     assert len(made) == 1
     assert {path.name for path in place.parent.iterdir()} == {"place", "lock"}
+
+
+def test_of_several_that_need_it_at_once_one_makes_it(tmp_path: Path) -> None:
+    made = []
+    all_ask = threading.Barrier(3, timeout=30)
+
+    def make(scratch: Path) -> Path:
+        made.append(scratch)
+        time.sleep(0.2)  # the others have looked by then
+        (scratch / "thing").write_text("content")
+        return scratch / "thing"
+
+    def get() -> Path:
+        all_ask.wait()
+        return kept(tmp_path / "place", make)
+
+    with ThreadPoolExecutor(3) as pool:
+        assert {each.result() for each in [pool.submit(get) for _ in range(3)]} == {
+            tmp_path / "place"}
+    assert len(made) == 1
 
 
 def test_nothing_is_kept_of_what_failed(tmp_path: Path) -> None:

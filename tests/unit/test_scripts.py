@@ -2,6 +2,7 @@
 """Scripts for guests: sent again only where nothing of them has left."""
 
 import contextlib
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from tools.bed.stack.scripts import posted
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("curl") is None, reason="needs the packages of tools/bed/test.apt")
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def test_an_answer(guest: socket.socket) -> None:
             connection.recv(1000)
             connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nhello\n")
 
-    thread = threading.Thread(target=answer)
+    thread = threading.Thread(target=answer, daemon=True)
     thread.start()
     told = posted(url(guest), "echo hello", 30)
     thread.join()
@@ -64,7 +68,7 @@ def test_the_connection_breaks(guest: socket.socket) -> None:
         connection.recv(1000)
         connection.close()
 
-    thread = threading.Thread(target=hang_up)
+    thread = threading.Thread(target=hang_up, daemon=True)
     thread.start()
     told = posted(url(guest), "echo hello", 30)
     thread.join()

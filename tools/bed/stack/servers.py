@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tools.bed.errors import TestbedError
@@ -43,11 +44,12 @@ def inside(
     :raises TestbedError: there is no answer, or the exit status is not 0
     """
     url = f"http://{address}/cgi-bin/run"
-    answer = posted(url, script, within_s, through=("ip", "netns", "exec", OUTSIDE))
+    send = partial(posted, url, script, within_s, through=("ip", "netns", "exec", OUTSIDE))
+    answer = send()
     while retries and answer.is_not_sent:
         time.sleep(1)
         retries -= 1
-        answer = posted(url, script, within_s, through=("ip", "netns", "exec", OUTSIDE))
+        answer = send()
     *lines, status = answer.printed.strip().splitlines() or [""]
     if not answer.is_whole or status != "exit status 0":
         raise TestbedError(f"{script} in the guest at {address}: {answer.printed}{answer.said}")
